@@ -1,0 +1,43 @@
+package io.github.actclip.runtime;
+
+/**
+ * The one exception of this library. Its message is one sentence: what was wrong, with which value,
+ * and what would be right.
+ */
+public final class ActclipException extends RuntimeException {
+
+  private static final long serialVersionUID = 1L;
+
+  private final boolean badInput;
+
+  private ActclipException(boolean badInput, String message, Throwable cause) {
+    super(message, cause);
+    this.badInput = badInput;
+  }
+
+  /**
+   * What the caller gave cannot be used: an argument, an option, a file's content.
+   *
+   * @param message a format string of {@link String#format}
+   * @param args its arguments
+   */
+  public static ActclipException badInput(String message, Object... args) {
+    return new ActclipException(true, String.format(message, args), null);
+  }
+
+  /**
+   * The machine could not do what was asked: a disk is full, a native library is missing.
+   *
+   * @param cause what was caught; its message belongs into {@code message} where it helps
+   * @param message a format string of {@link String#format}
+   * @param args its arguments
+   */
+  public static ActclipException failure(Throwable cause, String message, Object... args) {
+    return new ActclipException(false, String.format(message, args), cause);
+  }
+
+  /** Whether the caller can mend it by giving something else. */
+  public boolean isBadInput() {
+    return badInput;
+  }
+}

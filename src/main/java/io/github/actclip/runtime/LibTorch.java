@@ -1,0 +1,6 @@
+package io.github.actclip.runtime;
+
+public final class LibTorch {
+  private LibTorch() {}
+  public static void load() {}
+}

@@ -1,0 +1,49 @@
+package io.github.actclip.runtime;
+
+import java.util.Objects;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+
+/**
+ * Owns every tensor (and every other native object) that the current thread makes while the scope
+ * is open, and frees them when it closes.
+ *
+ * <p>Tensors are native memory that the garbage collector does not see: a loop without a scope
+ * grows until the machine is out of memory. Open one around each step:
+ *
+ * <pre>{@code
+ * try (var scope = new TensorScope()) {
+ *   Tensor loss = cross_entropy_loss(net.forward(images), labels);
+ *   loss.backward();
+ *   optimizer.step();
+ * }
+ * }</pre>
+ *
+ * <p>Scopes nest. What lives longer than the step (modules, optimizers, data) is made outside of
+ * it, or handed out with {@link #keep}. A scope belongs to the thread that opened it.
+ */
+public final class TensorScope implements AutoCloseable {
+
+  static {
+    LibTorch.load();
+  }
+
+  private final PointerScope scope = new PointerScope();
+
+  /**
+   * Takes a tensor (or another native object) out of this scope: it is then the caller's to close.
+   *
+   * @return {@code object}
+   */
+  public <T extends Pointer> T keep(T object) {
+    Objects.requireNonNull(object, "object").retainReference();
+    scope.detach(object);
+    return object;
+  }
+
+  /** Frees what was made in this scope and not kept. */
+  @Override
+  public void close() {
+    scope.close();
+  }
+}
