@@ -1,6 +1,97 @@
 package io.github.actclip.runtime;
 
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * The one place that loads LibTorch and sets its thread pools.
+ *
+ * <p>Call {@link #load} (or anything else in this package) before the first use of a class of
+ * {@code org.bytedeco.pytorch}. Those classes, and with them every module that extends {@link
+ * org.bytedeco.pytorch.Module}, load LibTorch by themselves when they are first used, and on a
+ * machine that has another LibTorch on its library path this kills the JVM as long as JavaCPP's
+ * cache is empty. Loading it here does not.
+ *
+ * <p>Threads are set once, after loading:
+ *
+ * <ul>
+ *   <li>LibTorch's own pool (OpenMP): the system property {@value #THREADS_PROPERTY}, or else what
+ *       LibTorch chose, but no more than {@link Runtime#availableProcessors}, which knows the
+ *       limits of a container where OpenMP does not;
+ *   <li>OpenBLAS's pool: the system property {@value #BLAS_THREADS_PROPERTY}, or else 1. OpenBLAS
+ *       keeps spinning threads of its own beside OpenMP's, which slows a training step down by a
+ *       factor of four to five. An application whose time goes into large matrix products, not
+ *       convolutions, may want more.
+ * </ul>
+ *
+ * <p>Thread-safe.
+ */
 public final class LibTorch {
+
+  /** System property: the number of threads of one LibTorch operation. */
+  public static final String THREADS_PROPERTY = "actclip.threads";
+
+  /** System property: the number of threads of OpenBLAS. */
+  public static final String BLAS_THREADS_PROPERTY = "actclip.blas.threads";
+
+  private static final Logger LOG = LogManager.getLogger(LibTorch.class);
+
+  private static volatile boolean loaded;
+  private static ActclipException failure;
+
   private LibTorch() {}
-  public static void load() {}
+
+  /**
+   * Loads LibTorch, once; later calls return at once.
+   *
+   * @throws ActclipException when there are no natives for this platform, when they cannot be
+   *     unpacked or loaded, or when a thread property is not a whole number of at least 1. A later
+   *     call throws the same.
+   */
+  public static void load() {
+    if (!loaded) {
+      loadOnce();
+    }
+  }
+
+  private static synchronized void loadOnce() {
+    if (failure != null) {
+      throw failure;
+    }
+    if (loaded) {
+      return;
+    }
+    try {
+      NativeLibraries.load();
+      Threads.applyPolicy();
+    } catch (ActclipException e) {
+      failure = e;
+      throw e;
+    }
+    loaded = true;
+    LOG.debug("Loaded LibTorch: {}", RuntimeInfo::current);
+  }
+
+  /**
+   * Sets how many threads one LibTorch operation uses, for the whole process.
+   *
+   * @throws ActclipException when {@code threads} is not positive
+   */
+  public static void setThreads(int threads) {
+    load();
+    Threads.setIntraOp(threads);
+  }
+
+  /** How many threads one LibTorch operation uses. */
+  public static int threads() {
+    load();
+    return torch.get_num_threads();
+  }
+
+  /** The platform that JavaCPP found, such as {@code linux-x86_64}; loads nothing. */
+  static String platform() {
+    return Loader.getPlatform();
+  }
 }

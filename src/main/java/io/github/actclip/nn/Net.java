@@ -1,0 +1,147 @@
+package io.github.actclip.nn;
+
+import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
+import static org.bytedeco.pytorch.global.torch.max_pool2d;
+import static org.bytedeco.pytorch.global.torch.ones;
+import static org.bytedeco.pytorch.global.torch.relu;
+
+import io.github.actclip.op.ClipOp;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import java.util.Arrays;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.Conv2dOptions;
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The network of the question "What is the right way to clip ReLU activations with a learnable
+ * threshold in PyTorch?", with the threshold as a parameter that any optimizer updates.
+ *
+ * <p>Shapes for the original's 3×32×32 images:
+ *
+ * <pre>
+ * conv1  Conv2d(3, 32, kernel 5)     32×28×28
+ * pool   MaxPool2d(2, 2)             32×14×14
+ * relu, clip to act_max              32×14×14
+ * conv2  Conv2d(32, 64, kernel 5)    64×10×10
+ * pool, relu                         64×5×5
+ * linear Linear(64·5·5, 10)          10 logits
+ * </pre>
+ *
+ * <p>Parameters, by the names and in the order of the Python original's state dict: {@code act_max}
+ * (1), {@code conv1.weight} (32, 3, 5, 5), {@code conv1.bias} (32), {@code conv2.weight} (64, 32,
+ * 5, 5), {@code conv2.bias} (64), {@code linear.weight} (10, 1600), {@code linear.bias} (10). All
+ * are float32. Weights start as {@code torch.nn.init.kaiming_normal_} makes them, biases as {@code
+ * torch.nn} does, {@code act_max} as 1; after the same {@code manual_seed} they equal Python's.
+ *
+ * <p>Make it outside of a {@link io.github.actclip.runtime.TensorScope}, which would close it. The
+ * forward pass may run in several threads at once as long as nobody changes the parameters.
+ */
+public final class Net extends Module {
+
+  static {
+    LibTorch.load();
+  }
+
+  /** The memory format of convolutions, weights and activations: oneDNN is fastest with it. */
+  public static final MemoryFormat MEMORY_FORMAT = MemoryFormat.ChannelsLast;
+
+  static final int KERNEL_SIZE = 5;
+  static final int POOL_SIZE = 2;
+  private static final int CONV1_CHANNELS = 32;
+  private static final int CONV2_CHANNELS = 64;
+
+  private final NetOptions options;
+  private final Tensor actMax;
+  private final Conv2dImpl conv1;
+  private final Conv2dImpl conv2;
+  private final LinearImpl linear;
+
+  /** The original network, on the CPU. */
+  public Net() {
+    this(NetOptions.original());
+  }
+
+  /** A network for images and classes of another number or size, on the CPU. */
+  public Net(NetOptions options) {
+    super("Net");
+    this.options = options;
+    actMax = register_parameter("act_max", ones(1), true);
+    conv1 = register_module("conv1", conv(options.inChannels(), CONV1_CHANNELS));
+    conv2 = register_module("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
+    linear =
+        register_module("linear", new LinearImpl(flattenedSize(options), options.numClasses()));
+    kaiming_normal_(conv1.weight());
+    kaiming_normal_(conv2.weight());
+    kaiming_normal_(linear.weight());
+    toChannelsLast(conv1.weight());
+    toChannelsLast(conv2.weight());
+  }
+
+  /**
+   * Computes the logits.
+   *
+   * @param images (B, C, H, W) float32 on the network's device, in any memory format
+   * @return (B, classes) float32; the caller's scope owns it
+   * @throws ActclipException when the images have another shape or dtype than the network takes
+   */
+  public Tensor forward(Tensor images) {
+    requireImages(images);
+    Tensor x = max_pool2d(conv1.forward(images.contiguous(MEMORY_FORMAT)), POOL_SIZE);
+    x = ClipOp.clip(relu(x), actMax);
+    x = relu(max_pool2d(conv2.forward(x), POOL_SIZE));
+    return linear.forward(x.flatten(1, -1));
+  }
+
+  /** The threshold, (1) float32: the registered parameter itself, owned by this network. */
+  public Tensor actMax() {
+    return actMax;
+  }
+
+  /** What this network was made with. */
+  public NetOptions options() {
+    return options;
+  }
+
+  private void requireImages(Tensor images) {
+    long[] wanted = {options.inChannels(), options.imageSize(), options.imageSize()};
+    long[] shape = images.shape();
+    if (shape.length != 4 || !Arrays.equals(shape, 1, 4, wanted, 0, 3)) {
+      throw ActclipException.badInput(
+          "the images have the shape %s: this network takes (B, %d, %d, %d)",
+          Arrays.toString(shape), wanted[0], wanted[1], wanted[2]);
+    }
+    ScalarType given = images.scalar_type().intern();
+    ScalarType taken = actMax.scalar_type().intern();
+    if (given != taken) {
+      throw ActclipException.badInput("the images are %s: this network takes %s", given, taken);
+    }
+    if (images.is_cuda() != actMax.is_cuda()) {
+      throw ActclipException.badInput(
+          "the images are %s the GPU and the network is %s: move one of them",
+          onOrOff(images), onOrOff(actMax));
+    }
+  }
+
+  private static String onOrOff(Tensor tensor) {
+    return tensor.is_cuda() ? "on" : "not on";
+  }
+
+  private static int flattenedSize(NetOptions options) {
+    return CONV2_CHANNELS * options.pooledSize() * options.pooledSize();
+  }
+
+  private static Conv2dImpl conv(int inChannels, int outChannels) {
+    return new Conv2dImpl(
+        new Conv2dOptions(inChannels, outChannels, new LongPointer(KERNEL_SIZE, KERNEL_SIZE)));
+  }
+
+  private static void toChannelsLast(Tensor weight) {
+    weight.set_data(weight.contiguous(MEMORY_FORMAT));
+  }
+}

@@ -1,0 +1,163 @@
+package io.github.actclip.runtime;
+
+import java.io.File;
+import java.io.IOException;
+import java.net.JarURLConnection;
+import java.net.URL;
+import java.net.URLConnection;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.jar.JarEntry;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.global.openblas_nolapack;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Finds, unpacks and loads the native libraries of LibTorch.
+ *
+ * <p>JavaCPP unpacks a library right before it loads it. When {@code libtorch.so} is loaded, the
+ * {@code libtorch_cpu.so} that it needs is not yet unpacked beside it, so the system's loader may
+ * take another LibTorch's from its own path, and the process dies. Here everything is unpacked
+ * before anything is loaded.
+ */
+final class NativeLibraries {
+
+  private static final List<String> CACHE_PROPERTIES =
+      List.of("org.bytedeco.javacpp.cachedir", "org.bytedeco.javacpp.cacheDir");
+  private static final String GPU_EXTENSION = "-gpu";
+
+  private NativeLibraries() {}
+
+  static void load() {
+    URL jniLibrary = findJniLibrary();
+    if (areForCuda()) {
+      CudaLibraries.requireAll();
+    }
+    File cache = cacheFolder();
+    try (FileChannel lockFile = openLockFile(cache)) {
+      lockFile.lock(); // Other processes wait; closing the channel releases it.
+      unpackFolderOf(jniLibrary);
+      loadFrom(cache);
+    } catch (IOException e) {
+      throw ActclipException.failure(
+          e,
+          "LibTorch's native libraries cannot be unpacked into %s (%s): they need 400 MB there"
+              + " (1 GB with CUDA), or set -D%s to a folder that has room",
+          cache,
+          e.getMessage(),
+          CACHE_PROPERTIES.get(0));
+    }
+  }
+
+  /** Whether the natives on the class path are LibTorch's CUDA build. */
+  static boolean areForCuda() {
+    return jniLibrary(GPU_EXTENSION) != null;
+  }
+
+  /** JavaCPP's cache: where natives are unpacked. */
+  static File cacheFolder() {
+    try {
+      File cache = Loader.getCacheDir();
+      for (String property : CACHE_PROPERTIES) {
+        String wanted = System.getProperty(property);
+        // JavaCPP falls back to another folder in silence; who names one wants that one.
+        if (wanted != null && !new File(wanted).getCanonicalFile().equals(cache)) {
+          throw ActclipException.failure(
+              null,
+              "the cache folder %s (-D%s) cannot be created or written: name a folder that can",
+              wanted,
+              property);
+        }
+      }
+      return cache;
+    } catch (IOException e) {
+      throw ActclipException.failure(
+          e,
+          "no folder to unpack native libraries into (tried %s and %s):"
+              + " set -D%s to one that can be written",
+          Path.of(System.getProperty("user.home"), ".javacpp", "cache"),
+          System.getProperty("java.io.tmpdir"),
+          CACHE_PROPERTIES.get(0));
+    }
+  }
+
+  private static URL findJniLibrary() {
+    URL cpu = jniLibrary("");
+    URL gpu = jniLibrary(GPU_EXTENSION);
+    if (cpu == null && gpu == null) {
+      throw ActclipException.failure(
+          null,
+          "no native libraries of LibTorch for the platform %s are on the class path:"
+              + " actclip runs on linux-x86_64, macosx-arm64 and windows-x86_64, with"
+              + " org.bytedeco:pytorch of that classifier",
+          LibTorch.platform());
+    }
+    if (cpu != null && gpu != null) {
+      throw ActclipException.failure(
+          null,
+          "both the CPU and the CUDA natives of LibTorch are on the class path (%s and %s):"
+              + " remove one",
+          cpu,
+          gpu);
+    }
+    return cpu != null ? cpu : gpu;
+  }
+
+  private static URL jniLibrary(String extension) {
+    return NativeLibraries.class.getResource(
+        "/org/bytedeco/pytorch/"
+            + LibTorch.platform()
+            + extension
+            + "/"
+            + System.mapLibraryName("jnitorch"));
+  }
+
+  private static FileChannel openLockFile(File cache) throws IOException {
+    return FileChannel.open(
+        new File(cache, ".actclip.lock").toPath(),
+        StandardOpenOption.CREATE,
+        StandardOpenOption.WRITE);
+  }
+
+  private static void unpackFolderOf(URL jniLibrary) throws IOException {
+    URLConnection connection = jniLibrary.openConnection();
+    if (!(connection instanceof JarURLConnection jar)) {
+      return; // Already files: nothing to unpack.
+    }
+    String entry = jar.getEntryName();
+    String folder = entry.substring(0, entry.lastIndexOf('/') + 1);
+    List<String> libraries =
+        jar.getJarFile().stream()
+            .filter(e -> !e.isDirectory() && e.getName().startsWith(folder))
+            .map(JarEntry::getName)
+            .filter(name -> !name.endsWith(".cpp"))
+            .toList();
+    for (String library : libraries) {
+      Loader.cacheResource(NativeLibraries.class, "/" + library);
+    }
+  }
+
+  private static void loadFrom(File cache) {
+    try {
+      Loader.load(torch.class);
+      Loader.load(openblas_nolapack.class);
+    } catch (LinkageError e) {
+      throw ActclipException.failure(
+          e,
+          "LibTorch's native libraries for %s cannot be loaded from %s (%s)",
+          LibTorch.platform(),
+          cache,
+          rootMessage(e));
+    }
+  }
+
+  private static String rootMessage(Throwable e) {
+    Throwable root = e;
+    while (root.getCause() != null) {
+      root = root.getCause();
+    }
+    return String.valueOf(root.getMessage()).lines().findFirst().orElse(root.toString());
+  }
+}

@@ -1,0 +1,50 @@
+package io.github.actclip.runtime;
+
+import org.bytedeco.openblas.global.openblas_nolapack;
+import org.bytedeco.pytorch.global.torch;
+
+/** The sizes of the thread pools that LibTorch brings; see {@link LibTorch} for the policy. */
+final class Threads {
+
+  private static final int DEFAULT_BLAS_THREADS = 1;
+
+  private Threads() {}
+
+  /** Sizes both pools; LibTorch must be loaded. */
+  static void applyPolicy() {
+    int chosenByLibTorch = torch.get_num_threads();
+    int processors = Runtime.getRuntime().availableProcessors();
+    int fallback = Math.min(chosenByLibTorch, processors);
+    setIntraOp(property(LibTorch.THREADS_PROPERTY, fallback));
+    openblas_nolapack.blas_set_num_threads(
+        property(LibTorch.BLAS_THREADS_PROPERTY, DEFAULT_BLAS_THREADS));
+  }
+
+  static void setIntraOp(int threads) {
+    if (threads < 1) {
+      throw ActclipException.badInput("threads (%d) must be at least 1", threads);
+    }
+    torch.set_num_threads(threads);
+  }
+
+  static int blas() {
+    return openblas_nolapack.blas_get_num_threads();
+  }
+
+  private static int property(String name, int fallback) {
+    String value = System.getProperty(name);
+    if (value == null) {
+      return fallback;
+    }
+    try {
+      int threads = Integer.parseInt(value.trim());
+      if (threads >= 1) {
+        return threads;
+      }
+    } catch (NumberFormatException e) {
+      // Said below, as for a number that is too small.
+    }
+    throw ActclipException.badInput(
+        "the system property %s (%s) must be a whole number of at least 1", name, value);
+  }
+}
