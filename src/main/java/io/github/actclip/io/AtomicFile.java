@@ -7,7 +7,9 @@ import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -42,7 +44,7 @@ public final class AtomicFile {
       writeAndSync(partial, writer);
       Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be written: %s", file, e.getMessage());
+      throw ActclipException.failure(e, "%s cannot be written: %s.", file, reason(e));
     } finally {
       deleteQuietly(partial);
     }
@@ -51,6 +53,17 @@ public final class AtomicFile {
   /** Replaces {@code file} by {@code text} in UTF-8, as {@link #write} does. */
   public static void writeString(Path file, String text) {
     write(file, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+  }
+
+  /** Says what went wrong where the exception's own message is only the name of the file. */
+  static String reason(IOException e) {
+    if (e instanceof NoSuchFileException) {
+      return "there is no such file or directory";
+    }
+    if (e instanceof AccessDeniedException) {
+      return "permission is denied";
+    }
+    return e.getMessage();
   }
 
   private static void writeAndSync(Path partial, Writer writer) throws IOException {
