@@ -1,0 +1,50 @@
+package io.github.actclip.data;
+
+import io.github.actclip.runtime.ActclipException;
+import java.io.BufferedInputStream;
+import java.io.ByteArrayInputStream;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * An open file whose content is not trusted.
+ *
+ * @param name what errors call it
+ * @param length its bytes
+ * @param in its content, buffered; supports {@code mark}
+ */
+record DataFile(String name, long length, InputStream in) implements Closeable {
+
+  /** Opens a file after checking that it is one, so that no pipe or device is ever waited for. */
+  static DataFile open(Path file) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      throw ActclipException.badInput(
+          Files.exists(file) ? "%s is not a regular file" : "%s is missing", file);
+    }
+    if (!Files.isReadable(file)) {
+      throw ActclipException.badInput("%s cannot be read: permission is missing", file);
+    }
+    long length = Files.size(file);
+    if (length == 0) {
+      throw ActclipException.badInput("%s is empty", file);
+    }
+    return new DataFile(
+        file.toString(), length, new BufferedInputStream(Files.newInputStream(file)));
+  }
+
+  /** Opens a file of this library's. */
+  static DataFile resource(String name) throws IOException {
+    try (InputStream in = DataFile.class.getResourceAsStream(name)) {
+      byte[] content = in.readAllBytes();
+      return new DataFile(name, content.length, new ByteArrayInputStream(content));
+    }
+  }
+
+  @Override
+  public void close() throws IOException {
+    in.close();
+  }
+}

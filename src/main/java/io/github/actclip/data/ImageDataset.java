@@ -1,0 +1,118 @@
+package io.github.actclip.data;
+
+import io.github.actclip.runtime.ActclipException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * Labelled images of ten classes, presented as 3×32×32 whatever they are on the disk.
+ *
+ * <p>The raw bytes stay on the Java heap, so there is nothing to close. Immutable and thread-safe.
+ * {@link DataLoader} makes batches of it.
+ */
+public final class ImageDataset {
+
+  private static final int CLASSES = 10;
+
+  private final String name;
+  private final PixelFormat format;
+  private final byte[] pixels;
+  private final byte[] labels;
+
+  /** The arrays are the data set's from now on; every label must have been checked. */
+  ImageDataset(String name, PixelFormat format, byte[] pixels, byte[] labels) {
+    this.name = name;
+    this.format = format;
+    this.pixels = pixels;
+    this.labels = labels;
+  }
+
+  /**
+   * The images that come with this library, a class-balanced random subset of Fashion-MNIST: 8,000
+   * to train on and 2,000 to test with.
+   */
+  public static ImageDataset embedded(Split split) {
+    return IdxFiles.embedded(split);
+  }
+
+  /**
+   * Reads a folder, in either of two formats:
+   *
+   * <ul>
+   *   <li>IDX, as MNIST and Fashion-MNIST have it: {@code train-images-idx3-ubyte}, {@code
+   *       train-labels-idx1-ubyte}, {@code t10k-images-idx3-ubyte}, {@code t10k-labels-idx1-ubyte},
+   *       as they are or compressed by gzip. The images are 28×28 and grey; they are padded by two
+   *       zeros on each side and repeated to three channels.
+   *   <li>CIFAR-10's binary version: {@code data_batch_1.bin}, …, {@code test_batch.bin}, in the
+   *       folder or in its {@code cifar-10-batches-bin}. All training files that are there are
+   *       read, in the order of their numbers.
+   * </ul>
+   *
+   * @throws ActclipException bad input, naming the file, when one is missing or unsound
+   */
+  public static ImageDataset load(Path folder, Split split) {
+    if (Files.notExists(folder)) {
+      throw ActclipException.badInput("The data folder %s does not exist", folder);
+    }
+    if (!Files.isDirectory(folder)) {
+      throw ActclipException.badInput(
+          "%s is not a folder; give the one that the data is in", folder);
+    }
+    if (!Files.isReadable(folder)) {
+      throw ActclipException.badInput(
+          "The data folder %s cannot be read: permission is missing", folder);
+    }
+    if (IdxFiles.areIn(folder)) {
+      return IdxFiles.read(folder, split);
+    }
+    if (Cifar10Files.areIn(folder)) {
+      return Cifar10Files.read(folder, split);
+    }
+    throw ActclipException.badInput(
+        "%s has neither IDX files like train-images-idx3-ubyte nor CIFAR-10 files like"
+            + " data_batch_1.bin",
+        folder);
+  }
+
+  /** How many images there are; at least one. */
+  public int size() {
+    return labels.length;
+  }
+
+  /**
+   * The class of an image, from 0 to {@link #numClasses()} − 1.
+   *
+   * @throws ActclipException bad input, when there is no such image
+   */
+  public int label(int index) {
+    if (index < 0 || index >= size()) {
+      throw ActclipException.badInput(
+          "There is no image %d; the images are 0 to %d", index, size() - 1);
+    }
+    return labels[index];
+  }
+
+  /** How many classes there are: 10. */
+  public int numClasses() {
+    return CLASSES;
+  }
+
+  /** What it is, for a person to read. */
+  public String name() {
+    return name;
+  }
+
+  /** Decodes one image: see {@link PixelFormat#decode}. */
+  void decode(int index, float[] out) {
+    format.decode(pixels, index * format.bytes, out);
+  }
+
+  /** Throws unless {@code label}, read from {@code file}, is one of the classes. */
+  static void checkLabel(Object file, int index, byte label) {
+    if (label < 0 || label >= CLASSES) {
+      throw ActclipException.badInput(
+          "%s gives image %d the label %d; labels are 0 to %d",
+          file, index, label & 0xff, CLASSES - 1);
+    }
+  }
+}
