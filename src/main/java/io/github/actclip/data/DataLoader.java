@@ -1,0 +1,165 @@
+package io.github.actclip.data;
+
+import static org.bytedeco.pytorch.global.torch.empty;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.util.Iterator;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch.DeviceType;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Makes the batches of a data set, epoch by epoch.
+ *
+ * <pre>{@code
+ * DataLoader loader = DataLoader.shuffled(ImageDataset.embedded(Split.TRAIN), 64, 1, device);
+ * for (Batch batch : loader.epoch(0)) {
+ *   …
+ * }
+ * }</pre>
+ *
+ * <p>A batch is prepared on another thread while the one before it is in use. It belongs to its
+ * iterator, and is valid until that is asked for the next one, or has said that there is none; its
+ * tensors are closed then. If a loop is left early, the garbage collector frees what is left.
+ *
+ * <p>A loader can be used by several threads, each with iterators of its own. What goes wrong while
+ * a batch is prepared is thrown by {@link Iterator#next()}.
+ */
+public final class DataLoader implements Iterable<Batch> {
+
+  static {
+    LibTorch.load();
+  }
+
+  /** What a {@link FloatBuffer} over a tensor can hold. */
+  private static final int MAX_BATCH_SIZE = Integer.MAX_VALUE / (PixelFormat.VALUES * Float.BYTES);
+
+  private final ImageDataset dataset;
+  private final int batchSize;
+  private final IntFunction<int[]> orderOfEpoch;
+  private final DeviceType deviceType;
+  private final byte deviceIndex;
+  private final AtomicInteger nextEpoch = new AtomicInteger();
+
+  private DataLoader(
+      ImageDataset dataset, int batchSize, IntFunction<int[]> orderOfEpoch, Device device) {
+    if (batchSize < 1 || batchSize > MAX_BATCH_SIZE) {
+      throw ActclipException.badInput(
+          "The batch size is %d; it can be 1 to %d", batchSize, MAX_BATCH_SIZE);
+    }
+    this.dataset = dataset;
+    this.batchSize = batchSize;
+    this.orderOfEpoch = orderOfEpoch;
+    // Not the native object, which the caller may close.
+    this.deviceType = device.type().intern();
+    this.deviceIndex = device.index();
+  }
+
+  /**
+   * Goes through the images in an order that is different in every epoch, and depends on the seed
+   * and the number of the epoch only.
+   *
+   * @param device where the batches will be; not kept
+   * @throws ActclipException bad input, when the batch size is not positive, or too large
+   */
+  public static DataLoader shuffled(ImageDataset dataset, int batchSize, long seed, Device device) {
+    int size = dataset.size();
+    return new DataLoader(dataset, batchSize, epoch -> Permutation.of(size, seed, epoch), device);
+  }
+
+  /**
+   * Goes through the images in their own order.
+   *
+   * @param device where the batches will be; not kept
+   * @throws ActclipException bad input, when the batch size is not positive, or too large
+   */
+  public static DataLoader sequential(ImageDataset dataset, int batchSize, Device device) {
+    int size = dataset.size();
+    return new DataLoader(dataset, batchSize, epoch -> IntStream.range(0, size).toArray(), device);
+  }
+
+  /** The data set that the batches are made of. */
+  public ImageDataset dataset() {
+    return dataset;
+  }
+
+  /** How many batches an epoch has. The last of them may be smaller than the others. */
+  public int batches() {
+    return (int) (((long) dataset.size() + batchSize - 1) / batchSize);
+  }
+
+  /**
+   * The batches of one epoch, every time that it is iterated over.
+   *
+   * @throws ActclipException bad input, when {@code epoch} is negative
+   */
+  public Iterable<Batch> epoch(int epoch) {
+    if (epoch < 0) {
+      throw ActclipException.badInput("The epoch is %d; epochs count from 0", epoch);
+    }
+    return () -> batchesInOrder(orderOfEpoch.apply(epoch));
+  }
+
+  /** The batches of epoch 0 in the first call, of epoch 1 in the second, and so on. */
+  @Override
+  public Iterator<Batch> iterator() {
+    return epoch(nextEpoch.getAndIncrement()).iterator();
+  }
+
+  private Iterator<Batch> batchesInOrder(int[] order) {
+    return new BatchIterator(
+        batches(),
+        batch -> {
+          int from = batch * batchSize;
+          return decode(order, from, Math.min(batchSize, order.length - from));
+        },
+        this::moveToDevice);
+  }
+
+  private Batch decode(int[] order, int from, int count) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor images =
+          empty(
+              new long[] {count, PixelFormat.SIDE, PixelFormat.SIDE, PixelFormat.CHANNELS},
+              new TensorOptions(ScalarType.Float),
+              null);
+      Tensor labels = empty(new long[] {count}, new TensorOptions(ScalarType.Long), null);
+      FloatBuffer pixelBuffer = images.createBuffer();
+      LongBuffer labelBuffer = labels.createBuffer();
+      float[] image = new float[PixelFormat.VALUES];
+      for (int i = from; i < from + count; i++) {
+        dataset.decode(order[i], image);
+        pixelBuffer.put(image);
+        labelBuffer.put(dataset.label(order[i]));
+      }
+      return new Batch(scope.keep(images.permute(0, 3, 1, 2)), scope.keep(labels));
+    }
+  }
+
+  /**
+   * On the consumer's thread, so that the tensors are made on the stream they are used on; in a
+   * scope of its own, so that none of the consumer's takes them.
+   */
+  private Batch moveToDevice(Batch batch) {
+    if (deviceType == DeviceType.CPU) {
+      return batch;
+    }
+    try (TensorScope scope = new TensorScope()) {
+      Device device = new Device(deviceType, deviceIndex);
+      return new Batch(
+          scope.keep(batch.images().to(device, ScalarType.Float)),
+          scope.keep(batch.labels().to(device, ScalarType.Long)));
+    } finally {
+      batch.close();
+    }
+  }
+}

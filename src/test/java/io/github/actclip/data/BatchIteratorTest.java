@@ -1,0 +1,124 @@
+package io.github.actclip.data;
+
+import static org.bytedeco.pytorch.global.torch.ones;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.IntFunction;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class BatchIteratorTest {
+
+  private static Batch batch(int number) {
+    return new Batch(ones(1, 3, 32, 32), ones(number + 1));
+  }
+
+  private static BatchIterator iterator(int batches, IntFunction<Batch> prepare) {
+    return new BatchIterator(batches, prepare, UnaryOperator.identity());
+  }
+
+  @Test
+  void handsOutTheBatchesInOrderAndClosesTheOneBefore() {
+    BatchIterator batches = iterator(3, BatchIteratorTest::batch);
+    Batch before = null;
+    for (int i = 0; i < 3; i++) {
+      assertTrue(batches.hasNext());
+      assertTrue(before == null || !before.images().isNull());
+      Batch batch = batches.next();
+      assertEquals(i + 1, batch.labels().size(0));
+      assertTrue(before == null || (before.images().isNull() && before.labels().isNull()));
+      before = batch;
+    }
+    assertFalse(batches.hasNext());
+    assertTrue(before.images().isNull());
+    assertTrue(before.labels().isNull());
+  }
+
+  @Test
+  void theEndIsTheEnd() {
+    BatchIterator batches = iterator(1, BatchIteratorTest::batch);
+    Batch last = batches.next();
+    assertThrows(NoSuchElementException.class, batches::next);
+    assertTrue(last.images().isNull());
+    assertFalse(batches.hasNext());
+  }
+
+  @Test
+  void preparesOneBatchAheadOnADaemonThread() throws InterruptedException {
+    List<Integer> prepared = new CopyOnWriteArrayList<>();
+    AtomicReference<Thread> worker = new AtomicReference<>();
+    CountDownLatch second = new CountDownLatch(2);
+    BatchIterator batches =
+        iterator(
+            4,
+            number -> {
+              prepared.add(number);
+              worker.set(Thread.currentThread());
+              second.countDown();
+              return batch(number);
+            });
+    batches.next();
+    assertTrue(second.await(30, TimeUnit.SECONDS), "the second batch is prepared unasked");
+    assertEquals(List.of(0, 1), prepared);
+    assertNotSame(Thread.currentThread(), worker.get());
+    assertTrue(worker.get().isDaemon());
+  }
+
+  @Test
+  void deliversOnTheConsumersThread() {
+    AtomicReference<Thread> deliverer = new AtomicReference<>();
+    Batch delivered = batch(7);
+    BatchIterator batches =
+        new BatchIterator(
+            1,
+            BatchIteratorTest::batch,
+            prepared -> {
+              deliverer.set(Thread.currentThread());
+              return delivered;
+            });
+    assertSame(delivered, batches.next());
+    assertSame(Thread.currentThread(), deliverer.get());
+    assertFalse(batches.hasNext());
+    assertTrue(delivered.images().isNull());
+  }
+
+  @ParameterizedTest
+  @ValueSource(classes = {IllegalStateException.class, StackOverflowError.class})
+  void throwsWhatTheWorkerThrew(Class<? extends Throwable> type) throws Exception {
+    Throwable thrown = type.getConstructor(String.class).newInstance("broken");
+    BatchIterator batches =
+        iterator(
+            3,
+            number -> {
+              if (number == 1) {
+                throwUnchecked(thrown);
+              }
+              return batch(number);
+            });
+    Batch first = batches.next();
+    assertTrue(batches.hasNext());
+    assertSame(thrown, assertThrows(type, batches::next));
+    assertTrue(first.images().isNull());
+    assertSame(thrown, assertThrows(type, batches::next));
+  }
+
+  private static void throwUnchecked(Throwable thrown) {
+    if (thrown instanceof Error error) {
+      throw error;
+    }
+    throw (RuntimeException) thrown;
+  }
+}
