@@ -44,7 +44,7 @@ public final class AtomicFile {
       writeAndSync(partial, writer);
       Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be written: %s.", file, reason(e));
+      throw ActclipException.failure(e, "%s cannot be written: %s", file, reason(e));
     } finally {
       deleteQuietly(partial);
     }

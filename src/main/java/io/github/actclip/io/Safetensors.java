@@ -94,17 +94,17 @@ public final class Safetensors {
   private static <T> T open(Path file, Content<T> content) {
     if (!Files.isRegularFile(file)) {
       throw ActclipException.badInput(
-          "%s is not a file; give the path of a safetensors file.", file);
+          "%s is not a file; give the path of a safetensors file", file);
     }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       return content.read(channel, SafetensorsHeaderReader.read(file, channel));
     } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be read: %s.", file, AtomicFile.reason(e));
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
     } catch (OutOfMemoryError e) {
       // From the JVM, for a huge header; or from JavaCPP, which limits native memory by the heap's.
       throw ActclipException.failure(
           e,
-          "%s does not fit in the memory of this JVM, see its option -Xmx: %s.",
+          "%s does not fit in the memory of this JVM, see its option -Xmx: %s",
           file,
           e.getMessage());
     }
@@ -135,7 +135,7 @@ public final class Safetensors {
     } catch (RuntimeException e) {
       throw ActclipException.failure(
           e,
-          "There is no memory for the %d bytes of tensor %s.",
+          "There is no memory for the %d bytes of tensor %s",
           info.byteCount(),
           TensorInfo.quoted(info.name()));
     }

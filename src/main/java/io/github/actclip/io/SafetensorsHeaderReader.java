@@ -214,6 +214,6 @@ final class SafetensorsHeaderReader {
 
   private ActclipException invalid(String message, Object... args) {
     return ActclipException.badInput(
-        "%s is not a valid safetensors file: %s.", file, String.format(message, args));
+        "%s is not a valid safetensors file: %s", file, String.format(message, args));
   }
 }

@@ -56,12 +56,12 @@ final class SafetensorsHeaderWriter {
           StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(toJson(metadata).toString()));
     } catch (CharacterCodingException e) {
       throw ActclipException.badInput(
-          "A tensor name or metadata has half of a surrogate pair; it must be valid Unicode.");
+          "A tensor name or metadata has half of a surrogate pair; it must be valid Unicode");
     }
     int padded = (json.remaining() + Long.BYTES - 1) / Long.BYTES * Long.BYTES;
     if (padded > MAX_JSON_BYTES) {
       throw ActclipException.badInput(
-          "Tensor names and metadata take %d bytes; a safetensors file has room for %d.",
+          "Tensor names and metadata take %d bytes; a safetensors file has room for %d",
           padded, MAX_JSON_BYTES);
     }
     byte[] bytes = new byte[LENGTH_BYTES + padded];

@@ -10,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringTensorDictItem;
 import org.bytedeco.pytorch.Tensor;
@@ -56,15 +55,11 @@ public final class StateDict {
    *     name, before anything is changed; a failure when LibTorch cannot copy a value
    */
   public static void load(Module module, Map<String, Tensor> state) {
-    TensorScope scope = new TensorScope();
-    NoGradGuard noGrad = new NoGradGuard();
-    try {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
       Map<String, Tensor> own = of(module);
       checkMatch(own, state);
       own.forEach((name, tensor) -> copy(name, state.get(name), tensor));
-    } finally {
-      noGrad.close();
-      scope.close();
     }
   }
 
@@ -115,7 +110,7 @@ public final class StateDict {
     addProblem(problems, "wrong", wrong);
     if (!problems.isEmpty()) {
       throw ActclipException.badInput(
-          "The state does not fit the module: %s.", String.join("; ", problems));
+          "The state does not fit the module: %s", String.join("; ", problems));
     }
   }
 

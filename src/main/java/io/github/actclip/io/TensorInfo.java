@@ -25,20 +25,20 @@ record TensorInfo(String name, Dtype dtype, long[] shape, long begin, long end) 
   /** Describes a tensor that is yet to find its place in a file. */
   static TensorInfo of(String name, Tensor tensor) {
     if (name.equals(SafetensorsHeader.METADATA)) {
-      throw ActclipException.badInput("A tensor cannot be named %s; the format uses it.", name);
+      throw ActclipException.badInput("A tensor cannot be named %s; the format uses it", name);
     }
     if (tensor == null || !tensor.defined()) {
-      throw ActclipException.badInput("Tensor %s is undefined; it needs a value.", quoted(name));
+      throw ActclipException.badInput("Tensor %s is undefined; it needs a value", quoted(name));
     }
     if (tensor.layout().intern() != Layout.Strided) {
       throw ActclipException.badInput(
-          "Tensor %s has the layout %s; safetensors stores dense tensors, see to_dense().",
+          "Tensor %s has the layout %s; safetensors stores dense tensors, see to_dense()",
           quoted(name), tensor.layout().intern());
     }
     Dtype dtype = Dtype.of(tensor.scalar_type());
     if (dtype == null) {
       throw ActclipException.badInput(
-          "Tensor %s has the dtype %s, which cannot be stored; convert it to one of %s.",
+          "Tensor %s has the dtype %s, which cannot be stored; convert it to one of %s",
           quoted(name), tensor.scalar_type().intern(), Arrays.toString(Dtype.values()));
     }
     return new TensorInfo(name, dtype, tensor.shape(), 0, tensor.nbytes());

@@ -68,7 +68,7 @@ class SafetensorsLimitsTest {
       assertEquals(
           "failure: "
               + file
-              + " does not fit in the memory of this JVM, see its option -Xmx: Java heap space."
+              + " does not fit in the memory of this JVM, see its option -Xmx: Java heap space"
               + " Objects left: 0",
           outcome);
     }
@@ -95,7 +95,7 @@ class SafetensorsLimitsTest {
     String outcome = inOtherJvm("ulimit -v 16000000; ", "-Xmx256m", "read", file);
 
     assertEquals(
-        "failure: There is no memory for the 68719476736 bytes of tensor \"huge\"."
+        "failure: There is no memory for the 68719476736 bytes of tensor \"huge\""
             + " Objects left: 0",
         outcome);
   }

@@ -324,7 +324,7 @@ class SafetensorsTest {
           assertThrows(ActclipException.class, () -> Safetensors.write(nowhere, tensors, Map.of()));
       assertFalse(e.isBadInput());
       assertEquals(
-          nowhere + " cannot be written: there is no such file or directory.", e.getMessage());
+          nowhere + " cannot be written: there is no such file or directory", e.getMessage());
     }
     assertEquals(List.of(), list(directory));
   }
@@ -334,8 +334,7 @@ class SafetensorsTest {
     for (Path nothing : List.of(file, directory)) {
       var e = assertThrows(ActclipException.class, () -> Safetensors.read(nothing));
       assertTrue(e.isBadInput());
-      assertEquals(
-          nothing + " is not a file; give the path of a safetensors file.", e.getMessage());
+      assertEquals(nothing + " is not a file; give the path of a safetensors file", e.getMessage());
     }
   }
 

@@ -155,7 +155,7 @@ class StateDictTest {
     assertEquals(
         "The state does not fit the module: missing: linear.weight, linear.bias; unexpected:"
             + " \"linear.wieght\", \"extra\"; wrong: act_max of shape [] instead of [1],"
-            + " norm.running_mean of shape [1, 2] instead of [2].",
+            + " norm.running_mean of shape [1, 2] instead of [2]",
         e.getMessage());
     StateDict.of(module)
         .forEach((name, tensor) -> assertTrue(torch.equal(before.get(name), tensor), name));
