@@ -10,23 +10,33 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.jar.JarEntry;
+import java.util.stream.Stream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.javacpp.ClassProperties;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
 
 /**
  * Finds, unpacks and loads the native libraries of LibTorch.
  *
- * <p>JavaCPP unpacks a library right before it loads it. When {@code libtorch.so} is loaded, the
- * {@code libtorch_cpu.so} that it needs is not yet unpacked beside it, so the system's loader may
- * take another LibTorch's from its own path, and the process dies. Here everything is unpacked
- * before anything is loaded.
+ * <p>JavaCPP unpacks a library right before it loads it, and loads {@code libtorch.so} before the
+ * {@code libtorch_cpu.so} that it needs: the system's loader may then take another LibTorch's from
+ * its own path, and the process dies. Here everything is unpacked before anything is loaded, and
+ * loaded in the order of need.
  */
 final class NativeLibraries {
 
   private static final List<String> CACHE_PROPERTIES =
       List.of("org.bytedeco.javacpp.cachedir", "org.bytedeco.javacpp.cacheDir");
   private static final String GPU_EXTENSION = "-gpu";
+
+  private static final List<String> LIBTORCH_IN_ORDER =
+      List.of("gomp@.1", "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch");
+
+  private static final Logger LOG = LogManager.getLogger(NativeLibraries.class);
 
   private NativeLibraries() {}
 
@@ -141,15 +151,46 @@ final class NativeLibraries {
 
   private static void loadFrom(File cache) {
     try {
+      if (LibTorch.platform().startsWith("linux")) {
+        loadInOrder();
+      }
       Loader.load(torch.class);
       Loader.load(openblas_nolapack.class);
     } catch (LinkageError e) {
       throw ActclipException.failure(
           e,
-          "LibTorch's native libraries for %s cannot be loaded from %s (%s)",
+          "LibTorch's native libraries for %s cannot be loaded from %s (%s);"
+              + " if a file there is damaged, delete that folder",
           LibTorch.platform(),
           cache,
           rootMessage(e));
+    }
+  }
+
+  /**
+   * Loads the libraries that the presets name, each after those that it needs. One that is loaded
+   * already is not looked for again, not even on {@code LD_LIBRARY_PATH}, which comes before the
+   * folder that a library is in.
+   */
+  private static void loadInOrder() {
+    Loader.load(openblas.class);
+    ClassProperties presets = Loader.loadProperties(torch.class, Loader.loadProperties(), true);
+    List<String> cuda = areForCuda() ? presets.get("platform.preload") : List.of();
+    Stream.concat(
+            cuda.stream().filter(library -> !LIBTORCH_IN_ORDER.contains(library)),
+            LIBTORCH_IN_ORDER.stream())
+        .forEach(library -> loadIfThere(presets, library));
+  }
+
+  private static void loadIfThere(ClassProperties presets, String library) {
+    URL[] found = Loader.findLibrary(torch.class, presets, library);
+    if (found.length > 0) {
+      try {
+        Loader.loadLibrary(torch.class, found, library);
+      } catch (UnsatisfiedLinkError e) {
+        // Some are optional; if this one is not, loading LibTorch says so.
+        LOG.debug("Not loaded: {}", library, e);
+      }
     }
   }
 

@@ -3,6 +3,7 @@ package io.github.actclip.runtime;
 import java.util.Objects;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.GradMode;
 
 /**
  * Owns every tensor (and every other native object) that the current thread makes while the scope
@@ -29,6 +30,29 @@ public final class TensorScope implements AutoCloseable {
   }
 
   private final PointerScope scope = new PointerScope();
+  private boolean restoresGrad;
+
+  /** Runs {@code body} in a scope of its own. */
+  public static void run(Runnable body) {
+    TensorScope scope = new TensorScope();
+    try (scope) {
+      body.run();
+    }
+  }
+
+  /**
+   * Records no gradients on this thread from here until the scope closes, like {@code
+   * torch.no_grad()}.
+   *
+   * @return this scope
+   */
+  public TensorScope noGrad() {
+    if (GradMode.is_enabled()) {
+      GradMode.set_enabled(false);
+      restoresGrad = true;
+    }
+    return this;
+  }
 
   /**
    * Takes a tensor (or another native object) out of this scope: it is then the caller's to close.
@@ -44,6 +68,10 @@ public final class TensorScope implements AutoCloseable {
   /** Frees what was made in this scope and not kept. */
   @Override
   public void close() {
+    if (restoresGrad) {
+      GradMode.set_enabled(true);
+      restoresGrad = false;
+    }
     scope.close();
   }
 }

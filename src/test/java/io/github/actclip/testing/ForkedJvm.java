@@ -1,0 +1,66 @@
+package io.github.actclip.testing;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+
+/** Runs a main class in a JVM of its own, so that it can load natives afresh, or die. */
+public final class ForkedJvm {
+
+  private static final long TIMEOUT_SECONDS = 120;
+
+  private final Path log;
+  private final Process process;
+
+  private ForkedJvm(Path log, Process process) {
+    this.log = log;
+    this.process = process;
+  }
+
+  /**
+   * Starts {@code main} with the class path of this JVM.
+   *
+   * @param prefix words before the command, such as those of a shell that sets limits
+   * @param properties system properties
+   * @param environment variables in addition to this process's
+   */
+  public static ForkedJvm start(
+      Class<?> main,
+      List<String> prefix,
+      Map<String, String> properties,
+      Map<String, String> environment)
+      throws IOException {
+    List<String> command = new ArrayList<>(prefix);
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    new TreeMap<>(properties).forEach((name, value) -> command.add("-D" + name + "=" + value));
+    command.addAll(
+        List.of(
+            "-XX:ErrorFile=/dev/null",
+            "-cp",
+            System.getProperty("java.class.path"),
+            main.getName()));
+    Path log = Files.createTempFile("forked-jvm", ".log");
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+    builder.environment().putAll(environment);
+    return new ForkedJvm(log, builder.start());
+  }
+
+  /** Waits for the end and returns what it printed to standard output and error. */
+  public String awaitOutput() throws IOException, InterruptedException {
+    if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+      throw new AssertionError("no end after " + TIMEOUT_SECONDS + " s");
+    }
+    try {
+      return Files.readString(log);
+    } finally {
+      Files.delete(log);
+    }
+  }
+}
