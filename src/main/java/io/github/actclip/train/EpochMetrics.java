@@ -1,0 +1,28 @@
+package io.github.actclip.train;
+
+/**
+ * What one epoch came to; a line of {@code metrics.jsonl}. Losses are mean cross-entropies in nats,
+ * accuracies go from 0 to 1.
+ *
+ * @param epoch from 1
+ * @param step steps done since the start of the training
+ * @param learningRate of the last step
+ * @param trainLoss over the epoch's steps, while the network was changing
+ * @param trainAccuracy likewise
+ * @param testLoss after the epoch
+ * @param testAccuracy after the epoch
+ * @param actMax the threshold after the epoch
+ * @param imagesPerSecond of training, without the test
+ * @param seconds of training, without the test
+ */
+public record EpochMetrics(
+    int epoch,
+    long step,
+    double learningRate,
+    double trainLoss,
+    double trainAccuracy,
+    double testLoss,
+    double testAccuracy,
+    double actMax,
+    double imagesPerSecond,
+    double seconds) {}

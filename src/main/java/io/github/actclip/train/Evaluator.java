@@ -1,0 +1,45 @@
+package io.github.actclip.train;
+
+import io.github.actclip.data.Batch;
+import io.github.actclip.data.DataLoader;
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/** Measures a network on a data set. */
+public final class Evaluator {
+
+  static {
+    LibTorch.load();
+  }
+
+  /** Fixed, so that the same network gives the same numbers whatever it was trained with. */
+  private static final int BATCH_SIZE = 250;
+
+  private Evaluator() {}
+
+  /**
+   * Runs every image through the network, without gradients and in the order of the data set.
+   *
+   * @param device where the network is
+   */
+  public static Evaluation evaluate(Net net, ImageDataset data, Device device) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      RunningMetrics metrics = new RunningMetrics(device);
+      for (Batch batch : DataLoader.sequential(data, BATCH_SIZE, device)) {
+        TensorScope.run(() -> addBatch(net, batch, metrics));
+      }
+      return metrics.read();
+    }
+  }
+
+  private static void addBatch(Net net, Batch batch, RunningMetrics metrics) {
+    Tensor logits = net.forward(batch.images());
+    metrics.add(torch.cross_entropy_loss(logits, batch.labels()), logits, batch.labels());
+  }
+}

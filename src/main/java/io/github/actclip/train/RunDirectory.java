@@ -1,0 +1,159 @@
+package io.github.actclip.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.github.actclip.io.AtomicFile;
+import io.github.actclip.io.Safetensors;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The folder with the results of one training: {@code metrics.jsonl} (one object an epoch), {@code
+ * model.safetensors}, {@code summary.json} and {@code report.html}. Every file is whole or absent
+ * at any time.
+ */
+public final class RunDirectory {
+
+  static {
+    LibTorch.load();
+  }
+
+  private static final String METRICS = "metrics.jsonl";
+  private static final String MODEL = "model.safetensors";
+  private static final String SUMMARY = "summary.json";
+
+  /** The name of the page that shows the training. */
+  public static final String REPORT = "report.html";
+
+  private static final ObjectMapper JSON =
+      JsonMapper.builder()
+          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .build();
+
+  private final Path folder;
+
+  private RunDirectory(Path folder) {
+    this.folder = folder;
+  }
+
+  /**
+   * Makes the folder, and its parents, for a new training.
+   *
+   * @throws ActclipException when it already holds the results of one, or cannot be made
+   */
+  public static RunDirectory create(Path folder) {
+    for (String file : List.of(METRICS, MODEL, SUMMARY, REPORT)) {
+      if (Files.exists(folder.resolve(file))) {
+        throw ActclipException.badInput(
+            "%s already holds the results of a training (%s): name another folder", folder, file);
+      }
+    }
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "the folder %s cannot be made: %s", folder, e);
+    }
+    return new RunDirectory(folder);
+  }
+
+  /**
+   * Opens the folder of a training that was saved.
+   *
+   * @throws ActclipException when it is not one
+   */
+  public static RunDirectory open(Path folder) {
+    for (String file : List.of(SUMMARY, MODEL)) {
+      if (!Files.isRegularFile(folder.resolve(file))) {
+        throw ActclipException.badInput(
+            "%s is not the folder of a training: it has no %s", folder, file);
+      }
+    }
+    return new RunDirectory(folder);
+  }
+
+  /** Where the files are. */
+  public Path folder() {
+    return folder;
+  }
+
+  /** A listener that saves the metrics so far and the network after each epoch. */
+  public TrainingListener recorder(Net net) {
+    List<EpochMetrics> epochs = new ArrayList<>();
+    return new TrainingListener() {
+      @Override
+      public void onEpoch(EpochMetrics metrics) {
+        epochs.add(metrics);
+        saveEpochs(net, epochs);
+      }
+    };
+  }
+
+  private void saveEpochs(Net net, List<EpochMetrics> epochs) {
+    StringBuilder lines = new StringBuilder();
+    for (EpochMetrics epoch : epochs) {
+      lines.append(toJson(JSON.writer(), epoch)).append('\n');
+    }
+    AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
+    TensorScope.run(
+        () -> Safetensors.write(folder.resolve(MODEL), StateDict.of(net), Map.of("format", "pt")));
+  }
+
+  /** Saves what a training came to, as numbers and as a page. */
+  public void saveSummary(RunSummary summary, List<EpochMetrics> epochs) {
+    String json = toJson(JSON.writerWithDefaultPrettyPrinter(), summary);
+    AtomicFile.writeString(folder.resolve(SUMMARY), json + "\n");
+    AtomicFile.writeString(folder.resolve(REPORT), Report.html(summary, epochs));
+  }
+
+  /**
+   * Reads what was saved last.
+   *
+   * @throws ActclipException when the file is not a summary
+   */
+  public RunSummary loadSummary() {
+    Path file = folder.resolve(SUMMARY);
+    try {
+      return JSON.readValue(file.toFile(), RunSummary.class);
+    } catch (JsonProcessingException e) {
+      throw ActclipException.badInput(
+          "%s is not a summary of a training: %s", file, e.getOriginalMessage());
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, e.getMessage());
+    }
+  }
+
+  /**
+   * Reads the network that was saved last, onto the CPU; the caller owns it.
+   *
+   * @throws ActclipException when the file is not one of its shape
+   */
+  public Net loadNet() {
+    Net net = new Net(loadSummary().net());
+    TensorScope.run(() -> StateDict.load(net, Safetensors.read(folder.resolve(MODEL))));
+    return net;
+  }
+
+  private static String toJson(ObjectWriter writer, Object value) {
+    try {
+      return writer.writeValueAsString(value);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException("a record of numbers and texts cannot fail to be JSON", e);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+package io.github.actclip.train;
+
+import io.github.actclip.runtime.TensorScope;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Sums up loss and hits on the device, so that a step never waits for a number: only {@link #read}
+ * does. Its tensors belong to the scope that it is made in.
+ */
+final class RunningMetrics {
+
+  private static final long CLASS_DIM = 1;
+
+  private final Tensor lossSum;
+  private final Tensor correct;
+  private long images;
+
+  RunningMetrics(Device device) {
+    lossSum = torch.zeros(1).to(device, ScalarType.Double);
+    correct = torch.zeros(1).to(device, ScalarType.Long);
+  }
+
+  /**
+   * Adds a batch.
+   *
+   * @param loss the batch's mean loss, a scalar
+   * @param logits (B, classes)
+   * @param labels (B) int64
+   */
+  void add(Tensor loss, Tensor logits, Tensor labels) {
+    long batch = labels.size(0);
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      lossSum.add_(loss, new Scalar((double) batch));
+      correct.add_(logits.argmax(new LongOptional(CLASS_DIM), false).eq(labels).sum());
+    }
+    images += batch;
+  }
+
+  /** The means so far, waiting for the device; there must have been a batch. */
+  Evaluation read() {
+    return new Evaluation(lossSum.item_double() / images, correct.item_long(), images);
+  }
+}

@@ -1,0 +1,7 @@
+/**
+ * The training loop and what it leaves behind. Users need {@link io.github.actclip.train.Trainer}
+ * with its {@link io.github.actclip.train.TrainerOptions}, {@link
+ * io.github.actclip.train.Evaluator}, and {@link io.github.actclip.train.RunDirectory} to save and
+ * reload.
+ */
+package io.github.actclip.train;

@@ -1,0 +1,110 @@
+package io.github.actclip;
+
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaAccess.Predicates.target;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.type;
+import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.Architectures.layeredArchitecture;
+import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_THROW_GENERIC_EXCEPTIONS;
+import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
+
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
+
+/** The rooms of the house, and the arrows between them. */
+@AnalyzeClasses(packages = "io.github.actclip", importOptions = DoNotIncludeTests.class)
+class ArchitectureTest {
+
+  /** Each room may use those that its arrows reach; everyone may use runtime. */
+  @ArchTest
+  static final ArchRule arrows =
+      layeredArchitecture()
+          .consideringOnlyDependenciesInLayers()
+          .layer("runtime")
+          .definedBy("io.github.actclip.runtime")
+          .layer("op")
+          .definedBy("io.github.actclip.op")
+          .layer("nn")
+          .definedBy("io.github.actclip.nn")
+          .layer("data")
+          .definedBy("io.github.actclip.data")
+          .layer("io")
+          .definedBy("io.github.actclip.io")
+          .layer("train")
+          .definedBy("io.github.actclip.train")
+          .whereLayer("runtime")
+          .mayNotAccessAnyLayer()
+          .whereLayer("op")
+          .mayOnlyAccessLayers("runtime")
+          .whereLayer("nn")
+          .mayOnlyAccessLayers("runtime", "op")
+          .whereLayer("data")
+          .mayOnlyAccessLayers("runtime")
+          .whereLayer("io")
+          .mayOnlyAccessLayers("runtime", "nn")
+          .whereLayer("train")
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io");
+
+  @ArchTest
+  static final ArchRule noCycles =
+      slices().matching("io.github.actclip.(*)..").should().beFreeOfCycles();
+
+  /**
+   * Loading and scopes stay in the lower rooms, and so does raw memory. The texts and option values
+   * that the presets hand out as pointers ({@code BytePointer}, {@code DoublePointer}) may be read
+   * anywhere, and {@code LongPointer} is how they take a kernel size.
+   */
+  @ArchTest
+  static final ArchRule nativeMemoryStaysBelow =
+      noClasses()
+          .that()
+          .resideOutsideOfPackages(
+              "io.github.actclip.runtime", "io.github.actclip.op", "io.github.actclip.autograd")
+          .should()
+          .dependOnClassesThat()
+          .haveFullyQualifiedName("org.bytedeco.javacpp.Loader")
+          .orShould()
+          .dependOnClassesThat()
+          .haveFullyQualifiedName("org.bytedeco.javacpp.PointerScope")
+          .orShould()
+          .callConstructorWhere(
+              target(owner(assignableTo(Pointer.class)))
+                  .and(target(owner(resideInAPackage("org.bytedeco.javacpp"))))
+                  .and(target(owner(not(type(LongPointer.class))))));
+
+  @ArchTest
+  static final ArchRule loggingIsTheLog4jApi =
+      noClasses()
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage(
+              "org.apache.logging.log4j.core..", "java.util.logging", "org.slf4j..");
+
+  @ArchTest static final ArchRule noStandardStreams = NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+
+  @ArchTest static final ArchRule noGenericExceptions = NO_CLASSES_SHOULD_THROW_GENERIC_EXCEPTIONS;
+
+  @ArchTest
+  static final ArchRule publicTypesAreFinal =
+      classes()
+          .that()
+          .areTopLevelClasses()
+          .and()
+          .arePublic()
+          .and()
+          .areNotInterfaces()
+          .should()
+          .haveModifier(JavaModifier.FINAL)
+          .orShould()
+          .beEnums();
+}

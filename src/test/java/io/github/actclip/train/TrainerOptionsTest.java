@@ -1,0 +1,71 @@
+package io.github.actclip.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.runtime.ActclipException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class TrainerOptionsTest {
+
+  @ParameterizedTest
+  @EnumSource(OptimizerType.class)
+  void theDefaultsAreValid(OptimizerType optimizer) {
+    TrainerOptions options = TrainerOptions.defaults(optimizer);
+    assertEquals(12, options.epochs());
+    assertEquals(optimizer.defaultLearningRate(), options.learningRate());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "0 | 8 | SGD | 0.1 | 0.9 | 0 | epochs (0) must be at least 1",
+        "1 | -8 | SGD | 0.1 | 0.9 | 0 | batchSize (-8) must be at least 1",
+        "1 | 8 | SGD | 0 | 0.9 | 0 | learningRate (0.0) must be above 0",
+        "1 | 8 | SGD | NaN | 0.9 | 0 | learningRate (NaN) must be above 0",
+        "1 | 8 | SGD | Infinity | 0.9 | 0 | learningRate (Infinity) must be above 0",
+        "1 | 8 | SGD | 0.1 | 1 | 0 | the momentum (1.0) must be at least 0 and below 1",
+        "1 | 8 | SGD | 0.1 | NaN | 0 | the momentum (NaN) must be at least 0 and below 1",
+        "1 | 8 | ADAM | 0.1 | 0.5 | 0"
+            + " | the momentum (0.5) is an option of sgd: adam always uses 0.9",
+        "1 | 8 | SGD | 0.1 | 0.9 | -1 | weightDecay (-1.0) must be at least 0",
+        "1 | 8 | SGD | 0.1 | 0.9 | NaN | weightDecay (NaN) must be at least 0"
+      })
+  void aValueOutOfRangeIsOneSentence(
+      int epochs,
+      int batchSize,
+      OptimizerType optimizer,
+      double rate,
+      double momentum,
+      double decay,
+      String sentence) {
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () ->
+                new TrainerOptions(
+                    epochs,
+                    batchSize,
+                    optimizer,
+                    rate,
+                    momentum,
+                    decay,
+                    LearningRateSchedule.CONSTANT,
+                    0));
+    assertEquals(sentence, e.getMessage());
+    assertTrue(e.isBadInput());
+  }
+
+  @Test
+  void sgdMayGoWithoutMomentum() {
+    assertEquals(
+        0,
+        new TrainerOptions(1, 8, OptimizerType.SGD, 0.1, 0, 0, LearningRateSchedule.CONSTANT, 0)
+            .momentum());
+  }
+}

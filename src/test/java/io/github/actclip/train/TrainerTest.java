@@ -1,0 +1,269 @@
+package io.github.actclip.train;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.data.Batch;
+import io.github.actclip.data.DataLoader;
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Split;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.Net;
+import io.github.actclip.nn.NetOptions;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.RuntimeInfo;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Fixture;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The loop and what it leaves behind, on the embedded test images, since they are few. */
+class TrainerTest {
+
+  private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+
+  static {
+    LibTorch.load();
+  }
+
+  @TempDir Path folder;
+  private TensorScope scope;
+  private Device device;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+    device = Devices.of("cpu");
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  @ParameterizedTest
+  @EnumSource(OptimizerType.class)
+  void everyOptimizerLearnsAndMovesTheThreshold(OptimizerType optimizer) {
+    Net net = net();
+    List<EpochMetrics> epochs = trainer(net, options(optimizer, 2)).fit(IMAGES, IMAGES);
+
+    assertEquals(2, epochs.size());
+    EpochMetrics last = epochs.get(1);
+    assertEquals(2, last.epoch());
+    assertEquals(2L * 16, last.step());
+    assertTrue(last.testAccuracy() > 0.6, "accuracy " + last.testAccuracy());
+    assertTrue(last.trainLoss() < epochs.get(0).trainLoss());
+    assertNotEquals(1, last.actMax());
+    assertEquals(net.actMax().item_double(), last.actMax());
+  }
+
+  @Test
+  void theLoopIsTheOneThatAUserWouldWrite() {
+    TrainerOptions options = options(OptimizerType.SGD, 1);
+    Net trained = net();
+    trainer(trained, options).fit(IMAGES, IMAGES);
+
+    Net plain = net();
+    Optimizer optimizer = options.optimizer().create(plain.parameters(), options);
+    DataLoader loader = DataLoader.shuffled(IMAGES, options.batchSize(), options.seed(), device);
+    long step = 0;
+    for (Batch batch : loader) {
+      double rate = LearningRateSchedule.ONE_CYCLE.at(step++, loader.batches(), 0.05);
+      optimizer.param_groups().get(0).options().set_lr(rate);
+      optimizer.zero_grad();
+      torch.cross_entropy_loss(plain.forward(batch.images()), batch.labels()).backward();
+      optimizer.step();
+    }
+
+    StateDict.of(plain)
+        .forEach(
+            (name, value) ->
+                assertArrayEquals(
+                    Fixture.values(value), Fixture.values(StateDict.of(trained).get(name)), name));
+  }
+
+  @Test
+  void evaluationCountsEveryImageOnceAndNeedsNoGradient() {
+    Net net = net();
+    Evaluation evaluation = Evaluator.evaluate(net, IMAGES, device);
+    assertEquals(IMAGES.size(), evaluation.images());
+    assertEquals((double) evaluation.correct() / IMAGES.size(), evaluation.accuracy());
+    assertEquals(plainLoss(net), evaluation.loss(), 1e-5);
+    assertFalse(net.actMax().grad().defined());
+  }
+
+  @Test
+  void stopEndsTheEpochAfterTheStepAndStillTests() {
+    List<ProgressMetrics> progress = new ArrayList<>();
+    Net net = net();
+    Trainer[] trainer = new Trainer[1];
+    TrainingListener stopper =
+        new TrainingListener() {
+          @Override
+          public void onProgress(ProgressMetrics metrics) {
+            progress.add(metrics);
+            trainer[0].stop();
+          }
+        };
+    trainer[0] = new Trainer(net, options(OptimizerType.SGD, 1000), device, List.of(stopper));
+    List<EpochMetrics> epochs = trainer[0].fit(IMAGES, IMAGES);
+
+    EpochMetrics last = epochs.get(epochs.size() - 1);
+    assertEquals(1, progress.size());
+    assertEquals(progress.get(0).step(), last.step());
+    assertEquals(16_000, progress.get(0).totalSteps());
+    assertEquals(Evaluator.evaluate(net, IMAGES, device).loss(), last.testLoss());
+    assertTrue(trainer[0].isStopped());
+  }
+
+  @Test
+  void aTrainingThatDivergesSaysSo() {
+    TrainerOptions options =
+        new TrainerOptions(
+            2, 128, OptimizerType.SGD, 1e6, 0.9, 0, LearningRateSchedule.CONSTANT, 0);
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> trainer(net(), options).fit(IMAGES, IMAGES));
+    assertTrue(e.getMessage().startsWith("the training diverged: the loss of epoch 1 is"));
+    assertFalse(e.isBadInput());
+  }
+
+  @Test
+  void whatIsSavedIsReloadedAndEvaluatesTheSame() throws IOException {
+    Net net = net();
+    TrainerOptions options = options(OptimizerType.ADAMW, 1);
+    RunDirectory directory = RunDirectory.create(folder.resolve("a/b"));
+    List<EpochMetrics> epochs =
+        new Trainer(net, options, device, List.of(directory.recorder(net))).fit(IMAGES, IMAGES);
+    RunSummary summary = summary(options, epochs.get(0));
+    directory.saveSummary(summary, epochs);
+
+    RunDirectory reopened = RunDirectory.open(folder.resolve("a/b"));
+    assertEquals(summary, reopened.loadSummary());
+    Evaluation again = Evaluator.evaluate(reopened.loadNet(), IMAGES, device);
+    assertEquals(epochs.get(0).testAccuracy(), again.accuracy());
+    assertEquals(epochs.get(0).testLoss(), again.loss());
+    try (Stream<Path> files = Files.list(directory.folder())) {
+      assertEquals(
+          new TreeSet<>(
+              List.of("metrics.jsonl", "model.safetensors", "report.html", "summary.json")),
+          new TreeSet<>(files.map(file -> file.getFileName().toString()).toList()));
+    }
+    assertEquals(1, Files.readAllLines(directory.folder().resolve("metrics.jsonl")).size());
+  }
+
+  @Test
+  void theReportIsOnePageWithItsPlotsAndEscapesNames() throws IOException {
+    RunDirectory directory = RunDirectory.create(folder);
+    EpochMetrics epoch = new EpochMetrics(1, 16, 0.05, 2, 0.5, 1.5, 0.6, 1.25, 100, 1);
+    directory.saveSummary(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
+    String page = Files.readString(folder.resolve(RunDirectory.REPORT));
+    assertEquals(3, page.split("<svg", -1).length - 1);
+    assertTrue(page.contains("60.00 % of 2,000 test images right after 1 epoch; act_max"), page);
+    assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);
+  }
+
+  @Test
+  void aFolderThatHoldsATrainingIsNotOverwritten() throws IOException {
+    Files.writeString(folder.resolve("metrics.jsonl"), "precious");
+    ActclipException e = assertThrows(ActclipException.class, () -> RunDirectory.create(folder));
+    assertEquals(
+        folder + " already holds the results of a training (metrics.jsonl): name another folder",
+        e.getMessage());
+    assertTrue(e.isBadInput());
+    assertEquals("precious", Files.readString(folder.resolve("metrics.jsonl")));
+  }
+
+  @Test
+  void aFolderThatCannotBeMadeIsOneSentence() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "");
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> RunDirectory.create(file.resolve("run")));
+    assertTrue(e.getMessage().startsWith("the folder " + file.resolve("run") + " cannot be made"));
+    assertFalse(e.isBadInput());
+  }
+
+  @Test
+  void aFolderWithoutATrainingIsOneSentence() {
+    ActclipException e = assertThrows(ActclipException.class, () -> RunDirectory.open(folder));
+    assertEquals(
+        folder + " is not the folder of a training: it has no summary.json", e.getMessage());
+  }
+
+  @Test
+  void aSummaryThatIsNoneIsOneSentence() throws IOException {
+    Files.writeString(folder.resolve("model.safetensors"), "");
+    for (String text : List.of("", "[]", "{}", "{\"data\": null}", "no json", "{\"net\": {}}")) {
+      Files.writeString(folder.resolve("summary.json"), text);
+      RunDirectory directory = RunDirectory.open(folder);
+      ActclipException e = assertThrows(ActclipException.class, directory::loadSummary);
+      assertTrue(e.isBadInput());
+      assertTrue(e.getMessage().contains("summary.json is not a summary"), e.getMessage());
+      assertEquals(1, e.getMessage().lines().count(), e.getMessage());
+    }
+  }
+
+  private static Net net() {
+    torch.manual_seed(3);
+    return new Net();
+  }
+
+  private Trainer trainer(Net net, TrainerOptions options) {
+    return new Trainer(net, options, device, List.of());
+  }
+
+  private static TrainerOptions options(OptimizerType optimizer, int epochs) {
+    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
+    return new TrainerOptions(
+        epochs,
+        defaults.batchSize(),
+        optimizer,
+        defaults.learningRate(),
+        defaults.momentum(),
+        defaults.weightDecay(),
+        defaults.schedule(),
+        5);
+  }
+
+  private static RunSummary summary(TrainerOptions options, EpochMetrics last) {
+    return new RunSummary(
+        "embedded",
+        "a <b> & \"c\"",
+        IMAGES.size(),
+        IMAGES.size(),
+        "cpu",
+        NetOptions.original(),
+        options,
+        RuntimeInfo.current(),
+        false,
+        last);
+  }
+
+  /** The mean loss in one batch, without the evaluator. */
+  private double plainLoss(Net net) {
+    double[] loss = new double[1];
+    for (Batch batch : DataLoader.sequential(IMAGES, IMAGES.size(), device)) {
+      loss[0] = torch.cross_entropy_loss(net.forward(batch.images()), batch.labels()).item_double();
+    }
+    return loss[0];
+  }
+}
