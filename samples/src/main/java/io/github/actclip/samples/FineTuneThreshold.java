@@ -1,0 +1,59 @@
+package io.github.actclip.samples;
+
+import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
+
+import io.github.actclip.data.Batch;
+import io.github.actclip.data.DataLoader;
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Split;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.train.Evaluator;
+import io.github.actclip.train.RunDirectory;
+import java.nio.file.Path;
+import org.bytedeco.pytorch.Adam;
+import org.bytedeco.pytorch.AdamOptions;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.TensorVector;
+
+/**
+ * Loads a Net that {@code samples/run train --out DIR} saved, and trains only its threshold, with
+ * an optimizer of its own. Its one argument is DIR.
+ */
+final class FineTuneThreshold {
+
+  private FineTuneThreshold() {}
+
+  public static void main(String[] args) {
+    Device device = Devices.auto();
+    Net net = RunDirectory.open(Path.of(args[0])).loadNet();
+    net.to(device, false);
+    ImageDataset test = ImageDataset.embedded(Split.TEST);
+    print("before", net, test, device);
+
+    TensorVector parameters = net.parameters();
+    for (long i = 0; i < parameters.size(); i++) {
+      parameters.get(i).set_requires_grad(false); // the weights stay as they are
+    }
+    net.actMax().set_requires_grad(true);
+    Adam optimizer = new Adam(new TensorVector(net.actMax()), new AdamOptions(0.01));
+
+    for (Batch batch : DataLoader.shuffled(ImageDataset.embedded(Split.TRAIN), 128, 0, device)) {
+      TensorScope.run(
+          () -> {
+            optimizer.zero_grad();
+            cross_entropy_loss(net.forward(batch.images()), batch.labels()).backward();
+            optimizer.step();
+          });
+    }
+    print("after", net, test, device);
+  }
+
+  private static void print(String when, Net net, ImageDataset test, Device device) {
+    double accuracy = Evaluator.evaluate(net, test, device).accuracy();
+    System.out.printf(
+        "%-6s act_max %.6f, test accuracy %.2f %%%n",
+        when, net.actMax().item_float(), 100 * accuracy);
+  }
+}

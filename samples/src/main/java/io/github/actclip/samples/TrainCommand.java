@@ -1,0 +1,163 @@
+package io.github.actclip.samples;
+
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Split;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.RuntimeInfo;
+import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.LearningRateSchedule;
+import io.github.actclip.train.OptimizerType;
+import io.github.actclip.train.RunDirectory;
+import io.github.actclip.train.RunSummary;
+import io.github.actclip.train.Trainer;
+import io.github.actclip.train.TrainerOptions;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.List;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.global.torch;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Trains Net and writes what came of it. */
+@Command(
+    name = "train",
+    description = "Trains Net on images, prints its accuracy, and writes its results.",
+    mixinStandardHelpOptions = true,
+    sortOptions = false)
+final class TrainCommand implements Runnable {
+
+  @Option(
+      names = "--data",
+      paramLabel = "embedded|DIR",
+      defaultValue = DataOption.EMBEDDED,
+      description =
+          "The images: 'embedded' (a subset of Fashion-MNIST, the default), or a folder with the"
+              + " IDX files of MNIST or Fashion-MNIST, or with CIFAR-10's binary batches.")
+  private String data;
+
+  @Option(
+      names = "--epochs",
+      paramLabel = "N",
+      description = "Passes over the images (default: 12).")
+  private Integer epochs;
+
+  @Option(names = "--batch-size", paramLabel = "N", description = "Images a step (default: 128).")
+  private Integer batchSize;
+
+  @Option(
+      names = "--optimizer",
+      paramLabel = "NAME",
+      defaultValue = "sgd",
+      description = "One of sgd, adam, adamw (default: sgd).")
+  private OptimizerType optimizer;
+
+  @Option(
+      names = "--lr",
+      paramLabel = "RATE",
+      description = "Learning rate, the peak of a cycle (default: 0.05; adam and adamw 0.002).")
+  private Double learningRate;
+
+  @Option(
+      names = "--momentum",
+      paramLabel = "M",
+      description = "Nesterov's momentum, of sgd only (default: 0.9).")
+  private Double momentum;
+
+  @Option(
+      names = "--weight-decay",
+      paramLabel = "W",
+      description = "On every parameter (default: sgd 0.0005, adam 0, adamw 0.01).")
+  private Double weightDecay;
+
+  @Option(
+      names = "--schedule",
+      paramLabel = "NAME",
+      description = "One of one_cycle, constant (default: one_cycle).")
+  private LearningRateSchedule schedule;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Of the initial weights and the order of the images (default: 0).")
+  private Long seed;
+
+  @Mixin private MachineOptions machine;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      description = "Folder for the results (default: runs/ and the time).")
+  private Path out;
+
+  @Override
+  public void run() {
+    TrainerOptions options = options();
+    Device device = machine.device();
+    DataOption source = new DataOption(data);
+    ImageDataset train = source.load(Split.TRAIN);
+    ImageDataset test = source.load(Split.TEST);
+    RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
+
+    torch.manual_seed(options.seed());
+    Net net = new Net();
+    Trainer trainer;
+    List<EpochMetrics> epochs;
+    try (ProgressBarListener bar = new ProgressBarListener()) {
+      trainer = new Trainer(net, options, device, List.of(directory.recorder(net), bar));
+      Interrupt.onSignal(trainer::stop);
+      epochs = trainer.fit(train, test);
+    }
+    if (!epochs.isEmpty()) {
+      RunSummary summary =
+          new RunSummary(
+              data,
+              train.name(),
+              train.size(),
+              test.size(),
+              device.str().getString(),
+              net.options(),
+              options,
+              RuntimeInfo.current(),
+              trainer.isStopped(),
+              epochs.get(epochs.size() - 1));
+      directory.saveSummary(summary, epochs);
+      print(summary, directory);
+    }
+  }
+
+  private static void print(RunSummary summary, RunDirectory directory) {
+    EpochMetrics last = summary.last();
+    if (summary.stopped()) {
+      Results.print("stopped", "in epoch " + last.epoch() + ", after step " + last.step());
+    }
+    Results.printTest(last.testLoss(), last.testAccuracy(), summary.testImages());
+    Results.print("act_max", last.actMax());
+    Results.print("results", directory.folder());
+    Results.print("report", directory.folder().resolve(RunDirectory.REPORT));
+  }
+
+  private TrainerOptions options() {
+    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
+    return new TrainerOptions(
+        or(epochs, defaults.epochs()),
+        or(batchSize, defaults.batchSize()),
+        optimizer,
+        or(learningRate, defaults.learningRate()),
+        or(momentum, defaults.momentum()),
+        or(weightDecay, defaults.weightDecay()),
+        or(schedule, defaults.schedule()),
+        or(seed, defaults.seed()));
+  }
+
+  private static <T> T or(T given, T otherwise) {
+    return given == null ? otherwise : given;
+  }
+
+  private static Path defaultFolder() {
+    String time = LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"));
+    return Path.of("runs", time);
+  }
+}

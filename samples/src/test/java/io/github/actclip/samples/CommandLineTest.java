@@ -1,0 +1,187 @@
+package io.github.actclip.samples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.samples.Forked.Result;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The command line from end to end, each time in a JVM of its own. */
+class CommandLineTest {
+
+  private static final List<String> FILES =
+      List.of("metrics.jsonl", "model.safetensors", "report.html", "summary.json");
+
+  @TempDir static Path shared;
+  private static Path trained;
+  private static Result training;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void train() throws Exception {
+    trained = shared.resolve("trained");
+    training =
+        Forked.start("train", "--epochs", "2", "--seed", "1", "--out", trained.toString()).await();
+  }
+
+  @Test
+  void trainPrintsTheAccuracyAndWritesItsResults() throws IOException {
+    assertEquals(0, training.status(), training.err());
+    assertTrue(accuracy(training.out()) > 75, training.out());
+    assertTrue(training.out().contains(trained.resolve("report.html").toString()));
+    assertTrue(training.err().contains("100%"), training.err());
+    assertEquals(FILES, files(trained));
+  }
+
+  @Test
+  void evaluatePrintsTheSameAccuracyToTheLastDigit() throws Exception {
+    Result evaluation = Forked.start("evaluate", "--model", trained.toString()).await();
+    assertEquals(0, evaluation.status(), evaluation.err());
+    assertEquals(
+        training.out().lines().filter(line -> line.startsWith("test")).toList(),
+        evaluation.out().lines().toList());
+  }
+
+  @Test
+  void theSameSeedGivesTheSameNetwork() throws Exception {
+    Path again = folder.resolve("again");
+    Forked.start("train", "--epochs", "2", "--seed", "1", "--out", again.toString()).await();
+    assertEquals(
+        -1,
+        Files.mismatch(again.resolve("model.safetensors"), trained.resolve("model.safetensors")));
+  }
+
+  @Test
+  void ctrlCSavesWhatThereIs() throws Exception {
+    Path out = folder.resolve("stopped");
+    Forked program = Forked.start("train", "--epochs", "1000", "--out", out.toString());
+    program.awaitFile(out.resolve("metrics.jsonl"));
+    program.interrupt();
+    Result result = program.await();
+
+    assertEquals(130, result.status(), result.err());
+    assertTrue(result.out().contains("stopped"), result.out());
+    assertEquals(FILES, files(out));
+    Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
+    assertEquals(
+        result.out().lines().filter(line -> line.startsWith("test")).toList(),
+        evaluation.out().lines().toList());
+  }
+
+  @Test
+  void infoSaysWhatItRunsOn() throws Exception {
+    Result info = Forked.start("info", "--threads", "1").await();
+    assertEquals(0, info.status(), info.err());
+    for (String row :
+        List.of(
+            "LibTorch presets     2.10.0",
+            "threads              1 for LibTorch, 1 for OpenBLAS",
+            "memory format        ChannelsLast",
+            "device ",
+            "clip backend ",
+            "cache folder ")) {
+      assertTrue(info.out().contains(row), info.out());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "train", "evaluate", "benchmark", "info"})
+  void helpIsEverywhere(String verb) throws Exception {
+    String[] args = verb.isEmpty() ? new String[] {"--help"} : new String[] {verb, "--help"};
+    Result help = Forked.start(args).await();
+    assertEquals(0, help.status());
+    assertTrue(help.out().startsWith("Usage: samples/run" + (verb.isEmpty() ? "" : " " + verb)));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "fly | Unmatched argument at index 0: 'fly'",
+        "train --speed 3 | Unknown options: '--speed', '3'",
+        "train --epochs many | 'many' is not an int",
+        "train --epochs 0 | epochs (0) must be at least 1",
+        "train --batch-size -1 | batchSize (-1) must be at least 1",
+        "train --optimizer magic | expected one of [SGD, ADAM, ADAMW]",
+        "train --lr 0 | learningRate (0.0) must be above 0",
+        "train --optimizer adam --momentum 0.5 | the momentum (0.5) is an option of sgd",
+        "train --threads 0 | threads (0) must be at least 1",
+        "train --device tpu | the device (tpu) must be one of auto, cpu, cuda, cuda:N",
+        "train --data /no/such/folder | /no/such/folder",
+        "evaluate | Missing required option: '--model=DIR'",
+        "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
+        "benchmark --rounds 0 | --rounds (0) must be at least 1"
+      })
+  void badInputIsOneLineAndStatus2(String args, String reason) throws Exception {
+    Result result = Forked.start(args.split(" ")).await();
+    assertEquals(2, result.status(), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().startsWith("samples/run: "), result.err());
+    assertTrue(result.err().contains(reason), result.err());
+    assertEquals("", result.out());
+  }
+
+  @Test
+  void resultsAreNotOverwritten() throws Exception {
+    Result result = Forked.start("train", "--out", trained.toString()).await();
+    assertEquals(2, result.status(), result.err());
+    assertTrue(result.err().contains("already holds the results"), result.err());
+  }
+
+  @Test
+  void aDamagedNetworkIsOneLine() throws Exception {
+    Path damaged = Files.createDirectory(folder.resolve("damaged"));
+    for (String file : FILES) {
+      Files.copy(trained.resolve(file), damaged.resolve(file));
+    }
+    byte[] model = Files.readAllBytes(trained.resolve("model.safetensors"));
+    Files.write(damaged.resolve("model.safetensors"), java.util.Arrays.copyOf(model, 1000));
+    Result result = Forked.start("evaluate", "--model", damaged.toString()).await();
+    assertEquals(2, result.status(), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().contains("model.safetensors"), result.err());
+  }
+
+  @Test
+  void theQuestionsScriptMovesTheThresholdByTheOptimizerAlone() throws Exception {
+    Result result = Forked.start(Question.class).await();
+    assertEquals(0, result.status(), result.err());
+    List<String> lines = result.out().lines().toList();
+    assertEquals("act_max before: 1.000000", lines.get(0));
+    assertTrue(lines.get(1).startsWith("act_max after one epoch: "), result.out());
+    assertFalse(lines.get(1).endsWith(" 1.000000"), result.out());
+  }
+
+  @Test
+  void theThresholdIsFineTunedAlone() throws Exception {
+    Result result = Forked.start(FineTuneThreshold.class, trained.toString()).await();
+    assertEquals(0, result.status(), result.err());
+    List<String> lines = result.out().lines().toList();
+    assertTrue(lines.get(0).startsWith("before act_max "), result.out());
+    assertTrue(lines.get(1).startsWith("after  act_max "), result.out());
+    assertFalse(lines.get(0).substring(7, 23).equals(lines.get(1).substring(7, 23)), result.out());
+  }
+
+  private static double accuracy(String out) {
+    String line = out.lines().filter(l -> l.startsWith("test accuracy")).findFirst().orElseThrow();
+    return Double.parseDouble(line.split("\\s+")[2]);
+  }
+
+  private static List<String> files(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+}

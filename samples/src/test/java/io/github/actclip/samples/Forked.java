@@ -1,0 +1,74 @@
+package io.github.actclip.samples;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** A program of the samples in a JVM of its own, as a user runs it. */
+final class Forked {
+
+  private static final long TIMEOUT_SECONDS = 180;
+
+  private final Process process;
+  private final Path out;
+  private final Path err;
+
+  /** What came of it. */
+  record Result(int status, String out, String err) {}
+
+  private Forked(Process process, Path out, Path err) {
+    this.process = process;
+    this.out = out;
+    this.err = err;
+  }
+
+  /** Starts the command line. */
+  static Forked start(String... args) throws IOException {
+    return start(Main.class, args);
+  }
+
+  /** Starts a main class. */
+  static Forked start(Class<?> main, String... args) throws IOException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    command.addAll(List.of(args));
+    Path out = Files.createTempFile("samples", ".out");
+    Path err = Files.createTempFile("samples", ".err");
+    Process process =
+        new ProcessBuilder(command)
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile())
+            .start();
+    return new Forked(process, out, err);
+  }
+
+  /** Sends the signal that Ctrl-C sends. */
+  void interrupt() throws IOException, InterruptedException {
+    new ProcessBuilder("kill", "-INT", String.valueOf(process.pid())).start().waitFor();
+  }
+
+  /** Waits until the file is there, while the program runs. */
+  void awaitFile(Path file) throws InterruptedException {
+    for (int i = 0; i < TIMEOUT_SECONDS * 20 && !Files.exists(file); i++) {
+      if (!process.isAlive()) {
+        throw new AssertionError("it ended without " + file);
+      }
+      Thread.sleep(50);
+    }
+  }
+
+  Result await() throws IOException, InterruptedException {
+    if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+      process.destroyForcibly();
+      throw new AssertionError("no end after " + TIMEOUT_SECONDS + " s: " + Files.readString(err));
+    }
+    Result result = new Result(process.exitValue(), Files.readString(out), Files.readString(err));
+    Files.delete(out);
+    Files.delete(err);
+    return result;
+  }
+}
