@@ -264,7 +264,6 @@ class SafetensorsHostileTest {
     assertTrue(shown.startsWith(file + " is not a valid safetensors file: "), shown);
     assertTrue(shown.contains(message), shown);
     assertEquals(1, shown.lines().count(), shown);
-    assertEquals(1, shown.lines().count(), shown);
     assertTrue(shown.length() < 700, shown);
     assertEquals(
         shown,

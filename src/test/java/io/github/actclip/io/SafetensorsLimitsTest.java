@@ -109,7 +109,7 @@ class SafetensorsLimitsTest {
     String outcome = inOtherJvm("ulimit -f 1000; ", "-Xmx256m", "write", file);
 
     assertEquals(
-        "failure: " + file + " cannot be written: File too large. Objects left: 0", outcome);
+        "failure: " + file + " cannot be written: File too large Objects left: 0", outcome);
     try (Stream<Path> left = Files.list(out)) {
       assertEquals(0, left.count());
     }
