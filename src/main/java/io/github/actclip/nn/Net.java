@@ -3,7 +3,6 @@ package io.github.actclip.nn;
 import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 import static org.bytedeco.pytorch.global.torch.max_pool2d;
 import static org.bytedeco.pytorch.global.torch.ones;
-import static org.bytedeco.pytorch.global.torch.relu;
 
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
@@ -93,8 +92,8 @@ public final class Net extends Module {
   public Tensor forward(Tensor images) {
     requireImages(images);
     Tensor x = max_pool2d(conv1.forward(images.contiguous(MEMORY_FORMAT)), POOL_SIZE);
-    x = ClipOp.clip(relu(x), actMax);
-    x = relu(max_pool2d(conv2.forward(x), POOL_SIZE));
+    x = ClipOp.clip(x.relu_(), actMax); // in place: the backward of pooling needs its input only
+    x = max_pool2d(conv2.forward(x), POOL_SIZE).relu_();
     return linear.forward(x.flatten(1, -1));
   }
 

@@ -1,7 +1,10 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import java.awt.AWTError;
 import java.awt.Color;
+import java.awt.Font;
+import java.awt.font.FontRenderContext;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -91,24 +94,34 @@ final class Report {
   }
 
   private static String plots(List<EpochMetrics> epochs) {
-    try {
-      return plot(
-              "Loss (cross-entropy, nats)",
-              epochs,
-              new Line("train", EpochMetrics::trainLoss),
-              new Line("test", EpochMetrics::testLoss))
-          + plot(
-              "Accuracy (%)",
-              epochs,
-              new Line("train", e -> 100 * e.trainAccuracy()),
-              new Line("test", e -> 100 * e.testAccuracy()))
-          + plot(
-              "act_max, the learned threshold", epochs, new Line("act_max", EpochMetrics::actMax));
-    } catch (InternalError | LinkageError e) {
-      // A JDK without fontconfig or freetype cannot measure text.
-      LOG.warn("The report has no plots, because this machine has no font to label them with", e);
+    if (!canLabel()) {
       return "<p>No plots: this machine has no font to label them with"
           + " (on Debian, install fontconfig and fonts-dejavu-core).</p>";
+    }
+    return plot(
+            "Loss (cross-entropy, nats)",
+            epochs,
+            new Line("train", EpochMetrics::trainLoss),
+            new Line("test", EpochMetrics::testLoss))
+        + plot(
+            "Accuracy (%)",
+            epochs,
+            new Line("train", e -> 100 * e.trainAccuracy()),
+            new Line("test", e -> 100 * e.testAccuracy()))
+        + plot("act_max, the learned threshold", epochs, new Line("act_max", EpochMetrics::actMax));
+  }
+
+  /**
+   * A JDK without fontconfig or freetype beside it cannot measure text, and says so in many ways.
+   */
+  private static boolean canLabel() {
+    try {
+      Font font = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
+      return font.getStringBounds("1", new FontRenderContext(null, true, true)).getWidth() > 0;
+    } catch (RuntimeException | InternalError | LinkageError | AWTError e) {
+      LOG.warn(
+          "The report has no plots, because this machine has no font for them ({})", e.toString());
+      return false;
     }
   }
 
@@ -182,7 +195,8 @@ final class Report {
   private static Map<String, Object> options(RunSummary summary) {
     TrainerOptions options = summary.options();
     Map<String, Object> rows = new LinkedHashMap<>();
-    rows.put("data", summary.dataName() + " (" + summary.data() + ")");
+    rows.put("images", summary.dataName());
+    rows.put("images from", summary.data());
     rows.put("training images", summary.trainImages());
     rows.put("test images", summary.testImages());
     rows.put("epochs", options.epochs());
