@@ -8,6 +8,7 @@ import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -56,7 +57,10 @@ public final class AtomicFile {
   }
 
   /** Says what went wrong where the exception's own message is only the name of the file. */
-  static String reason(IOException e) {
+  public static String reason(IOException e) {
+    if (e instanceof FileAlreadyExistsException) {
+      return "a file is in the way";
+    }
     if (e instanceof NoSuchFileException) {
       return "there is no such file or directory";
     }

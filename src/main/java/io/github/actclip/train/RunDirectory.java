@@ -67,7 +67,8 @@ public final class RunDirectory {
     try {
       Files.createDirectories(folder);
     } catch (IOException e) {
-      throw ActclipException.failure(e, "the folder %s cannot be made: %s", folder, e);
+      throw ActclipException.failure(
+          e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
     }
     return new RunDirectory(folder);
   }

@@ -47,6 +47,7 @@ public final class ForkedJvm {
     Path log = Files.createTempFile("forked-jvm", ".log");
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+    builder.environment().remove("JAVA_TOOL_OPTIONS"); // The JVM would say that it picked them up.
     builder.environment().putAll(environment);
     return new ForkedJvm(log, builder.start());
   }

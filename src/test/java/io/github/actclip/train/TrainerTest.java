@@ -198,7 +198,8 @@ class TrainerTest {
     Path file = Files.writeString(folder.resolve("file"), "");
     ActclipException e =
         assertThrows(ActclipException.class, () -> RunDirectory.create(file.resolve("run")));
-    assertTrue(e.getMessage().startsWith("the folder " + file.resolve("run") + " cannot be made"));
+    assertTrue(
+        e.getMessage().startsWith("the folder " + file.resolve("run") + " cannot be made: "));
     assertFalse(e.isBadInput());
   }
 

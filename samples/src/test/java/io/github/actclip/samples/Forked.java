@@ -10,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 /** A program of the samples in a JVM of its own, as a user runs it. */
 final class Forked {
 
+  private static final String CACHE_PROPERTY = "org.bytedeco.javacpp.cachedir";
   private static final long TIMEOUT_SECONDS = 180;
 
   private final Process process;
@@ -34,16 +35,18 @@ final class Forked {
   static Forked start(Class<?> main, String... args) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    String cache = System.getProperty(CACHE_PROPERTY);
+    if (cache != null) {
+      command.add("-D" + CACHE_PROPERTY + "=" + cache);
+    }
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
     command.addAll(List.of(args));
     Path out = Files.createTempFile("samples", ".out");
     Path err = Files.createTempFile("samples", ".err");
-    Process process =
-        new ProcessBuilder(command)
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
-            .start();
-    return new Forked(process, out, err);
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+    builder.environment().remove("JAVA_TOOL_OPTIONS"); // The JVM would say that it picked them up.
+    return new Forked(builder.start(), out, err);
   }
 
   /** Sends the signal that Ctrl-C sends. */
