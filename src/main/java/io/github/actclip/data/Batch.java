@@ -1,6 +1,5 @@
 package io.github.actclip.data;
 
-import io.github.actclip.runtime.LibTorch;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -15,10 +14,6 @@ import org.bytedeco.pytorch.Tensor;
  * @param labels int64 of shape (B)
  */
 public record Batch(Tensor images, Tensor labels) {
-
-  static {
-    LibTorch.load();
-  }
 
   void close() {
     images.close();

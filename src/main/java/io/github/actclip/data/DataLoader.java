@@ -3,7 +3,6 @@ package io.github.actclip.data;
 import static org.bytedeco.pytorch.global.torch.empty;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
@@ -35,10 +34,6 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * a batch is prepared is thrown by {@link Iterator#next()}.
  */
 public final class DataLoader implements Iterable<Batch> {
-
-  static {
-    LibTorch.load();
-  }
 
   /** What a {@link FloatBuffer} over a tensor can hold. */
   private static final int MAX_BATCH_SIZE = Integer.MAX_VALUE / (PixelFormat.VALUES * Float.BYTES);

@@ -34,10 +34,6 @@ public final class Safetensors {
   // Small enough for a ByteBuffer's int, large enough that its cost does not show.
   private static final int CHUNK_BYTES = 1 << 24;
 
-  static {
-    LibTorch.load();
-  }
-
   private Safetensors() {}
 
   /**
@@ -74,6 +70,7 @@ public final class Safetensors {
    *     when it cannot be read or does not fit in memory; either way no tensor is left behind
    */
   public static Map<String, Tensor> read(Path file) {
+    LibTorch.load();
     return open(file, Safetensors::readTensors);
   }
 

@@ -1,7 +1,6 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -21,10 +20,6 @@ import org.bytedeco.pytorch.Tensor;
  * <p>Methods may be called from any thread, as long as no other one changes the module.
  */
 public final class StateDict {
-
-  static {
-    LibTorch.load();
-  }
 
   private StateDict() {}
 

@@ -38,14 +38,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * are float32. Weights start as {@code torch.nn.init.kaiming_normal_} makes them, biases as {@code
  * torch.nn} does, {@code act_max} as 1; after the same {@code manual_seed} they equal Python's.
  *
+ * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first: the initialiser of {@link
+ * Module} loads LibTorch, too, but does not survive a cold cache beside another libtorch.
+ *
  * <p>Make it outside of a {@link io.github.actclip.runtime.TensorScope}, which would close it. The
  * forward pass may run in several threads at once as long as nobody changes the parameters.
  */
 public final class Net extends Module {
-
-  static {
-    LibTorch.load();
-  }
 
   /** The memory format of convolutions, weights and activations: oneDNN is fastest with it. */
   public static final MemoryFormat MEMORY_FORMAT = MemoryFormat.ChannelsLast;
@@ -69,6 +68,7 @@ public final class Net extends Module {
   /** A network for images and classes of another number or size, on the CPU. */
   public Net(NetOptions options) {
     super("Net");
+    LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
     this.options = options;
     actMax = register_parameter("act_max", ones(1), true);
     conv1 = register_module("conv1", conv(options.inChannels(), CONV1_CHANNELS));

@@ -1,15 +1,10 @@
 package io.github.actclip.op;
 
-import io.github.actclip.runtime.LibTorch;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** The clip as an operation on tensors, composed of LibTorch's own. Thread-safe. */
 public final class ClipOp {
-
-  static {
-    LibTorch.load();
-  }
 
   private ClipOp() {}
 

@@ -11,14 +11,11 @@ public final class Devices {
 
   private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
-  static {
-    LibTorch.load();
-  }
-
   private Devices() {}
 
   /** The first CUDA device when there is one, else the CPU. */
   public static Device auto() {
+    LibTorch.load();
     return new Device(torch.cuda_is_available() ? "cuda:0" : "cpu");
   }
 
@@ -30,6 +27,7 @@ public final class Devices {
    *     the message says what is missing
    */
   public static Device of(String name) {
+    LibTorch.load();
     String wanted = name.trim().toLowerCase(Locale.ROOT);
     if (wanted.equals("auto")) {
       return auto();
@@ -49,6 +47,7 @@ public final class Devices {
 
   /** What CUDA lacks on this machine, in a few words; empty when it is available. */
   public static String whyNoCuda() {
+    LibTorch.load();
     if (torch.cuda_is_available()) {
       return "";
     }

@@ -25,12 +25,14 @@ import org.bytedeco.pytorch.GradMode;
  */
 public final class TensorScope implements AutoCloseable {
 
-  static {
-    LibTorch.load();
-  }
-
-  private final PointerScope scope = new PointerScope();
+  private final PointerScope scope;
   private boolean restoresGrad;
+
+  /** Opens a scope on the current thread; loads LibTorch. */
+  public TensorScope() {
+    LibTorch.load();
+    scope = new PointerScope();
+  }
 
   /** Runs {@code body} in a scope of its own. */
   public static void run(Runnable body) {

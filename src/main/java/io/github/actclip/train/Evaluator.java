@@ -4,7 +4,6 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
@@ -12,10 +11,6 @@ import org.bytedeco.pytorch.global.torch;
 
 /** Measures a network on a data set. */
 public final class Evaluator {
-
-  static {
-    LibTorch.load();
-  }
 
   /** Fixed, so that the same network gives the same numbers whatever it was trained with. */
   private static final int BATCH_SIZE = 250;

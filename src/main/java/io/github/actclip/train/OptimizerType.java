@@ -1,7 +1,6 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
 import org.bytedeco.pytorch.Adam;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.AdamW;
@@ -76,7 +75,6 @@ public enum OptimizerType {
    * @param parameters what it updates
    */
   public Optimizer create(TensorVector parameters, TrainerOptions options) {
-    LibTorch.load();
     return make(parameters, options);
   }
 

@@ -27,10 +27,6 @@ import java.util.Map;
  */
 public final class RunDirectory {
 
-  static {
-    LibTorch.load();
-  }
-
   private static final String METRICS = "metrics.jsonl";
   private static final String MODEL = "model.safetensors";
   private static final String SUMMARY = "summary.json";
@@ -145,6 +141,7 @@ public final class RunDirectory {
    * @throws ActclipException when the file is not one of its shape
    */
   public Net loadNet() {
+    LibTorch.load();
     Net net = new Net(loadSummary().net());
     TensorScope.run(() -> StateDict.load(net, Safetensors.read(folder.resolve(MODEL))));
     return net;

@@ -2,9 +2,11 @@ package io.github.actclip.train;
 
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -21,8 +23,12 @@ final class RunningMetrics {
   private long images;
 
   RunningMetrics(Device device) {
-    lossSum = torch.zeros(1).to(device, ScalarType.Double);
-    correct = torch.zeros(1).to(device, ScalarType.Long);
+    lossSum = zero(device, ScalarType.Double);
+    correct = zero(device, ScalarType.Long);
+  }
+
+  private static Tensor zero(Device device, ScalarType type) {
+    return torch.zeros(new long[] {1}, new TensorOptions(type).device(new DeviceOptional(device)));
   }
 
   /**

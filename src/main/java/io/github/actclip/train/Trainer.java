@@ -5,7 +5,6 @@ import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,10 +20,6 @@ import org.bytedeco.pytorch.global.torch;
  * <p>{@link #stop} may be called from any thread; everything else belongs to one thread.
  */
 public final class Trainer {
-
-  static {
-    LibTorch.load();
-  }
 
   private static final long NANOS_PER_PROGRESS = 250_000_000;
   private static final double NANOS_PER_SECOND = 1e9;
