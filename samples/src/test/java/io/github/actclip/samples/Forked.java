@@ -39,6 +39,7 @@ final class Forked {
     if (cache != null) {
       command.add("-D" + CACHE_PROPERTY + "=" + cache);
     }
+    command.add("--enable-native-access=ALL-UNNAMED"); // what the jar's manifest says
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
     command.addAll(List.of(args));
     Path out = Files.createTempFile("samples", ".out");
