@@ -70,7 +70,8 @@ public final class Net extends Module {
     super("Net");
     LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
     this.options = options;
-    actMax = register_parameter("act_max", ones(1), true);
+    // A handle of its own: what register_parameter returns dies with the module.
+    actMax = new Tensor(register_parameter("act_max", ones(1), true));
     conv1 = register_module("conv1", conv(options.inChannels(), CONV1_CHANNELS));
     conv2 = register_module("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
     linear =
@@ -87,9 +88,14 @@ public final class Net extends Module {
    *
    * @param images (B, C, H, W) float32 on the network's device, in any memory format
    * @return (B, classes) float32; the caller's scope owns it
-   * @throws ActclipException when the images have another shape or dtype than the network takes
+   * @throws ActclipException when the network was closed, or the images have another shape or dtype
+   *     than the network takes
    */
   public Tensor forward(Tensor images) {
+    if (isNull()) {
+      throw ActclipException.badInput(
+          "this network was closed: make it outside of the scope that closed it");
+    }
     requireImages(images);
     Tensor x = max_pool2d(conv1.forward(images.contiguous(MEMORY_FORMAT)), POOL_SIZE);
     x = ClipOp.clip(x.relu_(), actMax); // in place: the backward of pooling needs its input only
@@ -131,8 +137,8 @@ public final class Net extends Module {
     return tensor.is_cuda() ? "on" : "not on";
   }
 
-  private static int flattenedSize(NetOptions options) {
-    return CONV2_CHANNELS * options.pooledSize() * options.pooledSize();
+  private static long flattenedSize(NetOptions options) {
+    return (long) CONV2_CHANNELS * options.pooledSize() * options.pooledSize();
   }
 
   private static Conv2dImpl conv(int inChannels, int outChannels) {

@@ -5,24 +5,28 @@ import io.github.actclip.runtime.ActclipException;
 /**
  * The shape of a {@link Net}.
  *
- * @param inChannels channels of the images, at least 1
- * @param imageSize height and width of the images in pixels, at least {@value #MIN_IMAGE_SIZE}
- * @param numClasses number of logits, at least 1
+ * @param inChannels channels of the images, 1 to 4,096
+ * @param imageSize height and width of the images in pixels, {@value #MIN_IMAGE_SIZE} to 4,096
+ * @param numClasses number of logits, 1 to 1,000,000
  */
 public record NetOptions(int inChannels, int imageSize, int numClasses) {
 
   /** The smallest image of which two 5×5 convolutions with 2×2 pooling leave one pixel. */
   public static final int MIN_IMAGE_SIZE = 16;
 
+  private static final int MAX_IMAGE_SIZE = 4096;
+  private static final int MAX_CHANNELS = 4096;
+  private static final int MAX_CLASSES = 1_000_000;
+
   /**
    * Checks the values.
    *
-   * @throws ActclipException when one of them is too small
+   * @throws ActclipException when one of them is out of range
    */
   public NetOptions {
-    requireAtLeast("inChannels", inChannels, 1);
-    requireAtLeast("imageSize", imageSize, MIN_IMAGE_SIZE);
-    requireAtLeast("numClasses", numClasses, 1);
+    requireBetween("inChannels", inChannels, 1, MAX_CHANNELS);
+    requireBetween("imageSize", imageSize, MIN_IMAGE_SIZE, MAX_IMAGE_SIZE);
+    requireBetween("numClasses", numClasses, 1, MAX_CLASSES);
   }
 
   /** The original network's: 3×32×32 images, 10 classes. */
@@ -39,9 +43,9 @@ public record NetOptions(int inChannels, int imageSize, int numClasses) {
     return (size - Net.KERNEL_SIZE + 1) / Net.POOL_SIZE;
   }
 
-  private static void requireAtLeast(String name, int value, int least) {
-    if (value < least) {
-      throw ActclipException.badInput("%s (%d) must be at least %d", name, value, least);
+  private static void requireBetween(String name, int value, int least, int most) {
+    if (value < least || value > most) {
+      throw ActclipException.badInput("%s (%d) must be %d to %d", name, value, least, most);
     }
   }
 }

@@ -1,5 +1,7 @@
 package io.github.actclip.runtime;
 
+import java.util.Locale;
+
 /**
  * The one exception of this library. Its message is one sentence: what was wrong, with which value,
  * and what would be right.
@@ -22,7 +24,7 @@ public final class ActclipException extends RuntimeException {
    * @param args its arguments
    */
   public static ActclipException badInput(String message, Object... args) {
-    return new ActclipException(true, String.format(message, args), null);
+    return new ActclipException(true, text(message, args), null);
   }
 
   /**
@@ -33,7 +35,14 @@ public final class ActclipException extends RuntimeException {
    * @param args its arguments
    */
   public static ActclipException failure(Throwable cause, String message, Object... args) {
-    return new ActclipException(false, String.format(message, args), cause);
+    return new ActclipException(false, text(message, args), cause);
+  }
+
+  /**
+   * Numbers are written the same in every locale; a message without arguments is taken as it is.
+   */
+  private static String text(String message, Object... args) {
+    return args.length == 0 ? message : String.format(Locale.ROOT, message, args);
   }
 
   /** Whether the caller can mend it by giving something else. */

@@ -56,7 +56,7 @@ final class CudaLibraries {
       throw ActclipException.failure(
           null,
           "LibTorch's CUDA build cannot be loaded, because this machine lacks %s: install %s,"
-              + " or run without the profile gpu",
+              + " or take the CPU build",
           String.join(", ", missing),
           String.join(", ", packages));
     }

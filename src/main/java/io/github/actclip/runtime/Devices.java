@@ -52,8 +52,8 @@ public final class Devices {
       return "";
     }
     if (!NativeLibraries.areForCuda()) {
-      return "this program was built with LibTorch's CPU build (build it with the Maven profile"
-          + " gpu)";
+      return "this program was built with LibTorch's CPU build (build it with"
+          + " -Djavacpp.platform.extension=-gpu, or start the samples with samples/run -Pgpu)";
     }
     if (!CudaLibraries.isDriverThere()) {
       return "the NVIDIA driver is not installed (libcuda.so.1 was not found)";

@@ -47,7 +47,7 @@ public final class LibTorch {
    * Loads LibTorch, once; later calls return at once.
    *
    * @throws ActclipException when there are no natives for this platform, when they cannot be
-   *     unpacked or loaded, or when a thread property is not a whole number of at least 1. A later
+   *     unpacked or loaded, or when a thread property is not a whole number from 1 to 1024. A later
    *     call throws the same.
    */
   public static void load() {
@@ -77,7 +77,7 @@ public final class LibTorch {
   /**
    * Sets how many threads one LibTorch operation uses, for the whole process.
    *
-   * @throws ActclipException when {@code threads} is not positive
+   * @throws ActclipException when {@code threads} is not 1 to 1024
    */
   public static void setThreads(int threads) {
     load();

@@ -53,7 +53,7 @@ final class NativeLibraries {
     } catch (IOException e) {
       throw ActclipException.failure(
           e,
-          "LibTorch's native libraries cannot be unpacked into %s (%s): they need 400 MB there"
+          "LibTorch's native libraries cannot be unpacked into %s (%s): they need 460 MB there"
               + " (1 GB with CUDA), or set -D%s to a folder that has room",
           cache,
           e.getMessage(),

@@ -62,8 +62,11 @@ public final class TensorScope implements AutoCloseable {
    * @return {@code object}
    */
   public <T extends Pointer> T keep(T object) {
-    Objects.requireNonNull(object, "object").retainReference();
-    scope.detach(object);
+    boolean scoped = Objects.requireNonNull(object, "object").referenceCount() > 0;
+    object.retainReference();
+    if (scoped) { // Else no scope has it, and nobody but the caller ever had.
+      scope.detach(object);
+    }
     return object;
   }
 

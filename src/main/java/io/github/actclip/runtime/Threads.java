@@ -8,6 +8,9 @@ final class Threads {
 
   private static final int DEFAULT_BLAS_THREADS = 1;
 
+  /** More than any machine has; with tens of thousands the process runs out of stacks and dies. */
+  private static final int MAX_THREADS = 1024;
+
   private Threads() {}
 
   /** Sizes both pools; LibTorch must be loaded. */
@@ -21,8 +24,8 @@ final class Threads {
   }
 
   static void setIntraOp(int threads) {
-    if (threads < 1) {
-      throw ActclipException.badInput("threads (%d) must be at least 1", threads);
+    if (threads < 1 || threads > MAX_THREADS) {
+      throw ActclipException.badInput("threads (%d) must be 1 to %d", threads, MAX_THREADS);
     }
     torch.set_num_threads(threads);
   }
@@ -38,13 +41,14 @@ final class Threads {
     }
     try {
       int threads = Integer.parseInt(value.trim());
-      if (threads >= 1) {
+      if (threads >= 1 && threads <= MAX_THREADS) {
         return threads;
       }
     } catch (NumberFormatException e) {
-      // Said below, as for a number that is too small.
+      // Said below, as for a number that is out of range.
     }
     throw ActclipException.badInput(
-        "the system property %s (%s) must be a whole number of at least 1", name, value);
+        "the system property %s (%s) must be a whole number from 1 to %d",
+        name, value, MAX_THREADS);
   }
 }

@@ -17,6 +17,9 @@ public enum LearningRateSchedule {
   ONE_CYCLE {
     @Override
     public double at(long step, long totalSteps, double peak) {
+      if (totalSteps < 2) {
+        return peak; // There is no cycle in one step.
+      }
       double start = peak / START_DIVISOR;
       double end = start / END_DIVISOR;
       double top = WARM_UP * totalSteps - 1;

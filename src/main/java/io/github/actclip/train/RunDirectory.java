@@ -14,11 +14,13 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /**
  * The folder with the results of one training: {@code metrics.jsonl} (one object an epoch), {@code
@@ -56,17 +58,27 @@ public final class RunDirectory {
   public static RunDirectory create(Path folder) {
     for (String file : List.of(METRICS, MODEL, SUMMARY, REPORT)) {
       if (Files.exists(folder.resolve(file))) {
-        throw ActclipException.badInput(
-            "%s already holds the results of a training (%s): name another folder", folder, file);
+        throw alreadyUsed(folder, file);
       }
     }
     try {
       Files.createDirectories(folder);
+      Files.createFile(folder.resolve(METRICS)); // Of two trainings at once, one gets the folder.
+    } catch (FileAlreadyExistsException e) {
+      throw e.getFile().endsWith(METRICS)
+          ? alreadyUsed(folder, METRICS)
+          : ActclipException.failure(
+              e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
     } catch (IOException e) {
       throw ActclipException.failure(
           e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
     }
     return new RunDirectory(folder);
+  }
+
+  private static ActclipException alreadyUsed(Path folder, String file) {
+    return ActclipException.badInput(
+        "%s already holds the results of a training (%s): name another folder", folder, file);
   }
 
   /**
@@ -84,19 +96,37 @@ public final class RunDirectory {
     return new RunDirectory(folder);
   }
 
+  /** Gives the folder back when no epoch was saved to it. */
+  public void releaseIfEmpty() {
+    Path metrics = folder.resolve(METRICS);
+    try {
+      if (Files.size(metrics) == 0) {
+        Files.delete(metrics);
+      }
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be removed: %s", metrics, AtomicFile.reason(e));
+    }
+  }
+
   /** Where the files are. */
   public Path folder() {
     return folder;
   }
 
-  /** A listener that saves the metrics so far and the network after each epoch. */
-  public TrainingListener recorder(Net net) {
+  /**
+   * A listener that saves the metrics so far, the network and a summary after each epoch, so that a
+   * training that is killed can be evaluated.
+   *
+   * @param summarise makes a summary with that last epoch
+   */
+  public TrainingListener recorder(Net net, Function<EpochMetrics, RunSummary> summarise) {
     List<EpochMetrics> epochs = new ArrayList<>();
     return new TrainingListener() {
       @Override
       public void onEpoch(EpochMetrics metrics) {
         epochs.add(metrics);
         saveEpochs(net, epochs);
+        saveSummary(summarise.apply(metrics));
       }
     };
   }
@@ -112,10 +142,14 @@ public final class RunDirectory {
   }
 
   /** Saves what a training came to, as numbers and as a page. */
-  public void saveSummary(RunSummary summary, List<EpochMetrics> epochs) {
+  public void finish(RunSummary summary, List<EpochMetrics> epochs) {
+    saveSummary(summary);
+    AtomicFile.writeString(folder.resolve(REPORT), Report.html(summary, epochs));
+  }
+
+  private void saveSummary(RunSummary summary) {
     String json = toJson(JSON.writerWithDefaultPrettyPrinter(), summary);
     AtomicFile.writeString(folder.resolve(SUMMARY), json + "\n");
-    AtomicFile.writeString(folder.resolve(REPORT), Report.html(summary, epochs));
   }
 
   /**
@@ -126,7 +160,11 @@ public final class RunDirectory {
   public RunSummary loadSummary() {
     Path file = folder.resolve(SUMMARY);
     try {
-      return JSON.readValue(file.toFile(), RunSummary.class);
+      RunSummary summary = JSON.readValue(file.toFile(), RunSummary.class);
+      if (summary == null) {
+        throw ActclipException.badInput("%s is not a summary of a training: it is null", file);
+      }
+      return summary;
     } catch (JsonProcessingException e) {
       throw ActclipException.badInput(
           "%s is not a summary of a training: %s", file, e.getOriginalMessage());

@@ -29,6 +29,7 @@ public final class Trainer {
   private final Device device;
   private final List<TrainingListener> listeners;
   private volatile boolean stopped;
+  private volatile boolean complete;
 
   /**
    * Moves the network to the device.
@@ -50,9 +51,9 @@ public final class Trainer {
     stopped = true;
   }
 
-  /** Whether {@link #stop} was called. */
+  /** Whether {@link #stop} ended {@link #fit} before its last step. */
   public boolean isStopped() {
-    return stopped;
+    return stopped && !complete;
   }
 
   /**
@@ -75,6 +76,7 @@ public final class Trainer {
       TensorScope.run(epoch::train);
       EpochMetrics metrics = epoch.test(test);
       epochs.add(metrics);
+      complete = metrics.step() == (long) options.epochs() * loader.batches();
       listeners.forEach(listener -> listener.onEpoch(metrics));
     }
   }
@@ -114,7 +116,8 @@ public final class Trainer {
           break;
         }
       }
-      training = requireFinite(metrics.read());
+      training = metrics.read();
+      requireFinite("loss", training.loss());
       seconds = (System.nanoTime() - start) / NANOS_PER_SECOND;
     }
 
@@ -143,21 +146,23 @@ public final class Trainer {
       listeners.forEach(listener -> listener.onProgress(progress));
     }
 
-    private Evaluation requireFinite(Evaluation evaluation) {
-      if (!Double.isFinite(evaluation.loss())) {
+    private void requireFinite(String what, double value) {
+      if (!Double.isFinite(value)) {
         throw ActclipException.failure(
             null,
-            "the training diverged: the loss of epoch %d is %s; a lower learning rate than %s"
+            "the training diverged: the %s of epoch %d is %s; a lower learning rate than %s"
                 + " may help",
+            what,
             epoch + 1,
-            evaluation.loss(),
+            value,
             options.learningRate());
       }
-      return evaluation;
     }
 
     EpochMetrics test(ImageDataset test) {
       Evaluation testing = Evaluator.evaluate(net, test, device);
+      requireFinite("test loss", testing.loss());
+      requireFinite("act_max", net.actMax().item_double());
       return new EpochMetrics(
           epoch + 1,
           step,

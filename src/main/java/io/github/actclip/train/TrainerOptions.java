@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.Objects;
 
 /**
  * How a {@link Trainer} trains.
@@ -35,12 +36,15 @@ public record TrainerOptions(
   public TrainerOptions {
     requirePositive("epochs", epochs);
     requirePositive("batchSize", batchSize);
-    if (!(learningRate > 0) || Double.isInfinite(learningRate)) {
-      throw ActclipException.badInput("learningRate (%s) must be above 0", learningRate);
+    Objects.requireNonNull(schedule, "schedule");
+    if (!(learningRate > 0 && learningRate <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput(
+          "learningRate (%s) must be above 0 and fit into a float", learningRate);
     }
     optimizer.requireMomentum(momentum);
-    if (!(weightDecay >= 0) || Double.isInfinite(weightDecay)) {
-      throw ActclipException.badInput("weightDecay (%s) must be at least 0", weightDecay);
+    if (!(weightDecay >= 0 && weightDecay <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput(
+          "weightDecay (%s) must be at least 0 and fit into a float", weightDecay);
     }
   }
 

@@ -180,9 +180,24 @@ class NetTest {
 
   @Test
   void optionsOutOfRangeAreOneSentence() {
-    assertRefused("inChannels (0) must be at least 1", () -> new NetOptions(0, 32, 10));
-    assertRefused("imageSize (15) must be at least 16", () -> new NetOptions(3, 15, 10));
-    assertRefused("numClasses (-1) must be at least 1", () -> new NetOptions(3, 32, -1));
+    assertRefused("inChannels (0) must be 1 to 4096", () -> new NetOptions(0, 32, 10));
+    assertRefused("imageSize (15) must be 16 to 4096", () -> new NetOptions(3, 15, 10));
+    assertRefused("numClasses (-1) must be 1 to 1000000", () -> new NetOptions(3, 32, -1));
+  }
+
+  @Test
+  void aClosedNetworkIsOneSentenceAndItsThresholdStaysSafe() {
+    Tensor threshold = net.actMax();
+    Net closedByScope;
+    try (TensorScope inner = new TensorScope()) {
+      closedByScope = new Net();
+      inner.noGrad();
+    }
+    net.close();
+    String sentence = "this network was closed: make it outside of the scope that closed it";
+    assertRefused(sentence, () -> net.forward(images));
+    assertRefused(sentence, () -> closedByScope.forward(images));
+    assertEquals(1, threshold.item_float());
   }
 
   @ParameterizedTest

@@ -123,7 +123,7 @@ class ColdStartTest {
 
   @Test
   void aThreadPropertyThatIsNoCountIsOneSentence() throws Exception {
-    for (String value : List.of("0", "")) {
+    for (String value : List.of("0", "", "100000")) {
       String output = run(LoadProbe.class, Map.of(LibTorch.THREADS_PROPERTY, value), Map.of());
       assertRefused(output, "actclip.threads (" + value + ") must be a whole number");
     }

@@ -50,7 +50,7 @@ class DevicesTest {
     assertTrue(
         e.getMessage().startsWith("the device " + name + " cannot be used: this program was built"),
         e.getMessage());
-    assertTrue(e.getMessage().contains("Maven profile gpu"), e.getMessage());
+    assertTrue(e.getMessage().contains("-Djavacpp.platform.extension=-gpu"), e.getMessage());
   }
 
   @Test

@@ -41,6 +41,17 @@ class TensorScopeTest {
   }
 
   @Test
+  void keepingWhatNoScopeHasChangesNothing() {
+    Tensor unscoped = torch.ones(5);
+    try (TensorScope scope = new TensorScope()) {
+      assertEquals(unscoped, scope.keep(unscoped));
+    }
+    assertEquals(5, unscoped.numel());
+    unscoped.close();
+    assertTrue(unscoped.isNull());
+  }
+
+  @Test
   void freesWhenTheBodyThrows() {
     AtomicReference<Tensor> made = new AtomicReference<>();
     assertThrows(

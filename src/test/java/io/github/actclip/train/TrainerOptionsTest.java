@@ -26,15 +26,15 @@ class TrainerOptionsTest {
       value = {
         "0 | 8 | SGD | 0.1 | 0.9 | 0 | epochs (0) must be at least 1",
         "1 | -8 | SGD | 0.1 | 0.9 | 0 | batchSize (-8) must be at least 1",
-        "1 | 8 | SGD | 0 | 0.9 | 0 | learningRate (0.0) must be above 0",
-        "1 | 8 | SGD | NaN | 0.9 | 0 | learningRate (NaN) must be above 0",
-        "1 | 8 | SGD | Infinity | 0.9 | 0 | learningRate (Infinity) must be above 0",
+        "1 | 8 | SGD | 0 | 0.9 | 0 | learningRate (0.0) must be above 0 and fit into a float",
+        "1 | 8 | SGD | NaN | 0.9 | 0 | learningRate (NaN) must be above 0 and fit into a float",
+        "1 | 8 | SGD | Infinity | 0.9 | 0 | learningRate (Infinity) must be above 0 and fit into a float",
         "1 | 8 | SGD | 0.1 | 1 | 0 | the momentum (1.0) must be at least 0 and below 1",
         "1 | 8 | SGD | 0.1 | NaN | 0 | the momentum (NaN) must be at least 0 and below 1",
         "1 | 8 | ADAM | 0.1 | 0.5 | 0"
             + " | the momentum (0.5) is an option of sgd: adam always uses 0.9",
-        "1 | 8 | SGD | 0.1 | 0.9 | -1 | weightDecay (-1.0) must be at least 0",
-        "1 | 8 | SGD | 0.1 | 0.9 | NaN | weightDecay (NaN) must be at least 0"
+        "1 | 8 | SGD | 0.1 | 0.9 | -1 | weightDecay (-1.0) must be at least 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 0.9 | NaN | weightDecay (NaN) must be at least 0 and fit into a float"
       })
   void aValueOutOfRangeIsOneSentence(
       int epochs,

@@ -153,9 +153,14 @@ class TrainerTest {
     TrainerOptions options = options(OptimizerType.ADAMW, 1);
     RunDirectory directory = RunDirectory.create(folder.resolve("a/b"));
     List<EpochMetrics> epochs =
-        new Trainer(net, options, device, List.of(directory.recorder(net))).fit(IMAGES, IMAGES);
+        new Trainer(
+                net,
+                options,
+                device,
+                List.of(directory.recorder(net, last -> summary(options, last))))
+            .fit(IMAGES, IMAGES);
     RunSummary summary = summary(options, epochs.get(0));
-    directory.saveSummary(summary, epochs);
+    directory.finish(summary, epochs);
 
     RunDirectory reopened = RunDirectory.open(folder.resolve("a/b"));
     assertEquals(summary, reopened.loadSummary());
@@ -175,7 +180,7 @@ class TrainerTest {
   void theReportIsOnePageWithItsPlotsAndEscapesNames() throws IOException {
     RunDirectory directory = RunDirectory.create(folder);
     EpochMetrics epoch = new EpochMetrics(1, 16, 0.05, 2, 0.5, 1.5, 0.6, 1.25, 100, 1);
-    directory.saveSummary(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
+    directory.finish(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
     String page = Files.readString(folder.resolve(RunDirectory.REPORT));
     assertEquals(3, page.split("<svg", -1).length - 1);
     assertTrue(page.contains("60.00 % of 2,000 test images right after 1 epoch; act_max"), page);

@@ -12,6 +12,7 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.Evaluator;
 import io.github.actclip.train.RunDirectory;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.bytedeco.pytorch.Adam;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.Device;
@@ -26,6 +27,10 @@ final class FineTuneThreshold {
   private FineTuneThreshold() {}
 
   public static void main(String[] args) {
+    if (args.length != 1) {
+      System.err.println("Give the folder that 'samples/run train --out DIR' wrote.");
+      System.exit(2);
+    }
     Device device = Devices.auto();
     Net net = RunDirectory.open(Path.of(args[0])).loadNet();
     net.to(device, false);
@@ -53,7 +58,10 @@ final class FineTuneThreshold {
   private static void print(String when, Net net, ImageDataset test, Device device) {
     double accuracy = Evaluator.evaluate(net, test, device).accuracy();
     System.out.printf(
+        Locale.ROOT,
         "%-6s act_max %.6f, test accuracy %.2f %%%n",
-        when, net.actMax().item_float(), 100 * accuracy);
+        when,
+        net.actMax().item_float(),
+        100 * accuracy);
   }
 }

@@ -6,7 +6,6 @@ import org.apache.logging.log4j.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
-import picocli.CommandLine.ParseResult;
 
 /**
  * The command line. Exit status: 0; 2 for bad input, with one line on standard error; 1 for a
@@ -31,24 +30,31 @@ final class Main {
 
   public static void main(String[] args) {
     System.setProperty("java.awt.headless", "true"); // The report's plots need no display.
-    int status =
-        new CommandLine(new Main())
-            .setCaseInsensitiveEnumValuesAllowed(true)
-            .setParameterExceptionHandler((e, given) -> badInput(e.getMessage()))
-            .setExecutionExceptionHandler(Main::failed)
-            .execute(args);
-    Interrupt.exit(status);
+    int status = ExitCode.SOFTWARE;
+    try {
+      status =
+          new CommandLine(new Main())
+              .setCaseInsensitiveEnumValuesAllowed(true)
+              .setParameterExceptionHandler((e, given) -> badInput(e.getMessage()))
+              .setExecutionExceptionHandler((e, command, parsed) -> failed(e))
+              .execute(args);
+    } catch (OutOfMemoryError e) {
+      say("out of memory (" + e.getMessage() + "): take smaller batches, or a larger -Xmx");
+    } catch (Throwable e) { // Whatever it is, a signal must not wait for an end that never comes.
+      failed(e);
+    } finally {
+      Interrupt.exit(status);
+    }
   }
 
-  private static int failed(Exception e, CommandLine command, ParseResult parsed) {
-    if (!(e instanceof ActclipException known)) {
-      LOG.error("Unexpected failure", e);
-      return ExitCode.SOFTWARE;
-    }
-    if (known.isBadInput()) {
+  private static int failed(Throwable e) {
+    if (e instanceof ActclipException known && known.isBadInput()) {
       return badInput(known.getMessage());
     }
-    say(known.getMessage());
+    if (!(e instanceof ActclipException)) {
+      LOG.debug("Unexpected failure", e);
+    }
+    say(e.getMessage() == null ? e.toString() : e.getMessage());
     return ExitCode.SOFTWARE;
   }
 

@@ -10,6 +10,7 @@ import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Locale;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
@@ -28,7 +29,7 @@ final class Question {
     SGD optimizer = new SGD(net.parameters(), new SGDOptions(0.001));
     DataLoader loader = DataLoader.shuffled(ImageDataset.embedded(Split.TRAIN), 64, 0, device);
 
-    System.out.printf("act_max before: %.6f%n", net.actMax().item_float());
+    System.out.printf(Locale.ROOT, "act_max before: %.6f%n", net.actMax().item_float());
     for (Batch batch : loader.epoch(0)) {
       TensorScope.run(
           () -> {
@@ -38,6 +39,6 @@ final class Question {
             optimizer.step(); // act_max too: no act_max.data -= 0.001 * act_max.grad.data
           });
     }
-    System.out.printf("act_max after one epoch: %.6f%n", net.actMax().item_float());
+    System.out.printf(Locale.ROOT, "act_max after one epoch: %.6f%n", net.actMax().item_float());
   }
 }

@@ -11,10 +11,12 @@ import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.RunSummary;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
+import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
+import java.util.function.BiFunction;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
 import picocli.CommandLine.Command;
@@ -103,27 +105,33 @@ final class TrainCommand implements Runnable {
 
     torch.manual_seed(options.seed());
     Net net = new Net();
+    BiFunction<EpochMetrics, Boolean, RunSummary> summarise =
+        (last, stopped) ->
+            new RunSummary(
+                data,
+                train.name(),
+                train.size(),
+                test.size(),
+                device.str().getString(),
+                net.options(),
+                options,
+                RuntimeInfo.current(),
+                stopped,
+                last);
+    TrainingListener recorder = directory.recorder(net, last -> summarise.apply(last, true));
     Trainer trainer;
     List<EpochMetrics> epochs;
     try (ProgressBarListener bar = new ProgressBarListener()) {
-      trainer = new Trainer(net, options, device, List.of(directory.recorder(net), bar));
+      trainer = new Trainer(net, options, device, List.of(recorder, bar));
       Interrupt.onSignal(trainer::stop);
       epochs = trainer.fit(train, test);
+    } finally {
+      directory.releaseIfEmpty();
     }
     if (!epochs.isEmpty()) {
-      RunSummary summary =
-          new RunSummary(
-              data,
-              train.name(),
-              train.size(),
-              test.size(),
-              device.str().getString(),
-              net.options(),
-              options,
-              RuntimeInfo.current(),
-              trainer.isStopped(),
-              epochs.get(epochs.size() - 1));
-      directory.saveSummary(summary, epochs);
+      EpochMetrics last = epochs.get(epochs.size() - 1);
+      RunSummary summary = summarise.apply(last, trainer.isStopped());
+      directory.finish(summary, epochs);
       print(summary, directory);
     }
   }

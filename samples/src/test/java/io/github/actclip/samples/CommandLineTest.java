@@ -67,12 +67,13 @@ class CommandLineTest {
   void ctrlCSavesWhatThereIs() throws Exception {
     Path out = folder.resolve("stopped");
     Forked program = Forked.start("train", "--epochs", "1000", "--out", out.toString());
-    program.awaitFile(out.resolve("metrics.jsonl"));
+    program.awaitFile(out.resolve("summary.json"));
     program.interrupt();
     Result result = program.await();
 
     assertEquals(130, result.status(), result.err());
     assertTrue(result.out().contains("stopped"), result.out());
+    assertFalse(result.err().contains("WARN"), result.err());
     assertEquals(FILES, files(out));
     Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
     assertEquals(
@@ -117,7 +118,9 @@ class CommandLineTest {
         "train --optimizer magic | expected one of [SGD, ADAM, ADAMW]",
         "train --lr 0 | learningRate (0.0) must be above 0",
         "train --optimizer adam --momentum 0.5 | the momentum (0.5) is an option of sgd",
-        "train --threads 0 | threads (0) must be at least 1",
+        "train --threads 0 | threads (0) must be 1 to 1024",
+        "train --threads 100000 | threads (100000) must be 1 to 1024",
+        "train --lr 1e300 | learningRate (1.0E300) must be above 0 and fit into a float",
         "train --device tpu | the device (tpu) must be one of auto, cpu, cuda, cuda:N",
         "train --data /no/such/folder | /no/such/folder",
         "evaluate | Missing required option: '--model=DIR'",
@@ -131,6 +134,36 @@ class CommandLineTest {
     assertTrue(result.err().startsWith("samples/run: "), result.err());
     assertTrue(result.err().contains(reason), result.err());
     assertEquals("", result.out());
+  }
+
+  @Test
+  void aTrainingThatDivergesIsOneLineAndNoResult() throws Exception {
+    Result result =
+        Forked.start(
+                "train",
+                "--epochs=1",
+                "--batch-size=8000",
+                "--lr=1e30",
+                "--schedule=constant",
+                "--out=" + folder.resolve("diverged"))
+            .await();
+    assertEquals(1, result.status(), result.err());
+    assertTrue(result.err().contains("the training diverged: the test loss of epoch 1 is NaN"));
+    assertEquals(List.of(), files(folder.resolve("diverged")));
+  }
+
+  @Test
+  void anErrorEndsTheProcess() throws Exception {
+    Result result =
+        Forked.start(
+                List.of("-Xmx64m"),
+                Main.class,
+                "train",
+                "--batch-size=4000",
+                "--out=" + folder.resolve("oom"))
+            .await();
+    assertEquals(1, result.status(), result.err());
+    assertTrue(result.err().contains("samples/run: out of memory ("), result.err());
   }
 
   @Test

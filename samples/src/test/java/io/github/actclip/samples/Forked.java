@@ -33,8 +33,14 @@ final class Forked {
 
   /** Starts a main class. */
   static Forked start(Class<?> main, String... args) throws IOException {
+    return start(List.of(), main, args);
+  }
+
+  /** Starts a main class with options for its JVM. */
+  static Forked start(List<String> jvmOptions, Class<?> main, String... args) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(jvmOptions);
     String cache = System.getProperty(CACHE_PROPERTY);
     if (cache != null) {
       command.add("-D" + CACHE_PROPERTY + "=" + cache);
