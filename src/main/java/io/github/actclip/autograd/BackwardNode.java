@@ -5,6 +5,7 @@ import io.github.actclip.runtime.TensorScope;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Dispatcher;
 import org.bytedeco.pytorch.Edge;
@@ -140,6 +141,13 @@ final class BackwardNode extends FunctionPreHook {
         .requires_grad_(true);
   }
 
+  /** Makes an object that lives as long as this class, and frees what is made on the way. */
+  private static <T extends Pointer> T unscoped(Supplier<T> maker) {
+    try (TensorScope scope = new TensorScope()) {
+      return scope.keep(maker.get());
+    }
+  }
+
   /** An address that is never read: the token has no elements. */
   private static final class Address extends Pointer {
     Address(long address) {
@@ -151,7 +159,7 @@ final class BackwardNode extends FunctionPreHook {
   /** The deleter of tokens. */
   private static final class Release extends PointerConsumer {
 
-    static final Release INSTANCE = FunctionContext.unscoped(new Release());
+    static final Release INSTANCE = unscoped(Release::new);
 
     @Override
     public void call(Pointer token) {
@@ -167,18 +175,16 @@ final class BackwardNode extends FunctionPreHook {
   private static final class Carriers {
 
     static final long[] NO_ELEMENTS = {0};
-    static final TensorOptions OPTIONS =
-        FunctionContext.unscoped(new TensorOptions(torch.ScalarType.Float));
+    static final TensorOptions OPTIONS = unscoped(() -> new TensorOptions(torch.ScalarType.Float));
 
     private static final OperatorHandle FOREACH_ADD =
-        FunctionContext.unscoped(
-            Dispatcher.singleton().findSchemaOrThrow("aten::_foreach_add", "Scalar"));
-    private static final IValue ZERO = FunctionContext.unscoped(new IValue(new Scalar(0)));
+        unscoped(() -> Dispatcher.singleton().findSchemaOrThrow("aten::_foreach_add", "Scalar"));
+    private static final IValue ZERO = unscoped(() -> new IValue(new Scalar(0)));
     private static final Map<Integer, IValue> INPUTS = new ConcurrentHashMap<>();
 
     static Node make(int outputs) {
       IValueVector stack = new IValueVector();
-      stack.push_back(INPUTS.computeIfAbsent(outputs, Carriers::inputs));
+      stack.push_back(INPUTS.computeIfAbsent(outputs, n -> unscoped(() -> inputs(n))));
       stack.push_back(ZERO);
       FOREACH_ADD.callBoxed(stack);
       return stack.get(0).toTensorVector().get(0).grad_fn();
@@ -190,7 +196,7 @@ final class BackwardNode extends FunctionPreHook {
       for (int i = 0; i < count; i++) {
         empty.put(i, one);
       }
-      return FunctionContext.unscoped(new IValue(new GenericList(new TensorList(empty))));
+      return new IValue(new GenericList(new TensorList(empty)));
     }
   }
 }

@@ -1,8 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.ActclipException;
-import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerScope;
+import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
@@ -32,8 +31,10 @@ public final class FunctionContext {
   public void saveForBackward(Tensor... tensors) {
     close();
     saved = new Tensor[tensors.length];
-    for (int i = 0; i < tensors.length; i++) {
-      saved[i] = unscoped(tensors[i].detach());
+    try (TensorScope scope = new TensorScope()) {
+      for (int i = 0; i < tensors.length; i++) {
+        saved[i] = scope.keep(tensors[i].detach());
+      }
     }
   }
 
@@ -78,15 +79,5 @@ public final class FunctionContext {
       tensor.close();
     }
     saved = new Tensor[0];
-  }
-
-  /** Takes an object out of the scope that it was made in, if there is one. */
-  static <T extends Pointer> T unscoped(T object) {
-    PointerScope scope = PointerScope.getInnerScope();
-    object.retainReference();
-    if (scope != null) {
-      scope.detach(object);
-    }
-    return object;
   }
 }

@@ -169,7 +169,7 @@ public final class Safetensors {
           e,
           "Tensor %s cannot be copied to the CPU: %s",
           TensorInfo.quoted(name),
-          String.valueOf(e.getMessage()).lines().findFirst().orElse(""));
+          ActclipException.firstLine(e));
     }
   }
 

@@ -66,7 +66,7 @@ public final class StateDict {
           e,
           "Tensor %s cannot be copied into the module: %s",
           TensorInfo.quoted(name),
-          String.valueOf(e.getMessage()).lines().findFirst().orElse(""));
+          ActclipException.firstLine(e));
     }
   }
 

@@ -38,6 +38,11 @@ public final class ActclipException extends RuntimeException {
     return new ActclipException(false, text(message, args), cause);
   }
 
+  /** The first line of what was said; LibTorch appends a C++ stack trace to it. */
+  public static String firstLine(Throwable e) {
+    return String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString());
+  }
+
   /**
    * Numbers are written the same in every locale; a message without arguments is taken as it is.
    */

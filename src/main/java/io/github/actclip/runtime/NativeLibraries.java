@@ -199,6 +199,6 @@ final class NativeLibraries {
     while (root.getCause() != null) {
       root = root.getCause();
     }
-    return String.valueOf(root.getMessage()).lines().findFirst().orElse(root.toString());
+    return ActclipException.firstLine(root);
   }
 }

@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.Locale;
 import org.bytedeco.pytorch.Adam;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.AdamW;
@@ -87,7 +88,7 @@ public enum OptimizerType {
     if (this != SGD && value != momentum) {
       throw ActclipException.badInput(
           "the momentum (%s) is an option of sgd: %s always uses %s",
-          value, name().toLowerCase(java.util.Locale.ROOT), momentum);
+          value, name().toLowerCase(Locale.ROOT), momentum);
     }
   }
 }

@@ -105,6 +105,8 @@ final class TrainCommand implements Runnable {
 
     torch.manual_seed(options.seed());
     Net net = new Net();
+    String deviceName = device.str().getString();
+    RuntimeInfo environment = RuntimeInfo.current();
     BiFunction<EpochMetrics, Boolean, RunSummary> summarise =
         (last, stopped) ->
             new RunSummary(
@@ -112,10 +114,10 @@ final class TrainCommand implements Runnable {
                 train.name(),
                 train.size(),
                 test.size(),
-                device.str().getString(),
+                deviceName,
                 net.options(),
                 options,
-                RuntimeInfo.current(),
+                environment,
                 stopped,
                 last);
     TrainingListener recorder = directory.recorder(net, last -> summarise.apply(last, true));
