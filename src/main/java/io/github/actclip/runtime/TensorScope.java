@@ -1,5 +1,6 @@
 package io.github.actclip.runtime;
 
+import java.util.Iterator;
 import java.util.Objects;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -66,6 +67,25 @@ public final class TensorScope implements AutoCloseable {
     object.retainReference();
     if (scoped) { // Else no scope has it, and nobody but the caller ever had.
       scope.detach(object);
+    }
+    return object;
+  }
+
+  /**
+   * Gives a tensor (or another native object) to the scope that encloses this one; where there is
+   * none, it is the caller's to close. For results of methods that open a scope of their own.
+   *
+   * @return {@code object}
+   */
+  public <T extends Pointer> T pass(T object) {
+    keep(object);
+    Iterator<PointerScope> scopes = PointerScope.getScopeIterator();
+    while (scopes.hasNext()) {
+      if (scopes.next() == scope && scopes.hasNext()) {
+        scopes.next().attach(object);
+        object.releaseReference(); // the one that kept it
+        break;
+      }
     }
     return object;
   }

@@ -1,0 +1,48 @@
+package io.github.actclip.autograd;
+
+import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.ClipStatistics;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/** The generalised ReLU, of (x, b, t), with the exact gradient for b and a chosen one for t. */
+final class GeneralizedReluFunction extends CustomFunction {
+
+  private static final int X = 0;
+  private static final int B = 1;
+  private static final int T = 2;
+
+  private final ThresholdGradient cutRule;
+
+  GeneralizedReluFunction(ThresholdGradient cutRule) {
+    this.cutRule = cutRule;
+  }
+
+  @Override
+  protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    context.saveForBackward(inputs);
+    return ClipOp.generalizedRelu(inputs[X], inputs[B], inputs[T]);
+  }
+
+  @Override
+  protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+    Tensor x = context.saved(X);
+    Tensor b = context.saved(B);
+    Tensor t = context.saved(T);
+    Tensor off = x.le(t.to(x.scalar_type()));
+    Tensor[] gradients = new Tensor[3];
+    if (context.needsInputGrad(X)) {
+      gradients[X] = torch.where(off, new Scalar(0), gradOutput);
+    }
+    Tensor jump = t.add(b).neg(); // from 0 up to t + b
+    if (context.needsInputGrad(B)) {
+      Tensor on = off.logical_not();
+      gradients[B] = new ClipStatistics(x, gradOutput, on, b, jump).clippedSum();
+    }
+    if (context.needsInputGrad(T)) {
+      gradients[T] = cutRule.gradient(new ClipStatistics(x, gradOutput, off, t, jump));
+    }
+    return gradients;
+  }
+}

@@ -1,0 +1,88 @@
+package io.github.actclip.autograd;
+
+import io.github.actclip.op.ClipStatistics;
+import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * How a threshold gets its gradient from the gradient g of the loss by the clip's output. Choose
+ * one of these, or write a lambda:
+ *
+ * <pre>{@code
+ * ThresholdGradient mine = s -> s.clippedSum().mul(new Scalar(0.5));
+ * }</pre>
+ *
+ * <p>It is called in backward, once for each threshold, with gradients not recorded; what it makes
+ * is freed after the call. Implementations must be thread-safe.
+ */
+@FunctionalInterface
+public interface ThresholdGradient {
+
+  /**
+   * Σ g over the clipped elements: the exact derivative of a tied clip (PACT, arXiv 1805.06085,
+   * section 3).
+   */
+  ThresholdGradient SUM = ClipStatistics::clippedSum;
+
+  /**
+   * The mean of g over the clipped elements, 0 when there are none: the exact derivative divided by
+   * their number. Its sign is right; its size does not depend on the batch. A heuristic.
+   */
+  ThresholdGradient MEAN = s -> mean(s.clippedSum(), s.clippedCount());
+
+  /**
+   * The question's second rule: the mean of g over the clipped plus the mean of g over the positive
+   * elements that are not clipped. A heuristic: the second mean has nothing to do with the
+   * derivative, and the sign can be wrong.
+   */
+  ThresholdGradient SUM_OF_MEANS =
+      s -> mean(s.clippedSum(), s.clippedCount()).add(mean(s.positiveSum(), s.positiveCount()));
+
+  /** None: a clip of this library that is given this rule freezes its threshold. */
+  ThresholdGradient FROZEN = s -> s.clippedSum().zero_();
+
+  /**
+   * The gradient of a threshold, to be descended.
+   *
+   * @param statistics of this backward pass
+   * @return of the threshold's shape
+   */
+  Tensor gradient(ClipStatistics statistics);
+
+  /**
+   * The exact derivative scaled by 1/√(N·Q), which balances a step size against weights (LSQ, arXiv
+   * 1902.08153, section 2.2). The sign is exact, the size is not.
+   *
+   * @param levels Q, the quantizer's largest code; 1 without one
+   * @throws ActclipException when {@code levels} is below 1
+   */
+  static ThresholdGradient lsq(int levels) {
+    if (levels < 1) {
+      throw ActclipException.badInput("levels (%d) must be at least 1", levels);
+    }
+    return s -> s.clippedSum().div(new Scalar(Math.sqrt((double) s.count() * levels)));
+  }
+
+  /**
+   * For a threshold at which the output jumps: the estimate Σ g·jump/ε over |x − t| < ε/2 of the
+   * derivative of the expected loss, p(t)·E[L(below) − L(above) | x = t] (JumpReLU autoencoders,
+   * arXiv 2407.14435, section 3, equation 11). Biased by a term that falls with ε², and by the
+   * curvature of the loss over the jump beyond the second order; its variance grows as 1/ε. Zero
+   * for a tied clip, which does not jump.
+   *
+   * @param bandwidth ε, in the unit of the activations
+   * @throws ActclipException when it is not above 0
+   */
+  static ThresholdGradient kernelDensity(double bandwidth) {
+    if (!(bandwidth > 0 && bandwidth <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput(
+          "the bandwidth (%s) must be above 0 and fit into a float", bandwidth);
+    }
+    return s -> s.kernelSum(bandwidth);
+  }
+
+  private static Tensor mean(Tensor sum, Tensor count) {
+    return sum.div(count.clamp_min(new Scalar(1)));
+  }
+}

@@ -1,0 +1,55 @@
+package io.github.actclip.nn;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Looks at every 64th forward pass of a layer: often enough to plot, too seldom to cost. */
+final class ActivationMonitor {
+
+  private static final int EVERY = 64;
+  private static final int BINS = 20;
+  private static final double LAST_EDGE = 2;
+
+  private final AtomicLong calls = new AtomicLong();
+  private volatile ActivationStatistics last;
+
+  boolean isDue() {
+    return calls.getAndIncrement() % EVERY == 0;
+  }
+
+  Optional<ActivationStatistics> last() {
+    return Optional.ofNullable(last);
+  }
+
+  /**
+   * Records one pass; gradients are not recorded meanwhile.
+   *
+   * @param top the threshold, of a shape that broadcasts to x's
+   */
+  void observe(Tensor x, Tensor top, Tensor parameter) {
+    Tensor wide = x.to(ScalarType.Float);
+    Tensor relative = wide.div(top);
+    Tensor gradient = parameter.grad();
+    last =
+        new ActivationStatistics(
+            top.mean().item_double(),
+            gradient.defined() ? gradient.sum().item_double() : 0,
+            x.numel() == 0 ? 0 : wide.gt(top).sum().item_double() / x.numel(),
+            histogram(relative));
+  }
+
+  private static List<Long> histogram(Tensor relative) {
+    Tensor counts = torch.histc(relative, BINS, new Scalar(0), new Scalar(LAST_EDGE));
+    List<Long> result = new ArrayList<>(BINS);
+    for (int i = 0; i < BINS; i++) {
+      result.add((long) counts.select(0, i).item_double());
+    }
+    return result;
+  }
+}

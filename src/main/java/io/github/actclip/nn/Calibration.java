@@ -1,0 +1,14 @@
+package io.github.actclip.nn;
+
+import org.bytedeco.pytorch.Tensor;
+
+/** stub */
+public enum Calibration {
+  /** stub */
+  MAX;
+
+  /** stub */
+  public double threshold(Tensor values, int bits, boolean signed) {
+    return values.max().item_double();
+  }
+}

@@ -1,0 +1,154 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.autograd.ClipFunctions;
+import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.op.ClipOp;
+import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A clip with learned thresholds, as a layer. Its parameters, (1) or (channels) float32:
+ *
+ * <pre>
+ * TIED, RELU, SOFT, IN_PLACE   max
+ * TWO_SIDED                    max, min
+ * UNTIED                       cut, value
+ * GENERALIZED_RELU             bias, and cut where it is free
+ * </pre>
+ *
+ * <p>{@code max} is called {@code raw_max} where a {@link Parameterization} makes the threshold of
+ * it. Formulas and gradients are those of {@link ClipOp}.
+ */
+public final class Clip extends ThresholdLayer {
+
+  private static final double NO_FLOOR = Double.NEGATIVE_INFINITY;
+
+  /** MSE and KL ask for a quantizer's bits; a clip has none, and 8 are the usual ones. */
+  private static final int CALIBRATION_BITS = 8;
+
+  private final ClipOptions options;
+  private final Threshold first;
+  private final Threshold second;
+
+  /**
+   * A clip on the CPU.
+   *
+   * @throws ActclipException when an initial value does not suit the form
+   */
+  public Clip(ClipOptions given) {
+    super("Clip", given.channels, given.axis);
+    options = given.copy();
+    switch (options.form) {
+      case TWO_SIDED -> {
+        requireOrder();
+        first = max("max");
+        second = free("min", options.initialMin, options.gradient);
+      }
+      case UNTIED -> {
+        first = free("cut", options.initial, options.cutGradient);
+        second = max("value");
+      }
+      case GENERALIZED_RELU -> {
+        first = free("bias", options.bias, ThresholdGradient.SUM);
+        second = options.cutFollowsBias ? null : free("cut", options.initial, options.cutGradient);
+      }
+      default -> {
+        first = max("max");
+        second = null;
+      }
+    }
+  }
+
+  /**
+   * The shortest way to clip: {@code clip(relu(x), threshold)}, see {@link ClipOp#relu}.
+   *
+   * @return of the shape and dtype of x; the caller's scope owns it
+   */
+  public static Tensor relu(Tensor x, Tensor threshold) {
+    return ClipOp.relu(x, threshold);
+  }
+
+  /** What it clips by. */
+  public ClipForm form() {
+    return options.form;
+  }
+
+  /**
+   * Sets the upper threshold of each channel from activations.
+   *
+   * @param x activations as {@link #forward} takes them
+   * @throws ActclipException when they do not suit, see {@link Calibration#threshold}; or when the
+   *     form has no upper threshold
+   */
+  public void calibrate(Tensor x, Calibration calibration) {
+    if (options.form == ClipForm.GENERALIZED_RELU) {
+      throw ActclipException.badInput("%s has no upper threshold to calibrate", options.form);
+    }
+    for (int c = 0; c < channels(); c++) {
+      double top = calibration.threshold(channel(x, c), CALIBRATION_BITS, false);
+      for (Threshold threshold : thresholds()) {
+        if (threshold.isPositive() || options.form == ClipForm.UNTIED) {
+          threshold.set(c, top);
+        }
+      }
+    }
+  }
+
+  @Override
+  Tensor limit(Tensor x) {
+    Tensor t = broadcast(first.value(), x);
+    ThresholdGradient rule = options.gradient;
+    return switch (options.form) {
+      case TIED -> ClipFunctions.clip(x, t, rule);
+      case RELU -> ClipFunctions.relu(x, t, rule);
+      case TWO_SIDED -> ClipFunctions.clip(x, broadcast(second.value(), x), t, rule);
+      case UNTIED ->
+          ClipFunctions.untied(x, t, broadcast(second.value(), x), options.cutGradient, rule);
+      case SOFT -> ClipOp.soft(x, t, options.beta);
+      case GENERALIZED_RELU -> ClipFunctions.generalizedRelu(x, t, cut(t, x), options.cutGradient);
+      case IN_PLACE -> ClipOp.clipInPlace(x, t);
+    };
+  }
+
+  @Override
+  Tensor limitAbove() {
+    return options.form == ClipForm.GENERALIZED_RELU ? cut(first.value(), null) : first.value();
+  }
+
+  /** The generalised ReLU's cut; where it follows the bias, no gradient flows through it. */
+  private Tensor cut(Tensor bias, Tensor x) {
+    if (second == null) {
+      return bias.detach().neg();
+    }
+    return x == null ? second.value() : broadcast(second.value(), x);
+  }
+
+  private Threshold max(String name) {
+    Threshold max =
+        new Threshold(
+            this, name, options.initial, channels(), options.parameterization, options.floor, true);
+    return learn(max, options.gradient);
+  }
+
+  /** A threshold that may be any number. */
+  private Threshold free(String name, double initial, ThresholdGradient rule) {
+    Threshold free =
+        new Threshold(this, name, initial, channels(), Parameterization.RAW, NO_FLOOR, false);
+    return learn(free, rule);
+  }
+
+  private Threshold learn(Threshold threshold, ThresholdGradient rule) {
+    if (rule == ThresholdGradient.FROZEN) {
+      threshold.freeze();
+    }
+    return register(threshold);
+  }
+
+  private void requireOrder() {
+    if (!(options.initialMin <= options.initial)) {
+      throw ActclipException.badInput(
+          "the lower threshold (%s) must not be above the upper one (%s)",
+          options.initialMin, options.initial);
+    }
+  }
+}

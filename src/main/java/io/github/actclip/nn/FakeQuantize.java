@@ -1,0 +1,139 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.autograd.Ceil;
+import io.github.actclip.autograd.FakeQuantizeFunction;
+import io.github.actclip.op.QuantizeOp;
+import io.github.actclip.runtime.TensorScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * A uniform quantizer whose threshold is learned, for activations or weights. {@link #forward} is
+ * fake quantization: it clips and rounds, and returns floating point; the gradient passes through
+ * the rounding (see {@link FakeQuantizeFunction} for the formulas).
+ *
+ * <p>Its parameters, (1) or (channels) float32: PACT {@code max}; LSQ {@code scale}; LSQ+ {@code
+ * scale} and {@code offset}; TQT {@code raw_max}, the binary logarithm of its threshold.
+ *
+ * <p>The integer view: a code q, {@code low} to {@code high}, stands for q·s + β; see {@link
+ * #codes}, {@link #scale}, {@link #offset} and {@link #dequantize}.
+ */
+public final class FakeQuantize extends ThresholdLayer {
+
+  private static final double NO_FLOOR = Double.NEGATIVE_INFINITY;
+
+  private final FakeQuantizeOptions options;
+  private final Threshold first;
+  private final Threshold learnedOffset;
+  private final FakeQuantizeFunction fakeQuantize;
+  private final Ceil ceil = new Ceil();
+
+  /** A quantizer on the CPU. */
+  public FakeQuantize(FakeQuantizeOptions options) {
+    super("FakeQuantize", options.channels(), options.axis());
+    this.options = options;
+    fakeQuantize =
+        new FakeQuantizeFunction(options.low(), options.high(), options.method().scaleGradient());
+    first =
+        switch (options.method()) {
+          case PACT -> threshold("max", options.initial(), Parameterization.RAW, true);
+          case TQT -> threshold("max", options.initial(), Parameterization.LOG2, true);
+          case LSQ, LSQ_PLUS ->
+              threshold("scale", options.initial() / options.high(), Parameterization.RAW, true);
+        };
+    learnedOffset =
+        options.method() == QuantizationMethod.LSQ_PLUS
+            ? threshold("offset", 0, Parameterization.RAW, false)
+            : null;
+  }
+
+  /** What it was made with. */
+  public FakeQuantizeOptions options() {
+    return options;
+  }
+
+  /**
+   * Sets the thresholds from data, for each channel; LSQ+'s offset becomes 0.
+   *
+   * @param x activations or weights as {@link #forward} takes them
+   * @throws io.github.actclip.runtime.ActclipException when they do not suit, see {@link
+   *     Calibration#threshold}
+   */
+  public void calibrate(Tensor x, Calibration calibration) {
+    boolean isScale = first.name().equals("scale");
+    for (int c = 0; c < channels(); c++) {
+      double top = calibration.threshold(channel(x, c), options.bits(), options.signed());
+      first.set(c, isScale ? top / options.high() : top);
+      if (learnedOffset != null) {
+        learnedOffset.set(c, 0);
+      }
+    }
+  }
+
+  /**
+   * The codes of x.
+   *
+   * @param x as {@link #forward} takes it
+   * @return int8 when signed, else uint8, of the shape of x, without a gradient; the caller's scope
+   *     owns it. What is NaN has no code: it becomes any.
+   */
+  public Tensor codes(Tensor x) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor position = QuantizeOp.position(x, broadcast(scale(), x), broadcast(offset(), x));
+      Tensor codes = QuantizeOp.codes(position, options.low(), options.high());
+      return scope.pass(codes.to(options.signed() ? ScalarType.Char : ScalarType.Byte));
+    }
+  }
+
+  /**
+   * What codes stand for: for float32 activations, bit for bit what {@link #forward} returned.
+   *
+   * @param codes integers of a shape that has the quantizer's channels
+   * @return float32, without a gradient; the caller's scope owns it
+   */
+  public Tensor dequantize(Tensor codes) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return scope.pass(
+          QuantizeOp.dequantize(codes, broadcast(scale(), codes), broadcast(offset(), codes)));
+    }
+  }
+
+  /** The scale s, (1) or (channels), differentiable by the parameter. */
+  public Tensor scale() {
+    return switch (options.method()) {
+      case PACT -> first.value().div(new Scalar(options.high()));
+      case LSQ, LSQ_PLUS -> first.value();
+      case TQT -> ceil.apply(first.parameter()).exp2().div(new Scalar(options.high() + 1));
+    };
+  }
+
+  /** The offset β, (1) or (channels): 0 but for LSQ+, differentiable by the parameter. */
+  public Tensor offset() {
+    return learnedOffset == null ? torch.zeros_like(first.parameter()) : learnedOffset.value();
+  }
+
+  /** The code that stands for 0, −β/s, (1) or (channels): a whole number only where β is 0. */
+  public Tensor zeroPoint() {
+    return offset().neg().div(scale());
+  }
+
+  @Override
+  Tensor limit(Tensor x) {
+    return fakeQuantize.apply(x, broadcast(scale(), x), broadcast(offset(), x));
+  }
+
+  @Override
+  Tensor limitAbove() {
+    return scale().mul(new Scalar(options.high())).add(offset());
+  }
+
+  private Threshold threshold(
+      String name, double initial, Parameterization parameterization, boolean positive) {
+    return register(
+        new Threshold(this, name, initial, channels(), parameterization, NO_FLOOR, positive));
+  }
+}

@@ -1,0 +1,138 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.autograd.LowerBound;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A learned threshold (or scale, or offset) of a layer: its parameter, which an optimizer moves,
+ * and the value that the layer uses.
+ *
+ * <p>The parameter is float32, (1) or (channels), and stays float32 whatever the activations are.
+ * It lives as long as its layer. Reading is thread-safe as long as nobody changes the layer.
+ */
+public final class Threshold {
+
+  private static final Logger LOG = LogManager.getLogger(Threshold.class);
+
+  private final String name;
+  private final Tensor parameter;
+  private final Parameterization parameterization;
+  private final double floor;
+  private final LowerBound lowerBound;
+  private final boolean positive;
+
+  /**
+   * Registers a threshold's parameter with a module.
+   *
+   * @param name of the value; the parameter has this name, too, or {@code raw_} before it when it
+   *     is not the value itself
+   * @param floor the least value, or negative infinity for none
+   * @param positive whether only a value above 0 makes sense
+   */
+  Threshold(
+      Module owner,
+      String name,
+      double initial,
+      long channels,
+      Parameterization parameterization,
+      double floor,
+      boolean positive) {
+    this.name = name;
+    this.parameterization = parameterization;
+    this.floor = floor;
+    this.positive = positive;
+    lowerBound = floor == Double.NEGATIVE_INFINITY ? null : new LowerBound(floor);
+    Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
+    String registered = parameterization == Parameterization.RAW ? name : "raw_" + name;
+    // A handle of its own: what register_parameter returns dies with the module.
+    parameter = new Tensor(owner.register_parameter(registered, raw, true));
+  }
+
+  /** What it is called in its layer, such as {@code max}. */
+  public String name() {
+    return name;
+  }
+
+  /** What is learned: (1) or (channels) float32; it is the layer's. */
+  public Tensor parameter() {
+    return parameter;
+  }
+
+  /** The value that the layer uses, differentiable by the parameter, of its shape. */
+  public Tensor value() {
+    Tensor value = parameterization.value(parameter);
+    return lowerBound == null ? value : lowerBound.apply(value);
+  }
+
+  /** The mean of the values over the channels. */
+  public double mean() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return value().mean().item_double();
+    }
+  }
+
+  /**
+   * Sets the value of every channel.
+   *
+   * @throws ActclipException when it is not finite, below the floor, or not above 0 where it must
+   *     be
+   */
+  public void set(double value) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      parameter.fill_(new Scalar(raw(value)));
+    }
+  }
+
+  /** Sets the value of one channel, as {@link #set(double)}. */
+  void set(long channel, double value) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      parameter.select(0, channel).fill_(new Scalar(raw(value)));
+    }
+  }
+
+  /** Stops learning: the parameter gets no gradient from now on. Said in the log. */
+  public void freeze() {
+    parameter.set_requires_grad(false);
+    LOG.info("The threshold {} is frozen at {}", name, mean());
+  }
+
+  /** Learns again. Said in the log. */
+  public void unfreeze() {
+    parameter.set_requires_grad(true);
+    LOG.info("The threshold {} learns again, from {}", name, mean());
+  }
+
+  /** Whether it gets no gradient. */
+  public boolean isFrozen() {
+    return !parameter.requires_grad();
+  }
+
+  /** Whether only a value above 0 makes sense: true of an upper threshold and of a scale. */
+  public boolean isPositive() {
+    return positive;
+  }
+
+  private double raw(double value) {
+    boolean mustBePositive = positive || parameterization != Parameterization.RAW;
+    if (!(Math.abs(value) <= Float.MAX_VALUE) || (mustBePositive && value <= 0)) {
+      throw ActclipException.badInput(
+          "the threshold %s (%s) must be a finite number%s",
+          name, value, mustBePositive ? " above 0" : "");
+    }
+    if (value < floor) {
+      throw ActclipException.badInput(
+          "the threshold %s (%s) must be at least its floor (%s)", name, value, floor);
+    }
+    return parameterization.inverse(value);
+  }
+}

@@ -1,0 +1,135 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A layer that limits activations by thresholds that are learned: a {@link Clip} or a {@link
+ * FakeQuantize}. Register it in a module of yours, and hold it in a field.
+ *
+ * <p>Make it outside of a {@link TensorScope}, which would close it. The forward pass may run in
+ * several threads at once as long as nobody changes the thresholds.
+ */
+public abstract class ThresholdLayer extends Module {
+
+  private final int channels;
+  private final int axis;
+  private final List<Threshold> thresholds = new ArrayList<>();
+  private final ActivationMonitor monitor = new ActivationMonitor();
+
+  ThresholdLayer(String name, int channels, int axis) {
+    super(name);
+    LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
+    this.channels = channels;
+    this.axis = axis;
+  }
+
+  /**
+   * Limits activations.
+   *
+   * @param x of any shape that has the layer's channels, float64, float32, bfloat16 or float16, on
+   *     the layer's device; changed only by the clip in place
+   * @return of the shape and dtype of x; the caller's scope owns it
+   * @throws ActclipException when the layer was closed, or x is of another kind than it takes
+   */
+  public final Tensor forward(Tensor x) {
+    if (isNull()) {
+      throw ActclipException.badInput(
+          "this layer was closed: make it outside of the scope that closed it");
+    }
+    if (GradMode.is_enabled() && monitor.isDue()) {
+      observe(x);
+    }
+    return limit(x);
+  }
+
+  /** What is learned, in the order of registration; it is the layer's. */
+  public final List<Threshold> thresholds() {
+    return List.copyOf(thresholds);
+  }
+
+  /** The largest value that the layer lets through, (1) or (channels), without a gradient. */
+  public final Tensor upper() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return scope.pass(limitAbove().detach());
+    }
+  }
+
+  /** What the last observed forward pass looked like; empty before the first. */
+  public final Optional<ActivationStatistics> statistics() {
+    return monitor.last();
+  }
+
+  /** Stops learning all thresholds; said in the log. */
+  public final void freeze() {
+    thresholds.forEach(Threshold::freeze);
+  }
+
+  /** Learns all thresholds again; said in the log. */
+  public final void unfreeze() {
+    thresholds.forEach(Threshold::unfreeze);
+  }
+
+  /** Computes the output. */
+  abstract Tensor limit(Tensor x);
+
+  /** The largest output, (1) or (channels). */
+  abstract Tensor limitAbove();
+
+  final Threshold register(Threshold threshold) {
+    thresholds.add(threshold);
+    return threshold;
+  }
+
+  final int channels() {
+    return channels;
+  }
+
+  /** The channel's part of x; all of it when there is one threshold. */
+  final Tensor channel(Tensor x, long channel) {
+    requireChannels(x);
+    return channels == 1 ? x : x.select(axis, channel);
+  }
+
+  /** A value of shape (1) or (channels) in a shape that broadcasts to x's. */
+  final Tensor broadcast(Tensor value, Tensor x) {
+    if (channels == 1) {
+      return value;
+    }
+    long position = requireChannels(x);
+    long[] shape = new long[Math.toIntExact(x.dim() - position)];
+    Arrays.fill(shape, 1);
+    shape[0] = channels;
+    return value.view(shape);
+  }
+
+  private long requireChannels(Tensor x) {
+    if (x == null || x.isNull() || !x.defined()) {
+      throw ActclipException.badInput("the activations: there is no tensor");
+    }
+    long position = axis < 0 ? axis + x.dim() : axis;
+    if (channels > 1 && (position < 0 || position >= x.dim() || x.size(position) != channels)) {
+      throw ActclipException.badInput(
+          "the activations have the shape %s: this layer takes %d channels along dimension %d",
+          Arrays.toString(x.shape()), channels, axis);
+    }
+    return position;
+  }
+
+  private void observe(Tensor x) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor top = broadcast(limitAbove(), x);
+      monitor.observe(x, top, thresholds.get(0).parameter());
+    }
+  }
+}

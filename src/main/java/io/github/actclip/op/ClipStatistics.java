@@ -1,0 +1,110 @@
+package io.github.actclip.op;
+
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * What a rule may know about one backward pass through a clip: sums and counts over the elements
+ * that share a threshold. g is the gradient of the loss by the clip's output.
+ *
+ * <p>All tensors have the threshold's shape and dtype (float32 sums for bfloat16 and float16
+ * activations whatever the threshold is), and belong to the current scope. Each is computed when it
+ * is asked for. Use it within the call that it is given to.
+ */
+public final class ClipStatistics {
+
+  private final Tensor x;
+  private final Tensor grad;
+  private final Tensor clipped;
+  private final Tensor threshold;
+  private final Tensor jump;
+
+  /**
+   * Statistics of one threshold.
+   *
+   * @param x the activations
+   * @param grad g, of the shape and dtype of x
+   * @param clipped which elements the threshold replaced, bool of the shape of x
+   * @param threshold whose shape and dtype the results have
+   * @param jump by how much the output falls where x passes the threshold upwards, of a shape that
+   *     broadcasts to x's
+   */
+  public ClipStatistics(Tensor x, Tensor grad, Tensor clipped, Tensor threshold, Tensor jump) {
+    this.x = x;
+    this.grad = grad;
+    this.clipped = clipped;
+    this.threshold = threshold;
+    this.jump = jump;
+  }
+
+  /** Σ g over the clipped elements. */
+  public Tensor clippedSum() {
+    return sumOver(clipped);
+  }
+
+  /** How many elements are clipped. */
+  public Tensor clippedCount() {
+    return count(clipped);
+  }
+
+  /** Σ g over the elements with x > 0 that are not clipped. */
+  public Tensor positiveSum() {
+    return sumOver(positive());
+  }
+
+  /** How many elements with x > 0 are not clipped. */
+  public Tensor positiveCount() {
+    return count(positive());
+  }
+
+  /** How many elements share a threshold, clipped or not; at least 1. */
+  public long count() {
+    return Math.max(1, x.numel() / Math.max(1, threshold.numel()));
+  }
+
+  /**
+   * Σ g·jump·K((x − t)/ε)/ε, with the rectangle kernel K(u) = 1 for |u| < ½: zero for a clip whose
+   * output does not jump at t.
+   *
+   * @param bandwidth ε, above 0
+   */
+  public Tensor kernelSum(double bandwidth) {
+    Tensor near = x.sub(typed(threshold)).abs().lt(new Scalar(bandwidth / 2));
+    Tensor weighted = grad.mul(typed(jump)).div(new Scalar(bandwidth));
+    return reduce(torch.where(near, weighted, new Scalar(0)));
+  }
+
+  private Tensor positive() {
+    return x.gt(new Scalar(0)).logical_and(clipped.logical_not());
+  }
+
+  private Tensor sumOver(Tensor mask) {
+    return reduce(torch.where(mask, grad, new Scalar(0)));
+  }
+
+  private Tensor count(Tensor mask) {
+    return reduce(mask.to(ScalarType.Float));
+  }
+
+  private Tensor reduce(Tensor values) {
+    return sumLike(values, threshold);
+  }
+
+  private Tensor typed(Tensor value) {
+    return value.to(x.scalar_type());
+  }
+
+  /**
+   * Sums over the elements that share a threshold, in float32 at least.
+   *
+   * @param values of the activations' shape
+   * @param threshold of a shape that broadcasts to it
+   * @return the sums, of the threshold's shape and dtype
+   */
+  public static Tensor sumLike(Tensor values, Tensor threshold) {
+    Tensor wide = ClipArguments.atLeastFloat32(values);
+    return wide.sum_to_size(threshold.shape()).to(threshold.scalar_type());
+  }
+}

@@ -1,0 +1,52 @@
+package io.github.actclip.op;
+
+import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Uniform quantization: codes q = clamp(round((x − β)/s), low, high), and the numbers q·s + β that
+ * they stand for. Ties round to the even code.
+ *
+ * <p>{@code x} is of any shape and strides, float64, float32, bfloat16 or float16; the scale s and
+ * the offset β are of one element or of a shape that broadcasts to x's. bfloat16 and float16 are
+ * computed in float32. The caller's scope owns what is returned. Thread-safe.
+ */
+public final class QuantizeOp {
+
+  private QuantizeOp() {}
+
+  /**
+   * The position of x among the codes, before rounding: (x − β)/s.
+   *
+   * @return of x's shape, float32 at least
+   * @throws ActclipException as {@link ClipOp} does
+   */
+  public static Tensor position(Tensor x, Tensor scale, Tensor offset) {
+    Tensor wide = ClipArguments.atLeastFloat32(x);
+    return wide.sub(ClipArguments.threshold(wide, offset))
+        .div(ClipArguments.threshold(wide, scale));
+  }
+
+  /**
+   * The codes of positions: clamp(round(v), low, high); NaN stays NaN.
+   *
+   * @return of the shape and dtype of {@code position}
+   */
+  public static Tensor codes(Tensor position, int low, int high) {
+    return position.round().clamp_min(new Scalar(low)).clamp_max(new Scalar(high));
+  }
+
+  /**
+   * The numbers q·s + β.
+   *
+   * @param codes integers, or floating point as {@link #codes} gives them
+   * @return of the codes' shape, float32 at least
+   */
+  public static Tensor dequantize(Tensor codes, Tensor scale, Tensor offset) {
+    Tensor wide = codes.is_floating_point() ? codes : codes.to(ScalarType.Float);
+    return wide.mul(ClipArguments.threshold(wide, scale))
+        .add(ClipArguments.threshold(wide, offset));
+  }
+}
