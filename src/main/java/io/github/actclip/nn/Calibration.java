@@ -5,7 +5,8 @@ import org.bytedeco.pytorch.Tensor;
 /** stub */
 public enum Calibration {
   /** stub */
-  MAX;
+  MAX,
+  MSE;
 
   /** stub */
   public double threshold(Tensor values, int bits, boolean signed) {

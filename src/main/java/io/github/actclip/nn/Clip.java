@@ -50,7 +50,8 @@ public final class Clip extends ThresholdLayer {
       }
       case GENERALIZED_RELU -> {
         first = free("bias", options.bias, ThresholdGradient.SUM);
-        second = options.cutFollowsBias ? null : free("cut", options.initial, options.cutGradient);
+        second =
+            options.cutFollowsBias ? null : free("cut", options.initialCut, options.cutGradient);
       }
       default -> {
         first = max("max");
@@ -73,13 +74,7 @@ public final class Clip extends ThresholdLayer {
     return options.form;
   }
 
-  /**
-   * Sets the upper threshold of each channel from activations.
-   *
-   * @param x activations as {@link #forward} takes them
-   * @throws ActclipException when they do not suit, see {@link Calibration#threshold}; or when the
-   *     form has no upper threshold
-   */
+  @Override
   public void calibrate(Tensor x, Calibration calibration) {
     if (options.form == ClipForm.GENERALIZED_RELU) {
       throw ActclipException.badInput("%s has no upper threshold to calibrate", options.form);

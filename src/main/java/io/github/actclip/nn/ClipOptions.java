@@ -16,6 +16,7 @@ public final class ClipOptions {
   double initial = 1;
   double initialMin = 0;
   double bias = 0;
+  double initialCut = 0;
   boolean cutFollowsBias = true;
   double beta = 10;
   int channels = 1;
@@ -50,10 +51,10 @@ public final class ClipOptions {
     return this;
   }
 
-  /** Frees the generalised ReLU's cut, which by default is −bias, and starts it there. */
+  /** Frees the generalised ReLU's cut, which by default is −bias, and starts it at this value. */
   public ClipOptions freeCut(double value) {
     cutFollowsBias = false;
-    initial = value;
+    initialCut = value;
     return this;
   }
 
@@ -104,9 +105,16 @@ public final class ClipOptions {
     return this;
   }
 
-  /** How a cut at which the output jumps learns; {@link ThresholdGradient#FROZEN} by default. */
-  public ClipOptions cutGradient(ThresholdGradient rule) {
-    cutGradient = Objects.requireNonNull(rule, "cutGradient");
+  /**
+   * Lets the cut of the untied clip learn (and that of the generalised ReLU, which is then free),
+   * by {@link ThresholdGradient#kernelDensity}; by default the cut of the untied clip is frozen.
+   *
+   * @param bandwidth in the unit of the activations
+   * @throws ActclipException when it is not above 0
+   */
+  public ClipOptions learnCut(double bandwidth) {
+    cutGradient = ThresholdGradient.kernelDensity(bandwidth);
+    cutFollowsBias = false;
     return this;
   }
 
@@ -116,6 +124,7 @@ public final class ClipOptions {
     copy.initial = initial;
     copy.initialMin = initialMin;
     copy.bias = bias;
+    copy.initialCut = initialCut;
     copy.cutFollowsBias = cutFollowsBias;
     copy.beta = beta;
     copy.channels = channels;

@@ -22,7 +22,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class FakeQuantize extends ThresholdLayer {
 
-  private static final double NO_FLOOR = Double.NEGATIVE_INFINITY;
+  /** Keeps the scale from collapsing to 0, by which x is divided; see {@code LowerBound}. */
+  private static final double LEAST_SCALE = 1e-6;
 
   private final FakeQuantizeOptions options;
   private final Threshold first;
@@ -36,13 +37,12 @@ public final class FakeQuantize extends ThresholdLayer {
     this.options = options;
     fakeQuantize =
         new FakeQuantizeFunction(options.low(), options.high(), options.method().scaleGradient());
+    Parameterization parameterization =
+        options.method() == QuantizationMethod.TQT ? Parameterization.LOG2 : Parameterization.RAW;
     first =
-        switch (options.method()) {
-          case PACT -> threshold("max", options.initial(), Parameterization.RAW, true);
-          case TQT -> threshold("max", options.initial(), Parameterization.LOG2, true);
-          case LSQ, LSQ_PLUS ->
-              threshold("scale", options.initial() / options.high(), Parameterization.RAW, true);
-        };
+        learnsScale()
+            ? threshold("scale", options.initial() / options.high(), parameterization, true)
+            : threshold("max", options.initial(), parameterization, true);
     learnedOffset =
         options.method() == QuantizationMethod.LSQ_PLUS
             ? threshold("offset", 0, Parameterization.RAW, false)
@@ -54,21 +54,11 @@ public final class FakeQuantize extends ThresholdLayer {
     return options;
   }
 
-  /**
-   * Sets the thresholds from data, for each channel; LSQ+'s offset becomes 0.
-   *
-   * @param x activations or weights as {@link #forward} takes them
-   * @throws io.github.actclip.runtime.ActclipException when they do not suit, see {@link
-   *     Calibration#threshold}
-   */
+  @Override
   public void calibrate(Tensor x, Calibration calibration) {
-    boolean isScale = first.name().equals("scale");
     for (int c = 0; c < channels(); c++) {
       double top = calibration.threshold(channel(x, c), options.bits(), options.signed());
-      first.set(c, isScale ? top / options.high() : top);
-      if (learnedOffset != null) {
-        learnedOffset.set(c, 0);
-      }
+      first.set(c, learnsScale() ? top / options.high() : top);
     }
   }
 
@@ -131,9 +121,21 @@ public final class FakeQuantize extends ThresholdLayer {
     return scale().mul(new Scalar(options.high())).add(offset());
   }
 
+  private boolean learnsScale() {
+    return options.method() == QuantizationMethod.LSQ
+        || options.method() == QuantizationMethod.LSQ_PLUS;
+  }
+
   private Threshold threshold(
       String name, double initial, Parameterization parameterization, boolean positive) {
     return register(
-        new Threshold(this, name, initial, channels(), parameterization, NO_FLOOR, positive));
+        new Threshold(
+            this,
+            name,
+            initial,
+            channels(),
+            parameterization,
+            positive ? LEAST_SCALE : Double.NEGATIVE_INFINITY,
+            positive));
   }
 }

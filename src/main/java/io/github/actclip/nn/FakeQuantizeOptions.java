@@ -25,9 +25,7 @@ public record FakeQuantizeOptions(
    * @throws ActclipException naming the first that is out of range
    */
   public FakeQuantizeOptions {
-    if (bits < MIN_BITS || bits > MAX_BITS) {
-      throw ActclipException.badInput("bits (%d) must be %d to %d", bits, MIN_BITS, MAX_BITS);
-    }
+    requireBits("bits", bits);
     if (!(initial > 0 && initial <= Float.MAX_VALUE)) {
       throw ActclipException.badInput(
           "the initial threshold (%s) must be above 0 and fit into a float", initial);
@@ -45,6 +43,12 @@ public record FakeQuantizeOptions(
   /** For weights (C, …): signed, one scale for each of C channels, from a threshold of 1. */
   public static FakeQuantizeOptions weights(QuantizationMethod method, int bits, int channels) {
     return new FakeQuantizeOptions(method, bits, true, 1, channels, 0);
+  }
+
+  static void requireBits(String name, int bits) {
+    if (bits < MIN_BITS || bits > MAX_BITS) {
+      throw ActclipException.badInput("%s (%d) must be %d to %d", name, bits, MIN_BITS, MAX_BITS);
+    }
   }
 
   /** The largest code. */

@@ -2,18 +2,21 @@ package io.github.actclip.nn;
 
 import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 import static org.bytedeco.pytorch.global.torch.max_pool2d;
-import static org.bytedeco.pytorch.global.torch.ones;
 
-import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -38,6 +41,11 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * are float32. Weights start as {@code torch.nn.init.kaiming_normal_} makes them, biases as {@code
  * torch.nn} does, {@code act_max} as 1; after the same {@code manual_seed} they equal Python's.
  *
+ * <p>With another way to clip, the parameters of its layer stand in the place of {@code act_max},
+ * by their names there after {@code act_}, such as {@code act_min}; quantizers of weights come
+ * last, such as {@code conv1_quantizer.scale} (32). {@link ActivationOptions} says which ways there
+ * are.
+ *
  * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first: the initialiser of {@link
  * Module} loads LibTorch, too, but does not survive a cold cache beside another libtorch.
  *
@@ -54,24 +62,46 @@ public final class Net extends Module {
   private static final int CONV1_CHANNELS = 32;
   private static final int CONV2_CHANNELS = 64;
 
+  // Stride and dilation, and padding, of the convolutions.
+  private static final long[] ONES = {1, 1};
+  private static final long[] ZEROS = {0, 0};
+
   private final NetOptions options;
-  private final Tensor actMax;
+  private final ThresholdLayer activation;
   private final Conv2dImpl conv1;
   private final Conv2dImpl conv2;
   private final LinearImpl linear;
+  private final List<FakeQuantize> weightQuantizers;
 
   /** The original network, on the CPU. */
   public Net() {
     this(NetOptions.original());
   }
 
-  /** A network for images and classes of another number or size, on the CPU. */
+  /**
+   * A network for images and classes of another number or size, or that clips otherwise, on the
+   * CPU.
+   */
   public Net(NetOptions options) {
+    this(options, null);
+  }
+
+  /**
+   * A network with a layer of your own to clip the activations of the first convolution, on the
+   * CPU.
+   *
+   * @param activation takes (B, 32, H, W); its parameters become the network's. What the options
+   *     say about activations is then for the weights alone.
+   */
+  public Net(NetOptions options, ThresholdLayer activation) {
     super("Net");
     LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
     this.options = options;
-    // A handle of its own: what register_parameter returns dies with the module.
-    actMax = new Tensor(register_parameter("act_max", ones(1), true));
+    this.activation = activation == null ? options.activation().layer(CONV1_CHANNELS) : activation;
+    for (Threshold threshold : this.activation.thresholds()) {
+      Tensor parameter = threshold.parameter();
+      register_parameter("act_" + threshold.parameterName(), parameter, parameter.requires_grad());
+    }
     conv1 = register_module("conv1", conv(options.inChannels(), CONV1_CHANNELS));
     conv2 = register_module("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
     linear =
@@ -81,6 +111,13 @@ public final class Net extends Module {
     kaiming_normal_(linear.weight());
     toChannelsLast(conv1.weight());
     toChannelsLast(conv2.weight());
+    weightQuantizers =
+        options.activation().weightBits() == 0
+            ? List.of()
+            : List.of(
+                quantizer("conv1_quantizer", conv1.weight()),
+                quantizer("conv2_quantizer", conv2.weight()),
+                quantizer("linear_quantizer", linear.weight()));
   }
 
   /**
@@ -97,15 +134,52 @@ public final class Net extends Module {
           "this network was closed: make it outside of the scope that closed it");
     }
     requireImages(images);
-    Tensor x = max_pool2d(conv1.forward(images.contiguous(MEMORY_FORMAT)), POOL_SIZE);
-    x = ClipOp.clip(x.relu_(), actMax); // in place: the backward of pooling needs its input only
-    x = max_pool2d(conv2.forward(x), POOL_SIZE).relu_();
-    return linear.forward(x.flatten(1, -1));
+    Tensor x = max_pool2d(conv1(images), POOL_SIZE);
+    x = activation.forward(rectified(x));
+    x = max_pool2d(convolve(x, conv2, 1), POOL_SIZE).relu_();
+    return linear(x.flatten(1, -1));
   }
 
-  /** The threshold, (1) float32: the registered parameter itself, owned by this network. */
+  /**
+   * Sets the thresholds from the activations that some images cause; for a start before training.
+   *
+   * @param images as {@link #forward} takes them
+   * @throws ActclipException as {@link ThresholdLayer#calibrate} does
+   */
+  public void calibrate(Tensor images, Calibration calibration) {
+    requireImages(images);
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      activation.calibrate(rectified(max_pool2d(conv1(images), POOL_SIZE)), calibration);
+    }
+  }
+
+  /** The layer that limits the activations; it is this network's. */
+  public ThresholdLayer activation() {
+    return activation;
+  }
+
+  /**
+   * The parameter of its first threshold: by default {@code act_max} itself, (1) float32, owned by
+   * this network.
+   */
   public Tensor actMax() {
-    return actMax;
+    return activation.thresholds().get(0).parameter();
+  }
+
+  /** The largest activation that passes, its mean over the channels; by default {@code act_max}. */
+  public double threshold() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return activation.upper().mean().item_double();
+    }
+  }
+
+  /** Everything that clips and is learned, the quantizers of the weights included. */
+  public List<Threshold> thresholds() {
+    return Stream.concat(Stream.of(activation), weightQuantizers.stream())
+        .flatMap(layer -> layer.thresholds().stream())
+        .toList();
   }
 
   /** What this network was made with. */
@@ -122,15 +196,51 @@ public final class Net extends Module {
           Arrays.toString(shape), wanted[0], wanted[1], wanted[2]);
     }
     ScalarType given = images.scalar_type().intern();
-    ScalarType taken = actMax.scalar_type().intern();
+    ScalarType taken = actMax().scalar_type().intern();
     if (given != taken) {
       throw ActclipException.badInput("the images are %s: this network takes %s", given, taken);
     }
-    if (images.is_cuda() != actMax.is_cuda()) {
+    if (images.is_cuda() != actMax().is_cuda()) {
       throw ActclipException.badInput(
           "the images are %s the GPU and the network is %s: move one of them",
-          onOrOff(images), onOrOff(actMax));
+          onOrOff(images), onOrOff(actMax()));
     }
+  }
+
+  private Tensor conv1(Tensor images) {
+    return convolve(images.contiguous(MEMORY_FORMAT), conv1, 0);
+  }
+
+  /** In place: the backward of pooling needs its input only. */
+  private Tensor rectified(Tensor x) {
+    boolean clipRectifies = activation instanceof Clip clip && clip.form().rectifies();
+    return clipRectifies ? x : x.relu_();
+  }
+
+  private Tensor convolve(Tensor x, Conv2dImpl conv, int quantizer) {
+    if (weightQuantizers.isEmpty()) {
+      return conv.forward(x);
+    }
+    Tensor weight = weightQuantizers.get(quantizer).forward(conv.weight());
+    return torch.conv2d(x, weight, new TensorOptional(conv.bias()), ONES, ZEROS, ONES, 1);
+  }
+
+  private Tensor linear(Tensor x) {
+    return weightQuantizers.isEmpty()
+        ? linear.forward(x)
+        : torch.linear(x, weightQuantizers.get(2).forward(linear.weight()), linear.bias());
+  }
+
+  private FakeQuantize quantizer(String name, Tensor weight) {
+    ActivationOptions activations = options.activation();
+    FakeQuantize quantizer =
+        new FakeQuantize(
+            FakeQuantizeOptions.weights(
+                activations.quantization(),
+                activations.weightBits(),
+                Math.toIntExact(weight.size(0))));
+    quantizer.calibrate(weight, Calibration.MSE);
+    return register_module(name, quantizer);
   }
 
   private static String onOrOff(Tensor tensor) {

@@ -1,15 +1,18 @@
 package io.github.actclip.nn;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.Objects;
 
 /**
- * The shape of a {@link Net}.
+ * The shape of a {@link Net}, and how it clips.
  *
  * @param inChannels channels of the images, 1 to 4,096
  * @param imageSize height and width of the images in pixels, {@value #MIN_IMAGE_SIZE} to 4,096
  * @param numClasses number of logits, 1 to 1,000,000
+ * @param activation how it clips
  */
-public record NetOptions(int inChannels, int imageSize, int numClasses) {
+public record NetOptions(
+    int inChannels, int imageSize, int numClasses, ActivationOptions activation) {
 
   /** The smallest image of which two 5×5 convolutions with 2×2 pooling leave one pixel. */
   public static final int MIN_IMAGE_SIZE = 16;
@@ -27,6 +30,17 @@ public record NetOptions(int inChannels, int imageSize, int numClasses) {
     requireBetween("inChannels", inChannels, 1, MAX_CHANNELS);
     requireBetween("imageSize", imageSize, MIN_IMAGE_SIZE, MAX_IMAGE_SIZE);
     requireBetween("numClasses", numClasses, 1, MAX_CLASSES);
+    Objects.requireNonNull(activation, "activation");
+  }
+
+  /** A network that clips as the original does. */
+  public NetOptions(int inChannels, int imageSize, int numClasses) {
+    this(inChannels, imageSize, numClasses, ActivationOptions.original());
+  }
+
+  /** The same shape with another way to clip. */
+  public NetOptions with(ActivationOptions other) {
+    return new NetOptions(inChannels, imageSize, numClasses, other);
   }
 
   /** The original network's: 3×32×32 images, 10 classes. */

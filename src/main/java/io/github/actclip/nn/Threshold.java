@@ -50,14 +50,18 @@ public final class Threshold {
     this.positive = positive;
     lowerBound = floor == Double.NEGATIVE_INFINITY ? null : new LowerBound(floor);
     Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
-    String registered = parameterization == Parameterization.RAW ? name : "raw_" + name;
     // A handle of its own: what register_parameter returns dies with the module.
-    parameter = new Tensor(owner.register_parameter(registered, raw, true));
+    parameter = new Tensor(owner.register_parameter(parameterName(), raw, true));
   }
 
   /** What it is called in its layer, such as {@code max}. */
   public String name() {
     return name;
+  }
+
+  /** What the parameter is called in its layer: the name, or {@code raw_} and the name. */
+  public String parameterName() {
+    return parameterization == Parameterization.RAW ? name : "raw_" + name;
   }
 
   /** What is learned: (1) or (channels) float32; it is the layer's. */

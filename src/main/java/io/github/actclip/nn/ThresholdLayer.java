@@ -69,6 +69,16 @@ public abstract class ThresholdLayer extends Module {
     return monitor.last();
   }
 
+  /**
+   * Sets the thresholds of each channel from data, as a start for training; LSQ+'s offset and a
+   * lower threshold stay as they are.
+   *
+   * @param x as {@link #forward} takes it; it is not changed
+   * @throws ActclipException when it does not suit, see {@link Calibration#threshold}, or when the
+   *     layer has no upper threshold, as the generalised ReLU
+   */
+  public abstract void calibrate(Tensor x, Calibration calibration);
+
   /** Stops learning all thresholds; said in the log. */
   public final void freeze() {
     thresholds.forEach(Threshold::freeze);

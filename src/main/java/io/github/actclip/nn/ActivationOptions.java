@@ -1,0 +1,146 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.runtime.ActclipException;
+import java.util.Objects;
+
+/**
+ * How a {@link Net} limits its activations, as plain values that a file can hold. For anything
+ * else, give the net a layer of your own.
+ *
+ * @param form of the clip; with activation bits, {@link ClipForm#TIED} only
+ * @param rule how thresholds learn; with activation bits, the quantizer's own or FROZEN
+ * @param initial the threshold at the start
+ * @param perChannel whether each of the channels has a threshold of its own
+ * @param parameterization how the parameter becomes the threshold, without activation bits
+ * @param floor the least threshold, or negative infinity, without activation bits
+ * @param beta the soft clip's sharpness
+ * @param cutBandwidth of the kernel-density estimate by which the untied clip's cut (and the
+ *     generalised ReLU's, which it frees) learns; 0 for a cut that does not learn
+ * @param quantization how quantizers learn
+ * @param activationBits 2 to 8, or 0 for a clip alone
+ * @param weightBits 2 to 8, or 0 for float32 weights
+ */
+public record ActivationOptions(
+    ClipForm form,
+    ThresholdRule rule,
+    double initial,
+    boolean perChannel,
+    Parameterization parameterization,
+    double floor,
+    double beta,
+    double cutBandwidth,
+    QuantizationMethod quantization,
+    int activationBits,
+    int weightBits) {
+
+  private static final double DEFAULT_BETA = 10;
+
+  /**
+   * Checks that the values go together; each layer checks its own.
+   *
+   * @throws ActclipException when they do not
+   */
+  public ActivationOptions {
+    Objects.requireNonNull(form, "form");
+    Objects.requireNonNull(rule, "rule");
+    Objects.requireNonNull(parameterization, "parameterization");
+    Objects.requireNonNull(quantization, "quantization");
+    requireBits("activationBits", activationBits);
+    requireBits("weightBits", weightBits);
+    if (activationBits > 0) {
+      requireDefault("form", form, ClipForm.TIED);
+      requireDefault("parameterization", parameterization, Parameterization.RAW);
+      requireDefault("floor", floor, Double.NEGATIVE_INFINITY);
+      if (rule != ThresholdRule.FROZEN) {
+        requireDefault("rule", rule, ThresholdRule.SUM);
+      }
+    }
+    if (!(cutBandwidth >= 0 && cutBandwidth <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput("cutBandwidth (%s) must be at least 0", cutBandwidth);
+    }
+  }
+
+  /** The original's: a tied clip after the ReLU, from 1, by its exact gradient. */
+  public static ActivationOptions original() {
+    return of(ClipForm.TIED, ThresholdRule.SUM);
+  }
+
+  /** A clip from 1, one threshold for all channels. */
+  public static ActivationOptions of(ClipForm form, ThresholdRule rule) {
+    return new ActivationOptions(
+        form,
+        rule,
+        1,
+        false,
+        Parameterization.RAW,
+        Double.NEGATIVE_INFINITY,
+        DEFAULT_BETA,
+        0,
+        QuantizationMethod.PACT,
+        0,
+        0);
+  }
+
+  /** Quantizers of the same number of bits for activations and, unless 0, for weights. */
+  public static ActivationOptions of(
+      QuantizationMethod method, int activationBits, int weightBits) {
+    return new ActivationOptions(
+        ClipForm.TIED,
+        ThresholdRule.SUM,
+        1,
+        false,
+        Parameterization.RAW,
+        Double.NEGATIVE_INFINITY,
+        DEFAULT_BETA,
+        0,
+        method,
+        activationBits,
+        weightBits);
+  }
+
+  /** Makes the layer for activations with that many channels along dimension 1. */
+  ThresholdLayer layer(int channels) {
+    return activationBits > 0 ? quantizer(channels) : clip(channels);
+  }
+
+  private ThresholdLayer quantizer(int channels) {
+    int scales = perChannel ? channels : 1;
+    FakeQuantize layer =
+        new FakeQuantize(
+            new FakeQuantizeOptions(quantization, activationBits, false, initial, scales, 1));
+    if (rule == ThresholdRule.FROZEN) {
+      layer.freeze();
+    }
+    return layer;
+  }
+
+  private ThresholdLayer clip(int channels) {
+    ClipOptions options =
+        new ClipOptions(form)
+            .initial(initial)
+            .parameterization(parameterization)
+            .floor(floor)
+            .beta(beta)
+            .gradient(rule.gradient());
+    if (perChannel) {
+      options.perChannel(channels, 1);
+    }
+    if (cutBandwidth > 0) {
+      options.learnCut(cutBandwidth);
+    }
+    return new Clip(options);
+  }
+
+  private static void requireBits(String name, int bits) {
+    if (bits != 0) {
+      FakeQuantizeOptions.requireBits(name, bits);
+    }
+  }
+
+  private static void requireDefault(String name, Object value, Object only) {
+    if (!value.equals(only)) {
+      throw ActclipException.badInput(
+          "%s (%s) cannot be combined with activation bits: it must be %s", name, value, only);
+    }
+  }
+}
