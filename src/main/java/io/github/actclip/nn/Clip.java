@@ -77,7 +77,7 @@ public final class Clip extends ThresholdLayer {
   @Override
   public void calibrate(Tensor x, Calibration calibration) {
     if (options.form == ClipForm.GENERALIZED_RELU) {
-      throw ActclipException.badInput("%s has no upper threshold to calibrate", options.form);
+      throw ActclipException.badInput("the generalised ReLU has no upper threshold to calibrate");
     }
     for (int c = 0; c < channels(); c++) {
       double top = calibration.threshold(channel(x, c), CALIBRATION_BITS, false);

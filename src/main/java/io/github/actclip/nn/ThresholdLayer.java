@@ -45,6 +45,7 @@ public abstract class ThresholdLayer extends Module {
       throw ActclipException.badInput(
           "this layer was closed: make it outside of the scope that closed it");
     }
+    requireChannels(x);
     if (GradMode.is_enabled() && monitor.isDue()) {
       observe(x);
     }

@@ -1,0 +1,413 @@
+package io.github.actclip.nn;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.op.ClipOp;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Fixture;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.SGD;
+import org.bytedeco.pytorch.SGDOptions;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The layer around the clips: its parameters, shapes and statistics. The formulas are op's. */
+class ClipTest {
+
+  static {
+    LibTorch.load();
+  }
+
+  private TensorScope scope;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+    torch.manual_seed(17);
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "TIED, max",
+    "RELU, max",
+    "TWO_SIDED, max min",
+    "UNTIED, cut value",
+    "SOFT, max",
+    "GENERALIZED_RELU, bias",
+    "IN_PLACE, max"
+  })
+  void everyFormRegistersItsParametersInFloat32(ClipForm form, String names) {
+    Clip clip = new Clip(new ClipOptions(form).perChannel(3, 1));
+    assertEquals(List.of(names.split(" ")), new ArrayList<>(StateDict.of(clip).keySet()));
+    for (Threshold threshold : clip.thresholds()) {
+      assertArrayEquals(new long[] {3}, threshold.parameter().shape());
+      assertEquals(ScalarType.Float, threshold.parameter().scalar_type().intern());
+    }
+    assertEquals(form, clip.form());
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = ClipForm.class,
+      names = {"IN_PLACE"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void aChannelsThresholdActsOnItsChannelAlone(ClipForm form) {
+    Tensor x = torch.randn(2, 3, 4);
+    Clip perChannel = new Clip(options(form).perChannel(3, 1));
+    set(perChannel, 0.25, 0.5, 1);
+    Tensor y = perChannel.forward(x);
+    double[] values = {0.25, 0.5, 1};
+    for (int c = 0; c < 3; c++) {
+      Clip one = new Clip(options(form));
+      set(one, values[c]);
+      assertArrayEquals(
+          Fixture.values(one.forward(x.select(1, c))), Fixture.values(y.select(1, c)), form + "");
+    }
+  }
+
+  @Test
+  void channelsMayLieAlongAnyDimension() {
+    Tensor x = torch.randn(2, 3, 4);
+    long[][] shapes = {{2, 1, 1}, {3, 1}, {4}};
+    for (int axis = -3; axis < 3; axis++) {
+      int at = Math.floorMod(axis, 3);
+      Clip clip = new Clip(new ClipOptions(ClipForm.TIED).perChannel((int) x.size(at), axis));
+      Tensor t = torch.rand(x.size(at));
+      copy(clip.thresholds().get(0).parameter(), t);
+      assertArrayEquals(
+          Fixture.values(ClipOp.clip(x, t.view(shapes[at]))), Fixture.values(clip.forward(x)));
+    }
+  }
+
+  @Test
+  void inAModuleOfTheUsersTheOptimizerMovesTheThreshold() {
+    Module mine = new Module("mine");
+    Clip clip = mine.register_module("clip", new Clip(new ClipOptions(ClipForm.RELU)));
+    SGD optimizer = new SGD(mine.parameters(), new SGDOptions(0.1));
+    Tensor x = Tensor.create(-1f, 0.5f, 2f, 3f);
+    clip.forward(x).sum().backward();
+    optimizer.step();
+    assertEquals(1 - 0.1f * 2, StateDict.of(mine).get("clip.max").item_float(), 1e-7);
+  }
+
+  @Test
+  void theShortestWayIsReluAndClip() {
+    Tensor x = Tensor.create(-1f, 0.5f, 2f);
+    assertArrayEquals(new double[] {0, 0.5, 1}, Fixture.values(Clip.relu(x, torch.ones(1))));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "RAW, max, 1",
+    "ABS, raw_max, 1",
+    "SOFTPLUS, raw_max, 0.9179150013761",
+    "EXP, raw_max, 2.5",
+    "LOG2, raw_max, 1.7328679513998633"
+  })
+  void parameterizationsStartWhereAskedAndPassTheChainRule(
+      Parameterization parameterization, String name, double slope) {
+    Clip clip =
+        new Clip(new ClipOptions(ClipForm.TIED).initial(2.5).parameterization(parameterization));
+    assertEquals(List.of(name), new ArrayList<>(StateDict.of(clip).keySet()));
+    Threshold max = clip.thresholds().get(0);
+    assertEquals("max", max.name());
+    assertEquals(2.5, max.mean(), 1e-6);
+    clip.forward(Tensor.create(1f, 3f, 4f)).sum().backward();
+    assertEquals(2 * slope, max.parameter().grad().item_double(), 1e-5); // two are clipped
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {1e-4, 0.5, 20, 1000})
+  void everyParameterizationCanHoldAnyPositiveThreshold(double value) {
+    for (Parameterization parameterization : Parameterization.values()) {
+      Clip clip = new Clip(new ClipOptions(ClipForm.TIED).parameterization(parameterization));
+      clip.thresholds().get(0).set(value);
+      assertEquals(value, clip.thresholds().get(0).mean(), 1e-5 * value, parameterization + "");
+    }
+  }
+
+  @Test
+  void belowItsFloorTheThresholdHoldsAndComesBack() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).floor(0.5));
+    Tensor raw = clip.thresholds().get(0).parameter();
+    copy(raw, torch.full(new long[] {1}, new Scalar(0.2)));
+    Tensor x = Tensor.create(1f, 2f);
+    assertArrayEquals(new double[] {0.5, 0.5}, Fixture.values(clip.forward(x)));
+
+    clip.forward(x).sum().backward(); // descending would lower it further
+    assertEquals(0, raw.grad().item_double());
+    clip.forward(x).sum().neg().backward(); // descending would raise it
+    assertEquals(-2, raw.grad().item_double());
+  }
+
+  @Test
+  void aFrozenThresholdGetsNoGradientUntilItIsUnfrozen() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).gradient(ThresholdGradient.FROZEN));
+    Tensor x = torch.ones(3).mul(new Scalar(2)).detach().requires_grad_(true);
+    Threshold max = clip.thresholds().get(0);
+    assertTrue(max.isFrozen());
+    clip.forward(x).sum().backward();
+    assertFalse(max.parameter().grad().defined());
+    clip.unfreeze();
+    assertFalse(max.isFrozen());
+    clip.freeze();
+    assertTrue(max.isFrozen());
+  }
+
+  @Test
+  void aLambdaSeesTheStatistics() {
+    Clip clip =
+        new Clip(
+            new ClipOptions(ClipForm.TIED)
+                .gradient(s -> s.clippedCount().mul(new Scalar(100)).add(s.positiveSum())));
+    Tensor x = Tensor.create(-1f, 0.5f, 0.75f, 2f, 3f, 4f);
+    clip.forward(x).sum().backward();
+    assertEquals(302, clip.thresholds().get(0).parameter().grad().item_double());
+  }
+
+  @Test
+  void theCutLearnsWhenABandwidthIsGiven() {
+    Clip fixed = new Clip(new ClipOptions(ClipForm.UNTIED));
+    assertTrue(fixed.thresholds().get(0).isFrozen());
+    assertFalse(fixed.thresholds().get(1).isFrozen());
+
+    Clip learned = new Clip(new ClipOptions(ClipForm.UNTIED).learnCut(0.5));
+    learned.thresholds().get(1).set(0.25);
+    learned.forward(Tensor.create(0.5f, 0.8f, 1.2f, 2f)).sum().backward();
+    // Two lie within a quarter of the cut, and the output falls by 0.75 there.
+    assertEquals(2 * 0.75 / 0.5, gradient(learned, 0), 1e-6);
+    assertEquals(2, gradient(learned, 1));
+  }
+
+  @Test
+  void theGeneralizedRelusCutFollowsItsBiasUnlessItIsFreed() {
+    Tensor x = Tensor.create(-1f, -0.25f, 0.5f, 2f);
+    Clip following = new Clip(new ClipOptions(ClipForm.GENERALIZED_RELU).bias(0.5));
+    assertArrayEquals(new double[] {0, 0.25, 1, 2.5}, Fixture.values(following.forward(x)));
+
+    Clip free = new Clip(new ClipOptions(ClipForm.GENERALIZED_RELU).bias(0.5).freeCut(1));
+    assertEquals(List.of("bias", "cut"), new ArrayList<>(StateDict.of(free).keySet()));
+    assertArrayEquals(new double[] {0, 0, 0, 2.5}, Fixture.values(free.forward(x)));
+    assertTrue(free.thresholds().get(1).isFrozen());
+    assertArrayEquals(new double[] {1}, Fixture.values(free.upper()));
+    assertArrayEquals(new double[] {-0.5}, Fixture.values(following.upper()));
+  }
+
+  @Test
+  void thresholdsStayFloat32WithBfloat16Activations() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(0.7));
+    Tensor x = torch.ones(1000).to(ScalarType.BFloat16);
+    Tensor y = clip.forward(x);
+    y.to(ScalarType.Float).sum().backward();
+    assertEquals(ScalarType.BFloat16, y.scalar_type().intern());
+    Tensor gradient = clip.thresholds().get(0).parameter().grad();
+    assertEquals(ScalarType.Float, gradient.scalar_type().intern());
+    assertEquals(1000, gradient.item_double()); // bfloat16 has no 1,001 and would not count to it
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = ClipForm.class,
+      names = {"GENERALIZED_RELU"},
+      mode = EnumSource.Mode.EXCLUDE)
+  void calibrationSetsTheUpperThresholdOfEachChannel(ClipForm form) {
+    Tensor x = torch.rand(5, 2, 7);
+    Clip clip = new Clip(new ClipOptions(form).perChannel(2, 1).initialMin(0.125));
+    clip.calibrate(x, Calibration.MAX);
+    assertArrayEquals(
+        Fixture.values(x.amax(new long[] {0, 2}, false)), Fixture.values(clip.upper()));
+    clip.thresholds()
+        .forEach(
+            t -> {
+              boolean lower = t.name().equals("min");
+              assertArrayEquals(
+                  lower ? new double[] {0.125, 0.125} : Fixture.values(clip.upper()),
+                  Fixture.values(t.value()));
+            });
+  }
+
+  @Test
+  void statisticsDescribeAForwardPassNowAndThen() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(2));
+    assertTrue(clip.statistics().isEmpty());
+    Tensor x = Tensor.create(-1f, 0.1f, 1.9f, 2f, 2.1f, 3.9f, 100f, 0.3f);
+    clip.forward(x).sum().backward();
+    ActivationStatistics first = clip.statistics().orElseThrow();
+    assertEquals(2, first.threshold());
+    assertEquals(3 / 8.0, first.clipRate());
+    assertEquals(0, first.gradient());
+    assertEquals(List.of(1L, 1L, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 1L), first.histogram().subList(0, 10));
+    assertEquals(
+        List.of(2L, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 1L), first.histogram().subList(10, 20));
+
+    for (int i = 0; i < 63; i++) {
+      clip.forward(torch.zeros(1));
+    }
+    assertEquals(first, clip.statistics().orElseThrow());
+    clip.forward(torch.zeros(1));
+    assertEquals(0, clip.statistics().orElseThrow().clipRate());
+    assertEquals(3, clip.statistics().orElseThrow().gradient());
+  }
+
+  @Test
+  void nothingIsObservedWithoutGradients() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED));
+    scope.noGrad();
+    clip.forward(torch.randn(3));
+    assertTrue(clip.statistics().isEmpty());
+  }
+
+  @Test
+  void anEmptyBatchHasNoClipRate() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED));
+    clip.forward(torch.randn(0, 3));
+    assertEquals(0, clip.statistics().orElseThrow().clipRate());
+  }
+
+  @Test
+  void laterChangesOfTheOptionsDoNotReachTheClip() {
+    ClipOptions options = new ClipOptions(ClipForm.SOFT).beta(100);
+    Clip clip = new Clip(options);
+    options.beta(0.001);
+    assertEquals(1, clip.forward(Tensor.create(9f)).item_double(), 1e-6);
+  }
+
+  @Test
+  void nativeMemoryStaysFlat() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).gradient(ThresholdGradient.MEAN));
+    Tensor x = torch.randn(4096);
+    train(clip, x, 2_000);
+    long before = Pointer.physicalBytes();
+    train(clip, x, 20_000);
+    long grown = Pointer.physicalBytes() - before;
+    // 20,000 leaked activations would be 330 MB; the Java heap may still grow.
+    assertTrue(grown < 60L << 20, "grew by " + (grown >> 20) + " MiB");
+  }
+
+  @Test
+  void badOptionsAreOneSentence() {
+    assertRefused(
+        "the lower threshold (2.0) must not be above the upper one (1.0)",
+        () -> new Clip(new ClipOptions(ClipForm.TWO_SIDED).initialMin(2)));
+    assertRefused(
+        "the threshold max (0.0) must be a finite number above 0",
+        () -> new Clip(new ClipOptions(ClipForm.TIED).initial(0)));
+    assertRefused(
+        "the threshold max (NaN) must be a finite number above 0",
+        () -> new Clip(new ClipOptions(ClipForm.TIED).initial(Double.NaN)));
+    assertRefused(
+        "the threshold min (-Infinity) must be a finite number",
+        () -> new Clip(new ClipOptions(ClipForm.TWO_SIDED).initialMin(Double.NEGATIVE_INFINITY)));
+    assertRefused(
+        "the threshold max (1.0) must be at least its floor (1.5)",
+        () -> new Clip(new ClipOptions(ClipForm.TIED).floor(1.5)));
+    assertRefused(
+        "channels (0) must be 1 to 1048576", () -> new ClipOptions(ClipForm.TIED).perChannel(0, 1));
+    assertRefused(
+        "beta (0.0) must be above 0 and fit into a float",
+        () -> new ClipOptions(ClipForm.SOFT).beta(0));
+    assertRefused(
+        "the bandwidth (-1.0) must be above 0 and fit into a float",
+        () -> new ClipOptions(ClipForm.UNTIED).learnCut(-1));
+    assertRefused(
+        "the generalised ReLU has no upper threshold to calibrate",
+        () ->
+            new Clip(new ClipOptions(ClipForm.GENERALIZED_RELU))
+                .calibrate(torch.ones(3), Calibration.MAX));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"2,4", "2,4,3", "5", ""})
+  void activationsWithoutTheChannelsAreOneSentence(String text) {
+    long[] shape =
+        Arrays.stream(text.split(","))
+            .filter(s -> !s.isEmpty())
+            .mapToLong(Long::parseLong)
+            .toArray();
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).perChannel(3, 1));
+    assertRefused(
+        "the activations have the shape "
+            + Arrays.toString(shape)
+            + ": this layer takes 3 channels along dimension 1",
+        () -> clip.forward(torch.zeros(shape)));
+  }
+
+  @Test
+  void whatIsNoTensorOrNoLongerALayerIsOneSentence() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED));
+    assertRefused("the activations: there is no tensor", () -> clip.forward(null));
+    assertRefused("the activations: there is no tensor", () -> clip.forward(new Tensor()));
+    assertRefused(
+        "the activations: the dtype is Long, and a clip takes one of"
+            + " [Half, Float, Double, BFloat16]",
+        () -> clip.forward(torch.ones(2).to(ScalarType.Long)));
+    clip.close();
+    assertRefused(
+        "this layer was closed: make it outside of the scope that closed it",
+        () -> clip.forward(torch.ones(2)));
+  }
+
+  private static ClipOptions options(ClipForm form) {
+    return new ClipOptions(form).initialMin(-0.5);
+  }
+
+  /**
+   * Gives the first threshold of a clip one value for each channel; an untied clip's second, too.
+   */
+  private static void set(Clip clip, double... values) {
+    for (Threshold threshold : clip.thresholds()) {
+      if (!threshold.name().equals("min")) {
+        for (int c = 0; c < values.length; c++) {
+          threshold.set(c, values[c]);
+        }
+      }
+    }
+  }
+
+  private static double gradient(Clip clip, int threshold) {
+    return clip.thresholds().get(threshold).parameter().grad().item_double();
+  }
+
+  private static void copy(Tensor to, Tensor from) {
+    to.detach().copy_(from);
+  }
+
+  private static void train(Clip clip, Tensor x, int steps) {
+    for (int i = 0; i < steps; i++) {
+      TensorScope.run(() -> clip.forward(x).sum().backward());
+    }
+  }
+
+  private static void assertRefused(String sentence, Executable executable) {
+    ActclipException e = assertThrows(ActclipException.class, executable);
+    assertEquals(sentence, e.getMessage());
+    assertTrue(e.isBadInput());
+  }
+}
