@@ -134,7 +134,7 @@ public enum Calibration {
   abstract double choose(PositivePart values, int steps);
 
   private static void requireFloatingPoint(Tensor values) {
-    if (values.isNull() || !values.defined()) {
+    if (values == null || values.isNull() || !values.defined()) {
       throw ActclipException.badInput(
           "the values are an undefined tensor: calibration needs at least one value above 0");
     }

@@ -307,8 +307,8 @@ class ClipTest {
     long before = Pointer.physicalBytes();
     train(clip, x, 20_000);
     long grown = Pointer.physicalBytes() - before;
-    // 20,000 leaked activations would be 330 MB; the Java heap may still grow.
-    assertTrue(grown < 60L << 20, "grew by " + (grown >> 20) + " MiB");
+    // 20,000 leaked outputs and gradients would be over 1 GB; the Java heap may still grow.
+    assertTrue(grown < 250L << 20, "grew by " + (grown >> 20) + " MiB");
   }
 
   @Test
