@@ -167,7 +167,10 @@ public final class Net extends Module {
     return activation.thresholds().get(0).parameter();
   }
 
-  /** The largest activation that passes, its mean over the channels; by default {@code act_max}. */
+  /**
+   * The value above which activations are clipped, its mean over the channels; by default {@code
+   * act_max}.
+   */
   public double threshold() {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();

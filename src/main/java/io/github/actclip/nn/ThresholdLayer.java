@@ -57,7 +57,7 @@ public abstract class ThresholdLayer extends Module {
     return List.copyOf(thresholds);
   }
 
-  /** The largest value that the layer lets through, (1) or (channels), without a gradient. */
+  /** The value above which the layer clips, (1) or (channels), without a gradient. */
   public final Tensor upper() {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
@@ -93,7 +93,7 @@ public abstract class ThresholdLayer extends Module {
   /** Computes the output. */
   abstract Tensor limit(Tensor x);
 
-  /** The largest output, (1) or (channels). */
+  /** The value above which it clips, (1) or (channels). */
   abstract Tensor limitAbove();
 
   final Threshold register(Threshold threshold) {

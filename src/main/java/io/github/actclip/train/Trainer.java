@@ -141,7 +141,7 @@ public final class Trainer {
               totalSteps,
               soFar.loss(),
               soFar.accuracy(),
-              net.actMax().item_double(),
+              net.threshold(),
               soFar.images() / secondsSoFar);
       listeners.forEach(listener -> listener.onProgress(progress));
     }
@@ -162,7 +162,7 @@ public final class Trainer {
     EpochMetrics test(ImageDataset test) {
       Evaluation testing = Evaluator.evaluate(net, test, device);
       requireFinite("test loss", testing.loss());
-      requireFinite("act_max", net.actMax().item_double());
+      requireFinite("act_max", net.threshold());
       return new EpochMetrics(
           epoch + 1,
           step,
@@ -171,7 +171,7 @@ public final class Trainer {
           training.accuracy(),
           testing.loss(),
           testing.accuracy(),
-          net.actMax().item_double(),
+          net.threshold(),
           training.images() / seconds,
           seconds);
     }

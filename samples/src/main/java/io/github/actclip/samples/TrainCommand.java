@@ -1,9 +1,14 @@
 package io.github.actclip.samples;
 
+import io.github.actclip.data.Batch;
+import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
+import io.github.actclip.nn.NetOptions;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.RuntimeInfo;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.LearningRateSchedule;
 import io.github.actclip.train.OptimizerType;
@@ -86,6 +91,8 @@ final class TrainCommand implements Runnable {
       description = "Of the initial weights and the order of the images (default: 0).")
   private Long seed;
 
+  @Mixin private ActivationMixin activation;
+
   @Mixin private MachineOptions machine;
 
   @Option(
@@ -97,6 +104,7 @@ final class TrainCommand implements Runnable {
   @Override
   public void run() {
     TrainerOptions options = options();
+    NetOptions shape = NetOptions.original().with(activation.options());
     Device device = machine.device();
     DataOption source = new DataOption(data);
     ImageDataset train = source.load(Split.TRAIN);
@@ -104,7 +112,8 @@ final class TrainCommand implements Runnable {
     RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
 
     torch.manual_seed(options.seed());
-    Net net = new Net();
+    Net net = new Net(shape);
+    calibrate(net, train, options);
     String deviceName = device.str().getString();
     RuntimeInfo environment = RuntimeInfo.current();
     BiFunction<EpochMetrics, Boolean, RunSummary> summarise =
@@ -136,6 +145,17 @@ final class TrainCommand implements Runnable {
       directory.finish(summary, epochs);
       print(summary, directory);
     }
+  }
+
+  /** On the CPU, where the network still is. */
+  private void calibrate(Net net, ImageDataset train, TrainerOptions options) {
+    if (activation.calibration() == null) {
+      return;
+    }
+    DataLoader loader =
+        DataLoader.shuffled(train, options.batchSize(), options.seed(), Devices.of("cpu"));
+    Batch first = loader.iterator().next();
+    TensorScope.run(() -> net.calibrate(first.images(), activation.calibration()));
   }
 
   private static void print(RunSummary summary, RunDirectory directory) {

@@ -65,8 +65,7 @@ class ReadmeTest {
   static Stream<Arguments> blocks() throws IOException {
     List<Arguments> blocks = new ArrayList<>();
     try (Stream<Path> pages = Files.list(ROOT.resolve("src/site/markdown"))) {
-      List<Path> all =
-          Stream.concat(Stream.of(ROOT.resolve("README.md")), pages.sorted()).toList();
+      List<Path> all = Stream.concat(Stream.of(ROOT.resolve("README.md")), pages.sorted()).toList();
       for (Path page : all) {
         Matcher block = JAVA_BLOCK.matcher(Files.readString(page));
         while (block.find()) {
@@ -80,7 +79,8 @@ class ReadmeTest {
   @Test
   void theReadmeAndThePageOnClipsHaveExamples() throws IOException {
     List<Object> pages = blocks().map(block -> block.get()[0]).toList();
-    assertTrue(pages.containsAll(List.of("README.md", "clips.md", "custom-autograd.md")), pages + "");
+    assertTrue(
+        pages.containsAll(List.of("README.md", "clips.md", "custom-autograd.md")), pages + "");
   }
 
   @ParameterizedTest
