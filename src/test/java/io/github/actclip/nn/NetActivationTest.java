@@ -1,0 +1,272 @@
+package io.github.actclip.nn;
+
+import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Fixture;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.SGD;
+import org.bytedeco.pytorch.SGDOptions;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Net with every way to clip. */
+class NetActivationTest {
+
+  private static final int STEPS = 12;
+  private static final List<String> WEIGHTS =
+      List.of(
+          "conv1.weight",
+          "conv1.bias",
+          "conv2.weight",
+          "conv2.bias",
+          "linear.weight",
+          "linear.bias");
+
+  static {
+    LibTorch.load();
+  }
+
+  private TensorScope scope;
+  private Tensor images;
+  private Tensor labels;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+    torch.manual_seed(29);
+    images = torch.rand(32, 3, 32, 32);
+    labels = torch.randint(0, 10, new long[] {32}, new TensorOptions(ScalarType.Long));
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  static Stream<Arguments> everyWay() {
+    return Stream.of(
+        Arguments.of(clip(ClipForm.TIED), List.of("act_max")),
+        Arguments.of(clip(ClipForm.RELU), List.of("act_max")),
+        Arguments.of(clip(ClipForm.TWO_SIDED), List.of("act_max", "act_min")),
+        Arguments.of(clip(ClipForm.UNTIED), List.of("act_cut", "act_value")),
+        Arguments.of(clip(ClipForm.SOFT), List.of("act_max")),
+        Arguments.of(clip(ClipForm.GENERALIZED_RELU), List.of("act_bias")),
+        Arguments.of(bits(QuantizationMethod.PACT, 0), List.of("act_max")),
+        Arguments.of(bits(QuantizationMethod.LSQ, 0), List.of("act_scale")),
+        Arguments.of(bits(QuantizationMethod.LSQ_PLUS, 0), List.of("act_scale", "act_offset")),
+        Arguments.of(bits(QuantizationMethod.TQT, 0), List.of("act_raw_max")));
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyWay")
+  void learnsItsThresholdsAndItsWeights(ActivationOptions options, List<String> names) {
+    Net net = new Net(NetOptions.original().with(options));
+    List<String> expected = new ArrayList<>(names);
+    expected.addAll(WEIGHTS);
+    assertEquals(expected, new ArrayList<>(StateDict.of(net).keySet()));
+
+    SGD optimizer = new SGD(net.parameters(), new SGDOptions(0.005));
+    double[] before = thresholds(net);
+    double first = step(net, optimizer);
+    double last = first;
+    for (int i = 1; i < STEPS; i++) {
+      last = step(net, optimizer);
+    }
+    assertTrue(last < first, first + " to " + last);
+    double[] after = thresholds(net);
+    for (int i = 0; i < before.length; i++) {
+      if (net.thresholds().get(i).isFrozen()) {
+        assertEquals(before[i], after[i]);
+      } else {
+        assertNotEquals(before[i], after[i], net.thresholds().get(i).name());
+      }
+    }
+  }
+
+  @Test
+  void theFormThatRectifiesIsTheSameAsTheOneAfterARelu() {
+    assertArrayEquals(logits(clip(ClipForm.TIED)), logits(clip(ClipForm.RELU)));
+  }
+
+  @Test
+  void everyChannelMayHaveItsThreshold() {
+    Net net =
+        new Net(
+            NetOptions.original()
+                .with(
+                    new ActivationOptions(
+                        ClipForm.TIED,
+                        ThresholdRule.MEAN,
+                        0.5,
+                        true,
+                        Parameterization.SOFTPLUS,
+                        0.1,
+                        10,
+                        0,
+                        QuantizationMethod.PACT,
+                        0,
+                        0)));
+    assertArrayEquals(new long[] {32}, net.actMax().shape());
+    assertEquals(0.5, net.threshold(), 1e-6);
+    cross_entropy_loss(net.forward(images), labels).backward();
+    assertTrue(net.actMax().grad().ne(torch.zeros(1)).any().item_bool());
+  }
+
+  @Test
+  void theCutLearnsByItsBandwidth() {
+    for (ClipForm form : List.of(ClipForm.UNTIED, ClipForm.GENERALIZED_RELU)) {
+      ActivationOptions options =
+          new ActivationOptions(
+              form,
+              ThresholdRule.SUM,
+              1,
+              false,
+              Parameterization.RAW,
+              Double.NEGATIVE_INFINITY,
+              10,
+              0.2,
+              QuantizationMethod.PACT,
+              0,
+              0);
+      Net net = new Net(NetOptions.original().with(options));
+      net.thresholds().get(0).set(0.8);
+      cross_entropy_loss(net.forward(images), labels).backward();
+      Threshold cut =
+          net.thresholds().stream().filter(t -> t.name().equals("cut")).findFirst().orElseThrow();
+      assertNotEquals(0, cut.parameter().grad().item_double(), form + "");
+    }
+  }
+
+  @Test
+  void weightsAreQuantizedForEachOutputChannel() {
+    Net net = new Net(NetOptions.original().with(bits(QuantizationMethod.LSQ, 2)));
+    Map<String, Tensor> state = StateDict.of(net);
+    assertArrayEquals(new long[] {32}, state.get("conv1_quantizer.scale").shape());
+    assertArrayEquals(new long[] {64}, state.get("conv2_quantizer.scale").shape());
+    assertArrayEquals(new long[] {10}, state.get("linear_quantizer.scale").shape());
+    assertEquals(4, net.thresholds().size());
+
+    Tensor fullPrecision =
+        new Net(NetOptions.original().with(bits(QuantizationMethod.LSQ, 0))).forward(images);
+    Tensor logits = net.forward(images);
+    assertTrue(logits.sub(fullPrecision).abs().max().item_double() > 1e-3);
+    cross_entropy_loss(logits, labels).backward();
+    for (Map.Entry<String, Tensor> entry : state.entrySet()) {
+      assertTrue(entry.getValue().grad().defined(), entry.getKey());
+      assertTrue(entry.getValue().grad().abs().sum().item_double() > 0, entry.getKey());
+    }
+  }
+
+  @Test
+  void calibrationStartsFromTheActivations() {
+    Net net = new Net();
+    net.calibrate(images, Calibration.MAX);
+    net.forward(images);
+    assertEquals(0, net.activation().statistics().orElseThrow().clipRate());
+    net.actMax().detach().sub_(torch.full(new long[] {1}, new org.bytedeco.pytorch.Scalar(1e-3)));
+    for (int i = 0; i < 64; i++) {
+      net.forward(images);
+    }
+    assertTrue(net.activation().statistics().orElseThrow().clipRate() > 0);
+  }
+
+  @Test
+  void aLayerOfTheUsersTakesThePlaceOfTheOptions() {
+    Clip mine =
+        new Clip(
+            new ClipOptions(ClipForm.TIED).gradient(s -> ThresholdGradient.MEAN.gradient(s).neg()));
+    Net net = new Net(NetOptions.original(), mine);
+    assertSame(mine, net.activation());
+    Net usual = new Net(NetOptions.original().with(clip(ClipForm.TIED, ThresholdRule.MEAN)));
+    StateDict.load(usual, StateDict.of(net));
+    cross_entropy_loss(net.forward(images), labels).backward();
+    cross_entropy_loss(usual.forward(images), labels).backward();
+    assertEquals(-usual.actMax().grad().item_double(), net.actMax().grad().item_double());
+  }
+
+  @Test
+  void aFrozenThresholdStaysOutOfBackward() {
+    Net net = new Net(NetOptions.original().with(clip(ClipForm.TIED, ThresholdRule.FROZEN)));
+    cross_entropy_loss(net.forward(images), labels).backward();
+    assertTrue(net.activation().thresholds().get(0).isFrozen());
+    assertTrue(!net.actMax().grad().defined());
+  }
+
+  @Test
+  void whatDoesNotGoTogetherIsOneSentence() {
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () ->
+                new ActivationOptions(
+                    ClipForm.SOFT,
+                    ThresholdRule.SUM,
+                    1,
+                    false,
+                    Parameterization.RAW,
+                    Double.NEGATIVE_INFINITY,
+                    10,
+                    0,
+                    QuantizationMethod.PACT,
+                    4,
+                    0));
+    assertEquals(
+        "form (SOFT) cannot be combined with activation bits: it must be TIED", e.getMessage());
+    ActclipException bits =
+        assertThrows(
+            ActclipException.class, () -> ActivationOptions.of(QuantizationMethod.LSQ, 4, 9));
+    assertEquals("weightBits (9) must be 2 to 8", bits.getMessage());
+  }
+
+  private double[] logits(ActivationOptions options) {
+    torch.manual_seed(1);
+    Net net = new Net(NetOptions.original().with(options));
+    return Fixture.values(net.forward(images));
+  }
+
+  private double step(Net net, SGD optimizer) {
+    optimizer.zero_grad();
+    Tensor loss = cross_entropy_loss(net.forward(images), labels);
+    loss.backward();
+    optimizer.step();
+    return loss.item_double();
+  }
+
+  private static double[] thresholds(Net net) {
+    return net.thresholds().stream().mapToDouble(Threshold::mean).toArray();
+  }
+
+  private static ActivationOptions clip(ClipForm form) {
+    return clip(form, ThresholdRule.SUM);
+  }
+
+  private static ActivationOptions clip(ClipForm form, ThresholdRule rule) {
+    return ActivationOptions.of(form, rule);
+  }
+
+  private static ActivationOptions bits(QuantizationMethod method, int weightBits) {
+    return ActivationOptions.of(method, 4, weightBits);
+  }
+}
