@@ -1,5 +1,6 @@
 /**
- * Modules with a learnable clip. Users need {@link io.github.actclip.nn.Net}, and {@link
- * io.github.actclip.nn.Calibration} to start a threshold from data.
+ * Modules with learned thresholds. Users need {@link io.github.actclip.nn.Net}, or for a network of
+ * their own {@link io.github.actclip.nn.Clip} and {@link io.github.actclip.nn.FakeQuantize} with
+ * their options, and {@link io.github.actclip.nn.Calibration} for a start from data.
  */
 package io.github.actclip.nn;
