@@ -2,6 +2,7 @@ package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -75,36 +76,58 @@ final class BackwardNode extends FunctionPreHook {
   }
 
   @Override
-  public TensorVector apply(TensorVector gradOutputs) {
-    if (GradMode.is_enabled()) {
-      throw ActclipException.badInput(
-          "%s has no second derivative: do not call it with create_graph",
-          function.getClass().getName());
+  public TensorVector apply(TensorVector gradients) {
+    try {
+      TensorScope.run(() -> turn(gradients));
+      return gradients;
+    } catch (RuntimeException | Error e) {
+      Thrown.offer(e);
+      throw e;
     }
-    TensorScope.run(() -> turn(gradOutputs));
-    return gradOutputs;
   }
 
   /**
-   * The vector is LibTorch's own, which it is about to replace with the one that it gets back: the
-   * gradients in it are then the only references, and a leaf may take its gradient without a copy.
+   * The vector is LibTorch's own, which it is about to replace with the one that it gets back. No
+   * other reference to the gradients is left then, so a leaf takes its gradient without a copy.
    */
   private void turn(TensorVector gradients) {
-    Tensor[] result = function.backward(context, new Tensor(gradients.get(0)));
+    if (GradMode.is_enabled()) {
+      throw ActclipException.badInput(
+          "%s has no second derivative: do not call it with create_graph", name());
+    }
+    Tensor gradOutput = new Tensor(gradients.get(0));
+    gradients.clear();
+    gradients.resize(context.inputs() + 1L);
+    if (gradOutput.defined()) { // Else nothing that the loss was computed from is ours.
+      put(function.backward(context, gradOutput), gradients);
+    }
+  }
+
+  private void put(Tensor[] result, TensorVector gradients) {
     if (result == null || result.length != context.inputs()) {
       throw ActclipException.badInput(
           "%s.backward returned %s gradients: it must return one for each of its %d inputs",
-          function.getClass().getName(),
-          result == null ? "no" : String.valueOf(result.length),
-          context.inputs());
+          name(), result == null ? "no" : String.valueOf(result.length), context.inputs());
     }
-    gradients.clear();
-    gradients.resize(result.length + 1L);
     for (int i = 0; i < result.length; i++) {
-      if (result[i] != null && context.needsInputGrad(i)) {
+      if (context.needsInputGrad(i) && result[i] != null && result[i].defined()) {
+        requireShape(i, result[i].shape());
         gradients.put(i, result[i]);
       }
     }
+  }
+
+  private void requireShape(int input, long[] shape) {
+    if (!Arrays.equals(shape, context.inputShape(input))) {
+      throw ActclipException.badInput(
+          "%s.backward returned a gradient of shape %s for input %d: it must be of the input's"
+              + " shape, %s",
+          name(), Arrays.toString(shape), input, Arrays.toString(context.inputShape(input)));
+    }
+  }
+
+  private String name() {
+    return function.getClass().getName();
   }
 
   private static Edge edge(Tensor input) {

@@ -29,9 +29,9 @@ import org.bytedeco.pytorch.Tensor;
  * many graphs at once. What a call saves lives exactly as long as its node in the graph.
  *
  * <p>Backward may run more than once ({@code retain_graph}), on any thread. It is not recorded
- * itself: a second derivative ({@code create_graph}) is refused with an {@link ActclipException}
- * that arrives, like every exception that backward throws, as a {@link RuntimeException} with its
- * message from LibTorch's {@code backward()} or {@code grad()}.
+ * itself: a second derivative ({@code create_graph}) is refused with an {@link ActclipException}.
+ * What backward throws arrives as it is from {@link Autograd}, and as a {@link RuntimeException}
+ * with its text from LibTorch's own {@code backward()} and {@code grad()}.
  */
 public abstract class CustomFunction {
 
@@ -50,7 +50,8 @@ public abstract class CustomFunction {
    *
    * @param context what forward saved
    * @param gradOutput the gradient of the loss by the output, of the output's shape
-   * @return one for each input, of its shape and dtype; null for one that needs none
+   * @return one for each input, of its shape; LibTorch casts one of another dtype to the input's.
+   *     Null for one that needs none.
    */
   protected abstract Tensor[] backward(FunctionContext context, Tensor gradOutput);
 
@@ -61,10 +62,18 @@ public abstract class CustomFunction {
    *     a gradient
    * @return the output; the caller's scope owns it. It requires a gradient when one of the inputs
    *     does and gradients are being recorded.
-   * @throws ActclipException when {@link #forward} returns no tensor
+   * @throws ActclipException when an input is null or undefined, or {@link #forward} returns no
+   *     tensor
    */
   public final Tensor apply(Tensor... inputs) {
     LibTorch.load();
+    for (int i = 0; i < inputs.length; i++) {
+      if (inputs[i] == null || !inputs[i].defined()) {
+        throw ActclipException.badInput(
+            "input %d of %s is %s: it must be a tensor",
+            i, getClass().getName(), inputs[i] == null ? "null" : "undefined");
+      }
+    }
     FunctionContext context = new FunctionContext(inputs);
     try {
       Tensor output = forwardWithoutGrad(context, inputs);
