@@ -100,8 +100,8 @@ public final class LibTorch {
 
   /**
    * JavaCPP limits the memory of the process to four times the heap, and to know it asks the
-   * operating system at every native object it makes: 2.7 µs each, half of the time that a call on
-   * a small tensor takes. It reads the property once, with its first class that LibTorch needs.
+   * operating system at every native object it makes: 2.7 µs each, a third or more of the time that
+   * an operation on a small tensor takes. It reads the property once, so this comes before loading.
    */
   private static void liftMemoryLimit() {
     if (MEMORY_LIMIT_PROPERTIES.stream().allMatch(name -> System.getProperty(name) == null)) {
