@@ -3,7 +3,6 @@ package io.github.actclip.autograd;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -29,9 +28,9 @@ import org.bytedeco.pytorch.Tensor;
  * many graphs at once. What a call saves lives exactly as long as its node in the graph.
  *
  * <p>Backward may run more than once ({@code retain_graph}), on any thread. It is not recorded
- * itself: a second derivative ({@code create_graph}) is refused with an {@link ActclipException}
- * that arrives, like every exception that backward throws, as a {@link RuntimeException} with its
- * message from LibTorch's {@code backward()} or {@code grad()}.
+ * itself: a second derivative ({@code create_graph}) is refused with an {@link ActclipException}.
+ * What backward throws arrives as it is from {@link Autograd}, and as a {@link RuntimeException}
+ * with its text from LibTorch's own {@code backward()} and {@code grad()}.
  */
 public abstract class CustomFunction {
 
@@ -50,7 +49,8 @@ public abstract class CustomFunction {
    *
    * @param context what forward saved
    * @param gradOutput the gradient of the loss by the output, of the output's shape
-   * @return one for each input, of its shape and dtype; null for one that needs none
+   * @return one for each input, of its shape; LibTorch casts one of another dtype to the input's.
+   *     Null for one that needs none.
    */
   protected abstract Tensor[] backward(FunctionContext context, Tensor gradOutput);
 
@@ -61,10 +61,18 @@ public abstract class CustomFunction {
    *     a gradient
    * @return the output; the caller's scope owns it. It requires a gradient when one of the inputs
    *     does and gradients are being recorded.
-   * @throws ActclipException when {@link #forward} returns no tensor
+   * @throws ActclipException when an input is null or undefined, or {@link #forward} returns no
+   *     tensor
    */
   public final Tensor apply(Tensor... inputs) {
     LibTorch.load();
+    for (int i = 0; i < inputs.length; i++) {
+      if (inputs[i] == null || !inputs[i].defined()) {
+        throw ActclipException.badInput(
+            "input %d of %s is %s: it must be a tensor",
+            i, getClass().getName(), inputs[i] == null ? "null" : "undefined");
+      }
+    }
     FunctionContext context = new FunctionContext(inputs);
     try {
       Tensor output = forwardWithoutGrad(context, inputs);
@@ -81,7 +89,6 @@ public abstract class CustomFunction {
   }
 
   private Tensor forwardWithoutGrad(FunctionContext context, Tensor[] inputs) {
-    Tensor output;
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor made = forward(context, inputs);
@@ -90,13 +97,7 @@ public abstract class CustomFunction {
             "%s.forward returned no tensor: it must return its output", getClass().getName());
       }
       // A handle of its own: an input that is returned as it is keeps its own place in the graph.
-      output = scope.keep(made.detach());
+      return scope.pass(made.detach());
     }
-    PointerScope callers = PointerScope.getInnerScope();
-    if (callers != null) {
-      callers.attach(output);
-      output.releaseReference(); // the one that kept it beyond the scope above
-    }
-    return output;
   }
 }

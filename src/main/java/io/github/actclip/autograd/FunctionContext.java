@@ -12,28 +12,43 @@ import org.bytedeco.pytorch.Tensor;
 public final class FunctionContext {
 
   private final boolean[] needsInputGrad;
+  private final long[][] inputShapes;
   private Tensor[] saved = {};
+  private long[] versions = {};
 
   FunctionContext(Tensor[] inputs) {
     boolean recording = GradMode.is_enabled();
     needsInputGrad = new boolean[inputs.length];
+    inputShapes = new long[inputs.length][];
     for (int i = 0; i < inputs.length; i++) {
       needsInputGrad[i] = recording && inputs[i].requires_grad();
+      inputShapes[i] = inputs[i].shape();
     }
   }
 
   /**
    * Keeps tensors for backward, without their place in the graph. Only forward calls it, once.
    *
-   * @param tensors inputs, outputs or anything else; they are not copied, so nobody may change them
-   *     in place before backward
+   * @param tensors inputs, the output or anything else; they are not copied, so {@link #saved}
+   *     refuses one that was changed in place since
+   * @throws ActclipException when one is null or undefined
    */
   public void saveForBackward(Tensor... tensors) {
+    for (int i = 0; i < tensors.length; i++) {
+      if (tensors[i] == null || !tensors[i].defined()) {
+        throw ActclipException.badInput("there is no tensor to save at place %d", i);
+      }
+    }
     close();
     saved = new Tensor[tensors.length];
+    versions = new long[tensors.length];
     try (TensorScope scope = new TensorScope()) {
       for (int i = 0; i < tensors.length; i++) {
-        saved[i] = scope.keep(tensors[i].detach());
+        // With its place in the graph it could keep the node alive that keeps it here. Where it has
+        // none, a second handle is enough, and cheaper.
+        Tensor tensor = tensors[i];
+        saved[i] = scope.keep(tensor.requires_grad() ? tensor.detach() : new Tensor(tensor));
+        versions[i] = saved[i]._version();
       }
     }
   }
@@ -42,12 +57,17 @@ public final class FunctionContext {
    * A tensor that forward saved; it stays the context's.
    *
    * @param index its place in {@link #saveForBackward}
-   * @throws ActclipException when there is none
+   * @throws ActclipException when there is none, or it was changed in place since it was saved
    */
   public Tensor saved(int index) {
     if (index < 0 || index >= saved.length) {
       throw ActclipException.badInput(
           "there is no saved tensor %d: forward saved %d", index, saved.length);
+    }
+    if (saved[index]._version() != versions[index]) {
+      throw ActclipException.badInput(
+          "saved tensor %d was changed in place between forward and backward: save a copy of it",
+          index);
     }
     return saved[index];
   }
@@ -72,6 +92,10 @@ public final class FunctionContext {
 
   int inputs() {
     return needsInputGrad.length;
+  }
+
+  long[] inputShape(int index) {
+    return inputShapes[index];
   }
 
   void close() {

@@ -44,6 +44,10 @@ public final class GradientCheck {
     Tensor numbers = torch.arange(new Scalar(output.numel()));
     weights = numbers.to(ScalarType.Double).cos().view(output.shape());
     here = output.mul(weights).sum().item_double();
+    if (!Double.isFinite(here)) {
+      throw ActclipException.failure(
+          null, "the function gives NaN or infinity, which has no differences");
+    }
   }
 
   /**
@@ -63,6 +67,9 @@ public final class GradientCheck {
       if (inputs[i].requires_grad() && type != ScalarType.Double) {
         throw ActclipException.badInput("input %d is %s: differences need float64", i, type);
       }
+      if (inputs[i].requires_grad() && !inputs[i].is_cpu()) { // Its elements are read from Java.
+        throw ActclipException.badInput("input %d is not on the CPU: differences need it there", i);
+      }
     }
     TensorScope.run(() -> new GradientCheck(function, inputs).checkAll());
   }
@@ -78,15 +85,17 @@ public final class GradientCheck {
   private double[] analytic(int input) {
     Tensor loss = function.apply(inputs).mul(weights).sum();
     TensorVector gradient =
-        torch.grad(
-            new TensorVector(loss),
-            new TensorVector(inputs[input]),
-            new TensorVector(),
-            new BoolOptional(),
-            false,
-            true);
+        Autograd.unwrapping(
+            () ->
+                torch.grad(
+                    new TensorVector(loss),
+                    new TensorVector(inputs[input]),
+                    new TensorVector(),
+                    new BoolOptional(),
+                    false,
+                    true));
     double[] values = new double[Math.toIntExact(inputs[input].numel())];
-    if (gradient.get(0).defined()) {
+    if (gradient.get(0).defined() && values.length > 0) {
       DoubleBuffer buffer = gradient.get(0).contiguous().createBuffer();
       buffer.get(values);
     }
@@ -96,7 +105,7 @@ public final class GradientCheck {
   private void check(int input, double[] analytic) {
     for (int i = 0; i < analytic.length; i++) {
       double numeric = numeric(input, i);
-      if (differ(analytic[i], numeric)) {
+      if (!Double.isFinite(analytic[i]) || differ(analytic[i], numeric)) {
         throw ActclipException.failure(
             null,
             "input %d at %s: autograd gives %s, differences give %s",
@@ -112,7 +121,7 @@ public final class GradientCheck {
     for (double step = FIRST_STEP; step > LAST_STEP / 2; step /= 10) {
       double left = (here - loss(input, element, -step)) / step;
       double right = (loss(input, element, step) - here) / step;
-      if (!differ(left, right)) {
+      if (Double.isFinite(left) && Double.isFinite(right) && !differ(left, right)) {
         return (left + right) / 2;
       }
     }

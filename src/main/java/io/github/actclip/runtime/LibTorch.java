@@ -1,5 +1,6 @@
 package io.github.actclip.runtime;
 
+import java.util.List;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.javacpp.Loader;
@@ -26,6 +27,9 @@ import org.bytedeco.pytorch.global.torch;
  *       convolutions, may want more.
  * </ul>
  *
+ * <p>JavaCPP's limit on the memory of the process is lifted, unless its system property {@code
+ * org.bytedeco.javacpp.maxPhysicalBytes} sets one.
+ *
  * <p>Thread-safe.
  */
 public final class LibTorch {
@@ -35,6 +39,9 @@ public final class LibTorch {
 
   /** System property: the number of threads of OpenBLAS. */
   public static final String BLAS_THREADS_PROPERTY = "actclip.blas.threads";
+
+  private static final List<String> MEMORY_LIMIT_PROPERTIES =
+      List.of("org.bytedeco.javacpp.maxPhysicalBytes", "org.bytedeco.javacpp.maxphysicalbytes");
 
   private static final Logger LOG = LogManager.getLogger(LibTorch.class);
 
@@ -63,6 +70,7 @@ public final class LibTorch {
     if (loaded) {
       return;
     }
+    liftMemoryLimit();
     try {
       NativeLibraries.load();
       Threads.applyPolicy();
@@ -88,6 +96,17 @@ public final class LibTorch {
   public static int threads() {
     load();
     return torch.get_num_threads();
+  }
+
+  /**
+   * JavaCPP limits the memory of the process to four times the heap, and to know it asks the
+   * operating system at every native object it makes: 2.7 µs each, a third or more of the time that
+   * an operation on a small tensor takes. It reads the property once, so this comes before loading.
+   */
+  private static void liftMemoryLimit() {
+    if (MEMORY_LIMIT_PROPERTIES.stream().allMatch(name -> System.getProperty(name) == null)) {
+      System.setProperty(MEMORY_LIMIT_PROPERTIES.get(0), "0");
+    }
   }
 
   /** The platform that JavaCPP found, such as {@code linux-x86_64}; loads nothing. */

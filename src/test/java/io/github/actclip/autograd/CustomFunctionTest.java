@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
@@ -15,6 +16,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.BiFunction;
+import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -26,6 +29,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -268,29 +272,164 @@ class CustomFunctionTest {
     assertEquals(before, BackwardNode.alive());
   }
 
+  /** Doubles its input; its backward is given. */
+  private static CustomFunction twice(
+      BiFunction<FunctionContext, Tensor, Tensor[]> backward, boolean saves) {
+    return new CustomFunction() {
+      @Override
+      protected Tensor forward(FunctionContext context, Tensor... inputs) {
+        Tensor output = inputs[0].mul(new Scalar(2));
+        if (saves) {
+          context.saveForBackward(inputs[0], output);
+        }
+        return output;
+      }
+
+      @Override
+      protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+        return backward.apply(context, gradOutput);
+      }
+    };
+  }
+
+  private static CustomFunction twice(Function<Tensor, Tensor[]> backward) {
+    return twice((context, gradOutput) -> backward.apply(gradOutput), false);
+  }
+
+  private static String refusal(Executable call) {
+    return assertThrows(ActclipException.class, call).getMessage();
+  }
+
   @Test
-  void wrongResultsAreOneSentence() {
-    CustomFunction wrong =
+  void aWrongNumberOfGradientsIsOneSentence() {
+    Tensor x = torch.randn(3).requires_grad_(true);
+    CustomFunction two = twice(g -> new Tensor[] {g, g});
+    assertEquals(
+        two.getClass().getName()
+            + ".backward returned 2 gradients: it must return one for each of its 1 inputs",
+        refusal(() -> Autograd.backward(two.apply(x).sum())));
+    CustomFunction none = twice(g -> null);
+    assertEquals(
+        none.getClass().getName()
+            + ".backward returned no gradients: it must return one for each of its 1 inputs",
+        refusal(() -> Autograd.backward(none.apply(x).sum())));
+  }
+
+  @Test
+  void aGradientOfAnotherShapeIsOneSentence() {
+    Tensor x = torch.randn(3).requires_grad_(true);
+    CustomFunction wrong = twice(g -> new Tensor[] {torch.ones(2, 3)});
+    assertEquals(
+        wrong.getClass().getName()
+            + ".backward returned a gradient of shape [2, 3] for input 0: it must be of the"
+            + " input's shape, [3]",
+        refusal(() -> Autograd.backward(wrong.apply(x).sum())));
+  }
+
+  @Test
+  void aGradientOfAnotherDtypeIsCast() {
+    for (ScalarType type : new ScalarType[] {ScalarType.Double, ScalarType.BFloat16}) {
+      Tensor x = torch.ones(3).to(type).detach().requires_grad_(true);
+      Autograd.backward(twice(g -> new Tensor[] {torch.ones(3)}).apply(x).sum());
+      assertEquals(type, x.grad().scalar_type().intern());
+      assertArrayEquals(new double[] {1, 1, 1}, Fixture.values(x.grad().to(ScalarType.Float)));
+    }
+  }
+
+  @Test
+  void complexGradientsArePassedOnWhole() {
+    Tensor z = torch.view_as_complex(torch.ones(2, 2)).detach().requires_grad_(true);
+    Tensor gradient =
+        torch.view_as_complex(torch.arange(new Scalar(4)).to(ScalarType.Float).view(2, 2));
+    Autograd.backward(twice(g -> new Tensor[] {gradient}).apply(z).abs().sum());
+    assertArrayEquals(new double[] {0, 1, 2, 3}, Fixture.values(torch.view_as_real(z.grad())));
+  }
+
+  @Test
+  void aLeafTakesItsGradientWithoutACopy() {
+    Tensor x = torch.randn(3).requires_grad_(true);
+    long[] made = new long[1];
+    CustomFunction function =
+        twice(
+            g -> {
+              Tensor gradient = g.mul(new Scalar(2));
+              made[0] = gradient.data_ptr().address();
+              return new Tensor[] {gradient};
+            });
+    Autograd.backward(function.apply(x).sum());
+    assertEquals(made[0], x.grad().data_ptr().address());
+  }
+
+  @Test
+  void whereNoGradientComesFromBackwardIsNotAsked() {
+    Tensor x = torch.randn(3).requires_grad_(true);
+    CustomFunction stops = twice(g -> new Tensor[] {null});
+    CustomFunction unasked =
+        twice(
+            g -> {
+              throw new IllegalStateException("asked");
+            });
+    Autograd.backward(stops.apply(unasked.apply(x)).sum());
+    assertFalse(x.grad().defined());
+  }
+
+  @Test
+  void whatIsNoTensorIsOneSentence() {
+    CustomFunction function = twice(g -> new Tensor[] {g});
+    String name = function.getClass().getName();
+    assertEquals(
+        "input 1 of " + name + " is null: it must be a tensor",
+        refusal(() -> function.apply(torch.ones(1), null)));
+    assertEquals(
+        "input 0 of " + name + " is undefined: it must be a tensor",
+        refusal(() -> function.apply(new Tensor())));
+    CustomFunction nothing =
         new CustomFunction() {
           @Override
           protected Tensor forward(FunctionContext context, Tensor... inputs) {
-            return inputs[0].dim() == 0 ? null : inputs[0].mul(new Scalar(2));
+            context.saveForBackward(inputs[0], inputs.length == 2 ? null : inputs[0]);
+            return null;
           }
 
           @Override
           protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
-            return new Tensor[] {gradOutput, gradOutput};
+            return new Tensor[0];
           }
         };
+    assertEquals(
+        nothing.getClass().getName() + ".forward returned no tensor: it must return its output",
+        refusal(() -> nothing.apply(torch.ones(1))));
+    assertEquals(
+        "there is no tensor to save at place 1",
+        refusal(() -> nothing.apply(torch.ones(1), torch.ones(1))));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1})
+  void aSavedTensorThatWasChangedInPlaceIsRefused(int index) {
+    CustomFunction function =
+        twice((context, g) -> new Tensor[] {g.mul(context.saved(index))}, true);
     Tensor x = torch.randn(3).requires_grad_(true);
-    RuntimeException tooMany =
-        assertThrows(RuntimeException.class, () -> wrong.apply(x).sum().backward());
-    assertTrue(
-        tooMany.getMessage().contains("returned 2 gradients: it must return one for each of its 1"),
-        tooMany.getMessage());
-    RuntimeException nothing =
-        assertThrows(RuntimeException.class, () -> wrong.apply(torch.ones(1).sum()));
-    assertTrue(nothing.getMessage().contains("forward returned no tensor"), nothing.getMessage());
+    Tensor input = x.mul(new Scalar(1));
+    Tensor output = function.apply(input);
+    (index == 0 ? input : output).detach().zero_();
+    assertEquals(
+        "saved tensor "
+            + index
+            + " was changed in place between forward and backward: save a copy of it",
+        refusal(() -> Autograd.backward(output.sum())));
+    assertFalse(x.grad().defined());
+  }
+
+  @Test
+  void aSavedOutputDoesNotKeepItsNode() {
+    CustomFunction function = twice((context, g) -> new Tensor[] {context.saved(1)}, true);
+    int before = BackwardNode.alive();
+    Tensor x = torch.ones(3).requires_grad_(true);
+    TensorScope.run(() -> Autograd.backward(function.apply(x).sum()));
+    TensorScope.run(() -> function.apply(x));
+    assertEquals(before, BackwardNode.alive());
+    assertArrayEquals(new double[] {2, 2, 2}, Fixture.values(x.grad()));
   }
 
   @Test

@@ -15,6 +15,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class GradientCheckTest {
 
@@ -100,6 +102,54 @@ class GradientCheckTest {
         assertThrows(ActclipException.class, () -> GradientCheck.check(in -> torch.relu(in[0]), x));
     assertEquals(
         "input 0 at [0] is on a kink, where there is no gradient: move it", e.getMessage());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      doubles = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, Double.MAX_VALUE})
+  void reportsAGradientThatIsNoUsefulNumber(double factor) {
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> GradientCheck.check(in -> new Square(factor).apply(in), doubles(2)));
+    assertTrue(
+        e.getMessage().matches("input 0 at \\[0\\]: autograd gives (NaN|-?Infinity).*"),
+        e.getMessage());
+  }
+
+  @Test
+  void reportsAFunctionThatIsNotFinite() {
+    Tensor x = torch.zeros(1).to(ScalarType.Double).requires_grad_(true);
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> GradientCheck.check(in -> in[0].log(), x));
+    assertEquals("the function gives NaN or infinity, which has no differences", e.getMessage());
+    ActclipException besideIt =
+        assertThrows(ActclipException.class, () -> GradientCheck.check(in -> in[0].sqrt(), x));
+    assertTrue(besideIt.getMessage().startsWith("input 0 at [0]"), besideIt.getMessage());
+  }
+
+  @Test
+  void nothingToCheckPasses() {
+    GradientCheck.check(in -> in[0].mul(in[1]), doubles(0, 3), doubles(3));
+  }
+
+  @Test
+  void whatBackwardThrowsArrives() {
+    CustomFunction failing =
+        new CustomFunction() {
+          @Override
+          protected Tensor forward(FunctionContext context, Tensor... inputs) {
+            return inputs[0].exp();
+          }
+
+          @Override
+          protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+            throw new UnsupportedOperationException("no backward");
+          }
+        };
+    assertThrows(
+        UnsupportedOperationException.class,
+        () -> GradientCheck.check(in -> failing.apply(in), doubles(2)));
   }
 
   @Test

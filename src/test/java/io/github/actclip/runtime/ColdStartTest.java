@@ -110,6 +110,16 @@ class ColdStartTest {
   }
 
   @Test
+  void theLimitOnMemoryIsLiftedUnlessAPropertySetsOne() throws Exception {
+    String lifted = run(LoadProbe.class, Map.of(), Map.of());
+    assertTrue(lifted.contains("memory limit 0"), lifted);
+    for (String name : List.of("maxPhysicalBytes", "maxphysicalbytes")) {
+      String set = run(LoadProbe.class, Map.of("org.bytedeco.javacpp." + name, "3g"), Map.of());
+      assertTrue(set.contains("memory limit " + (3L << 30)), set);
+    }
+  }
+
+  @Test
   void thePoolsAreSizedByPolicyAndByProperty() throws Exception {
     String bySystem = run(LoadProbe.class, Map.of(), Map.of("OMP_NUM_THREADS", "1"));
     assertTrue(bySystem.contains("threads 1 blas 1"), bySystem);

@@ -1,6 +1,7 @@
 package io.github.actclip.runtime;
 
 import io.github.actclip.nn.Net;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -33,6 +34,7 @@ final class LoadProbe {
       }
       RuntimeInfo info = RuntimeInfo.current();
       System.out.println("threads " + info.threads() + " blas " + info.blasThreads());
+      System.out.println("memory limit " + Pointer.maxPhysicalBytes());
     } catch (ActclipException e) {
       System.out.println("refused: " + e.getMessage());
     }

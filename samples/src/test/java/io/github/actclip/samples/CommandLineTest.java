@@ -156,7 +156,7 @@ class CommandLineTest {
   void anErrorEndsTheProcess() throws Exception {
     Result result =
         Forked.start(
-                List.of("-Xmx64m"),
+                List.of("-Xmx64m", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=256m"),
                 Main.class,
                 "train",
                 "--batch-size=4000",
