@@ -1,5 +1,6 @@
 package io.github.actclip.nn;
 
+import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,8 +24,20 @@ final class ActivationMonitor {
     return calls.getAndIncrement() % EVERY == 0;
   }
 
-  Optional<ActivationStatistics> last() {
-    return Optional.ofNullable(last);
+  /**
+   * The last pass that was recorded, with the gradient as it is now: during the forward pass the
+   * usual loop has just cleared it.
+   */
+  Optional<ActivationStatistics> last(Tensor parameter) {
+    return Optional.ofNullable(last).map(s -> s.withGradient(gradient(parameter)));
+  }
+
+  private static double gradient(Tensor parameter) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor gradient = parameter.grad();
+      return gradient.defined() ? gradient.sum().item_double() : 0;
+    }
   }
 
   /**
@@ -32,14 +45,13 @@ final class ActivationMonitor {
    *
    * @param top the threshold, of a shape that broadcasts to x's
    */
-  void observe(Tensor x, Tensor top, Tensor parameter) {
+  void observe(Tensor x, Tensor top) {
     Tensor wide = x.to(ScalarType.Float);
     Tensor relative = wide.div(top);
-    Tensor gradient = parameter.grad();
     last =
         new ActivationStatistics(
             top.mean().item_double(),
-            gradient.defined() ? gradient.sum().item_double() : 0,
+            0,
             x.numel() == 0 ? 0 : wide.gt(top).sum().item_double() / x.numel(),
             histogram(relative));
   }

@@ -27,6 +27,7 @@ public final class Threshold {
   private final double floor;
   private final LowerBound lowerBound;
   private final boolean positive;
+  private volatile boolean frozen;
 
   /**
    * Registers a threshold's parameter with a module.
@@ -107,18 +108,23 @@ public final class Threshold {
   /** Stops learning: the parameter gets no gradient from now on. Said in the log. */
   public void freeze() {
     parameter.set_requires_grad(false);
+    frozen = true;
     LOG.info("The threshold {} is frozen at {}", name, mean());
   }
 
   /** Learns again. Said in the log. */
   public void unfreeze() {
     parameter.set_requires_grad(true);
+    frozen = false;
     LOG.info("The threshold {} learns again, from {}", name, mean());
   }
 
-  /** Whether it gets no gradient. */
+  /**
+   * Whether it gets no gradient because {@link #freeze} said so: false of a parameter that merely
+   * does not require one, which is a mistake more often than not.
+   */
   public boolean isFrozen() {
-    return !parameter.requires_grad();
+    return frozen && !parameter.requires_grad();
   }
 
   /** Whether only a value above 0 makes sense: true of an upper threshold and of a scale. */

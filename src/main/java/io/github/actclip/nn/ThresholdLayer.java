@@ -67,7 +67,7 @@ public abstract class ThresholdLayer extends Module {
 
   /** What the last observed forward pass looked like; empty before the first. */
   public final Optional<ActivationStatistics> statistics() {
-    return monitor.last();
+    return monitor.last(thresholds.get(0).parameter());
   }
 
   /**
@@ -140,7 +140,7 @@ public abstract class ThresholdLayer extends Module {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor top = broadcast(limitAbove(), x);
-      monitor.observe(x, top, thresholds.get(0).parameter());
+      monitor.observe(x, top);
     }
   }
 }

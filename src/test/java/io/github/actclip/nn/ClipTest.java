@@ -262,7 +262,7 @@ class ClipTest {
     ActivationStatistics first = clip.statistics().orElseThrow();
     assertEquals(2, first.threshold());
     assertEquals(3 / 8.0, first.clipRate());
-    assertEquals(0, first.gradient());
+    assertEquals(3, first.gradient());
     assertEquals(List.of(1L, 1L, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 1L), first.histogram().subList(0, 10));
     assertEquals(
         List.of(2L, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 0L, 1L), first.histogram().subList(10, 20));
@@ -274,6 +274,18 @@ class ClipTest {
     clip.forward(torch.zeros(1));
     assertEquals(0, clip.statistics().orElseThrow().clipRate());
     assertEquals(3, clip.statistics().orElseThrow().gradient());
+  }
+
+  @Test
+  void theGradientIsThereInALoopThatClearsItFirst() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(2));
+    for (int clipped = 1; clipped <= 2; clipped++) {
+      clip.zero_grad(true);
+      clip.forward(torch.full(new long[] {clipped}, new Scalar(3f))).sum().backward();
+      assertEquals(clipped, clip.statistics().orElseThrow().gradient());
+    }
+    clip.zero_grad(true);
+    assertEquals(0, clip.statistics().orElseThrow().gradient());
   }
 
   @Test

@@ -1,0 +1,45 @@
+package io.github.actclip.testing;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.logging.log4j.Level;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.LogEvent;
+import org.apache.logging.log4j.core.Logger;
+import org.apache.logging.log4j.core.appender.AbstractAppender;
+import org.apache.logging.log4j.core.config.Property;
+
+/** What a class writes into the log, from INFO on, until this is closed. */
+public final class LogCapture implements AutoCloseable {
+
+  private final List<String> lines = new ArrayList<>();
+  private final Logger logger;
+  private final Level level;
+  private final AbstractAppender appender;
+
+  public LogCapture(Class<?> writer) {
+    logger = (Logger) LogManager.getLogger(writer);
+    level = logger.getLevel();
+    appender =
+        new AbstractAppender("capture", null, null, false, Property.EMPTY_ARRAY) {
+          @Override
+          public void append(LogEvent event) {
+            lines.add(event.getLevel() + " " + event.getMessage().getFormattedMessage());
+          }
+        };
+    appender.start();
+    logger.addAppender(appender);
+    logger.setLevel(Level.INFO);
+  }
+
+  /** The lines so far, each its level and its text. */
+  public List<String> lines() {
+    return List.copyOf(lines);
+  }
+
+  @Override
+  public void close() {
+    logger.removeAppender(appender);
+    logger.setLevel(level);
+  }
+}
