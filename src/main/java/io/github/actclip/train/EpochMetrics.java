@@ -12,6 +12,10 @@ package io.github.actclip.train;
  * @param testLoss after the epoch
  * @param testAccuracy after the epoch
  * @param actMax the threshold after the epoch
+ * @param clipRate the share of the activations above the threshold, from 0 to 1, in the last step
+ *     that was observed: the training's first, and every 64th after it
+ * @param thresholdGradient the gradient of the first threshold in the last step, summed over the
+ *     channels; 0 when it is frozen
  * @param imagesPerSecond of training, without the test
  * @param seconds of training, without the test
  */
@@ -24,5 +28,7 @@ public record EpochMetrics(
     double testLoss,
     double testAccuracy,
     double actMax,
+    double clipRate,
+    double thresholdGradient,
     double imagesPerSecond,
     double seconds) {}

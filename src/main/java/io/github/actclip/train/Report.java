@@ -108,7 +108,10 @@ final class Report {
             epochs,
             new Line("train", e -> 100 * e.trainAccuracy()),
             new Line("test", e -> 100 * e.testAccuracy()))
-        + plot("act_max, the learned threshold", epochs, new Line("act_max", EpochMetrics::actMax));
+        + plot("act_max, the learned threshold", epochs, new Line("act_max", EpochMetrics::actMax))
+        + plot(
+            "Activations above the threshold (%)",
+            epochs, new Line("clip rate", e -> 100 * e.clipRate()));
   }
 
   /**
@@ -165,6 +168,7 @@ final class Report {
             "test loss",
             "test accuracy",
             "act_max",
+            "clip rate",
             "images/s");
     return epochs.stream()
         .map(Report::epochRow)
@@ -181,6 +185,7 @@ final class Report {
         String.format(Locale.ROOT, "%.4f", e.testLoss()),
         String.format(Locale.ROOT, "%.2f %%", 100 * e.testAccuracy()),
         String.format(Locale.ROOT, "%.4f", e.actMax()),
+        String.format(Locale.ROOT, "%.2f %%", 100 * e.clipRate()),
         String.format(Locale.ROOT, "%,.0f", e.imagesPerSecond()));
   }
 

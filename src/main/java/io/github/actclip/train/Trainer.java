@@ -3,6 +3,7 @@ package io.github.actclip.train;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
+import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
@@ -163,6 +164,7 @@ public final class Trainer {
       Evaluation testing = Evaluator.evaluate(net, test, device);
       requireFinite("test loss", testing.loss());
       requireFinite("act_max", net.threshold());
+      ActivationStatistics activations = net.activation().statistics().orElseThrow();
       return new EpochMetrics(
           epoch + 1,
           step,
@@ -172,6 +174,8 @@ public final class Trainer {
           testing.loss(),
           testing.accuracy(),
           net.threshold(),
+          activations.clipRate(),
+          activations.gradient(),
           training.images() / seconds,
           seconds);
     }

@@ -75,6 +75,9 @@ class TrainerTest {
     assertTrue(last.trainLoss() < epochs.get(0).trainLoss());
     assertNotEquals(1, last.actMax());
     assertEquals(net.actMax().item_double(), last.actMax());
+    assertTrue(last.clipRate() > 0 && last.clipRate() < 1, "clip rate " + last.clipRate());
+    assertEquals(net.actMax().grad().item_double(), last.thresholdGradient());
+    assertNotEquals(0, last.thresholdGradient());
   }
 
   @Test
@@ -173,16 +176,19 @@ class TrainerTest {
               List.of("metrics.jsonl", "model.safetensors", "report.html", "summary.json")),
           new TreeSet<>(files.map(file -> file.getFileName().toString()).toList()));
     }
-    assertEquals(1, Files.readAllLines(directory.folder().resolve("metrics.jsonl")).size());
+    List<String> lines = Files.readAllLines(directory.folder().resolve("metrics.jsonl"));
+    assertEquals(1, lines.size());
+    assertTrue(lines.get(0).matches(".*\"clip_rate\":0[.0-9E-]+,.*"), lines.get(0));
+    assertTrue(lines.get(0).matches(".*\"threshold_gradient\":-?[.0-9E-]+,.*"), lines.get(0));
   }
 
   @Test
   void theReportIsOnePageWithItsPlotsAndEscapesNames() throws IOException {
     RunDirectory directory = RunDirectory.create(folder);
-    EpochMetrics epoch = new EpochMetrics(1, 16, 0.05, 2, 0.5, 1.5, 0.6, 1.25, 100, 1);
+    EpochMetrics epoch = new EpochMetrics(1, 16, 0.05, 2, 0.5, 1.5, 0.6, 1.25, 0.3, -0.01, 100, 1);
     directory.finish(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
     String page = Files.readString(folder.resolve(RunDirectory.REPORT));
-    assertEquals(3, page.split("<svg", -1).length - 1);
+    assertEquals(4, page.split("<svg", -1).length - 1);
     assertTrue(page.contains("60.00 % of 2,000 test images right after 1 epoch; act_max"), page);
     assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);
   }
