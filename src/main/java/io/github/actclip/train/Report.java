@@ -210,6 +210,8 @@ final class Report {
     rows.put("learning rate", options.learningRate() + ", " + options.schedule());
     rows.put("momentum", options.momentum());
     rows.put("weight decay", options.weightDecay());
+    rows.put("thresholds' learning rate", options.thresholdLearningRateFactor() + " times that");
+    rows.put("thresholds' weight decay", options.thresholdWeightDecay());
     rows.put("seed", options.seed());
     return rows;
   }

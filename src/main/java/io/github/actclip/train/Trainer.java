@@ -71,7 +71,7 @@ public final class Trainer {
 
   private void fit(ImageDataset train, ImageDataset test, List<EpochMetrics> epochs) {
     DataLoader loader = DataLoader.shuffled(train, options.batchSize(), options.seed(), device);
-    Optimizer optimizer = options.optimizer().create(net.parameters(), options);
+    Optimizer optimizer = options.optimizer().create(net.parameters(), net.thresholds(), options);
     for (int i = 0; i < options.epochs() && !stopped; i++) {
       Epoch epoch = new Epoch(i, loader, optimizer);
       TensorScope.run(epoch::train);
@@ -124,7 +124,7 @@ public final class Trainer {
 
     private void step(Batch batch, RunningMetrics metrics) {
       learningRate = options.schedule().at(step, totalSteps, options.learningRate());
-      optimizer.param_groups().get(0).options().set_lr(learningRate);
+      OptimizerType.setLearningRate(optimizer, learningRate, options);
       optimizer.zero_grad();
       Tensor logits = net.forward(batch.images());
       Tensor loss = torch.cross_entropy_loss(logits, batch.labels());
@@ -132,6 +132,7 @@ public final class Trainer {
       optimizer.step();
       metrics.add(loss, logits, batch.labels());
       step++;
+      listeners.forEach(listener -> listener.onStep(step, optimizer));
     }
 
     private void report(Evaluation soFar, double secondsSoFar) {

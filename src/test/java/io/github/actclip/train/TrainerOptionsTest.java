@@ -18,23 +18,33 @@ class TrainerOptionsTest {
     TrainerOptions options = TrainerOptions.defaults(optimizer);
     assertEquals(12, options.epochs());
     assertEquals(optimizer.defaultLearningRate(), options.learningRate());
+    assertEquals(1, options.thresholdLearningRateFactor());
+    assertEquals(options.weightDecay(), options.thresholdWeightDecay());
   }
 
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "0 | 8 | SGD | 0.1 | 0.9 | 0 | epochs (0) must be at least 1",
-        "1 | -8 | SGD | 0.1 | 0.9 | 0 | batchSize (-8) must be at least 1",
-        "1 | 8 | SGD | 0 | 0.9 | 0 | learningRate (0.0) must be above 0 and fit into a float",
-        "1 | 8 | SGD | NaN | 0.9 | 0 | learningRate (NaN) must be above 0 and fit into a float",
-        "1 | 8 | SGD | Infinity | 0.9 | 0 | learningRate (Infinity) must be above 0 and fit into a float",
-        "1 | 8 | SGD | 0.1 | 1 | 0 | the momentum (1.0) must be at least 0 and below 1",
-        "1 | 8 | SGD | 0.1 | NaN | 0 | the momentum (NaN) must be at least 0 and below 1",
-        "1 | 8 | ADAM | 0.1 | 0.5 | 0"
+        "0 | 8 | SGD | 0.1 | 0.9 | 0 | 1 | 0 | epochs (0) must be at least 1",
+        "1 | -8 | SGD | 0.1 | 0.9 | 0 | 1 | 0 | batchSize (-8) must be at least 1",
+        "1 | 8 | SGD | 0 | 0.9 | 0 | 1 | 0 | learningRate (0.0) must be above 0 and fit into a float",
+        "1 | 8 | SGD | NaN | 0.9 | 0 | 1 | 0 | learningRate (NaN) must be above 0 and fit into a float",
+        "1 | 8 | SGD | Infinity | 0.9 | 0 | 1 | 0 | learningRate (Infinity) must be above 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 1 | 0 | 1 | 0 | the momentum (1.0) must be at least 0 and below 1",
+        "1 | 8 | SGD | 0.1 | NaN | 0 | 1 | 0 | the momentum (NaN) must be at least 0 and below 1",
+        "1 | 8 | ADAM | 0.1 | 0.5 | 0 | 1 | 0"
             + " | the momentum (0.5) is an option of sgd: adam always uses 0.9",
-        "1 | 8 | SGD | 0.1 | 0.9 | -1 | weightDecay (-1.0) must be at least 0 and fit into a float",
-        "1 | 8 | SGD | 0.1 | 0.9 | NaN | weightDecay (NaN) must be at least 0 and fit into a float"
+        "1 | 8 | SGD | 0.1 | 0.9 | -1 | 1 | 0 | weightDecay (-1.0) must be at least 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 0.9 | NaN | 1 | 0 | weightDecay (NaN) must be at least 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 0.9 | 0 | -1 | 0"
+            + " | thresholdLearningRateFactor (-1.0) must be at least 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 0.9 | 0 | Infinity | 0"
+            + " | thresholdLearningRateFactor (Infinity) must be at least 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 0.9 | 0 | 1 | -0.5"
+            + " | thresholdWeightDecay (-0.5) must be at least 0 and fit into a float",
+        "1 | 8 | SGD | 0.1 | 0.9 | 0 | 1 | NaN"
+            + " | thresholdWeightDecay (NaN) must be at least 0 and fit into a float"
       })
   void aValueOutOfRangeIsOneSentence(
       int epochs,
@@ -43,6 +53,8 @@ class TrainerOptionsTest {
       double rate,
       double momentum,
       double decay,
+      double factor,
+      double thresholdDecay,
       String sentence) {
     ActclipException e =
         assertThrows(
@@ -55,6 +67,8 @@ class TrainerOptionsTest {
                     rate,
                     momentum,
                     decay,
+                    factor,
+                    thresholdDecay,
                     LearningRateSchedule.CONSTANT,
                     0));
     assertEquals(sentence, e.getMessage());
@@ -65,7 +79,8 @@ class TrainerOptionsTest {
   void sgdMayGoWithoutMomentum() {
     assertEquals(
         0,
-        new TrainerOptions(1, 8, OptimizerType.SGD, 0.1, 0, 0, LearningRateSchedule.CONSTANT, 0)
+        new TrainerOptions(
+                1, 8, OptimizerType.SGD, 0.1, 0, 0, 1, 0, LearningRateSchedule.CONSTANT, 0)
             .momentum());
   }
 }

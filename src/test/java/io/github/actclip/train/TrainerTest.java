@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Optimizer;
@@ -106,6 +107,43 @@ class TrainerTest {
   }
 
   @Test
+  void theScheduleSetsTheThresholdsRateToo() {
+    TrainerOptions options = options(OptimizerType.SGD, 1).withThresholds(0.25, 1e-3);
+    List<double[]> rates = new ArrayList<>();
+    List<Long> steps = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onStep(long step, Optimizer optimizer) {
+            steps.add(step);
+            rates.add(
+                new double[] {
+                  optimizer.param_groups().get(0).options().get_lr(),
+                  optimizer.param_groups().get(1).options().get_lr()
+                });
+          }
+        };
+    new Trainer(net(), options, device, List.of(listener)).fit(IMAGES, IMAGES);
+
+    assertEquals(LongStream.rangeClosed(1, 16).boxed().toList(), steps);
+    for (int i = 0; i < 16; i++) {
+      double rate = LearningRateSchedule.ONE_CYCLE.at(i, 16, 0.05);
+      assertArrayEquals(new double[] {rate, rate / 4}, rates.get(i));
+    }
+  }
+
+  @Test
+  void aDecayOfItsOwnBringsTheThresholdDown() {
+    Net net = net();
+    TrainerOptions options = options(OptimizerType.SGD, 2);
+    trainer(net, options).fit(IMAGES, IMAGES);
+    Net decayed = net();
+    trainer(decayed, options.withThresholds(1, 0.5)).fit(IMAGES, IMAGES);
+    assertTrue(
+        decayed.threshold() < 0.8 * net.threshold(), decayed.threshold() + ", " + net.threshold());
+  }
+
+  @Test
   void evaluationCountsEveryImageOnceAndNeedsNoGradient() {
     Net net = net();
     Evaluation evaluation = Evaluator.evaluate(net, IMAGES, device);
@@ -143,7 +181,7 @@ class TrainerTest {
   void aTrainingThatDivergesSaysSo() {
     TrainerOptions options =
         new TrainerOptions(
-            2, 128, OptimizerType.SGD, 1e6, 0.9, 0, LearningRateSchedule.CONSTANT, 0);
+            2, 128, OptimizerType.SGD, 1e6, 0.9, 0, 1, 0, LearningRateSchedule.CONSTANT, 0);
     ActclipException e =
         assertThrows(ActclipException.class, () -> trainer(net(), options).fit(IMAGES, IMAGES));
     assertTrue(e.getMessage().startsWith("the training diverged: the loss of epoch 1 is"));
@@ -252,6 +290,8 @@ class TrainerTest {
         defaults.learningRate(),
         defaults.momentum(),
         defaults.weightDecay(),
+        defaults.thresholdLearningRateFactor(),
+        defaults.thresholdWeightDecay(),
         defaults.schedule(),
         5);
   }

@@ -178,6 +178,8 @@ final class TrainCommand implements Runnable {
         or(learningRate, defaults.learningRate()),
         or(momentum, defaults.momentum()),
         or(weightDecay, defaults.weightDecay()),
+        defaults.thresholdLearningRateFactor(),
+        or(weightDecay, defaults.thresholdWeightDecay()),
         or(schedule, defaults.schedule()),
         or(seed, defaults.seed()));
   }
