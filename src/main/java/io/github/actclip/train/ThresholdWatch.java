@@ -1,0 +1,138 @@
+package io.github.actclip.train;
+
+import io.github.actclip.nn.Threshold;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.train.WatchedThreshold.Finding;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.pytorch.Optimizer;
+
+/**
+ * Notices thresholds that silently do not learn, or that went where no threshold makes sense:
+ *
+ * <ul>
+ *   <li>one that is in no optimizer,
+ *   <li>one that gets no gradient, though {@link Threshold#freeze} did not ask for that,
+ *   <li>one that has not moved for a number of steps (its patience), with the gradient told: one of
+ *       exactly 0 means that the threshold lies above all activations,
+ *   <li>one that is not finite,
+ *   <li>one that is not above 0 where it must be.
+ * </ul>
+ *
+ * <p>It looks after the first step and then every 50th, and its patience is 500 steps; see {@link
+ * #with}. A frozen threshold, and one far above the activations that only weight decay moves, are
+ * told in the log and never end a training.
+ *
+ * <p>Give it to a {@link Trainer} as a listener, or call it in a loop of your own:
+ *
+ * <pre>{@code
+ * ThresholdWatch watch = ThresholdWatch.warning(net.thresholds());
+ * ...
+ * loss.backward();
+ * optimizer.step();
+ * watch.afterStep(optimizer); // before the next zero_grad()
+ * }</pre>
+ *
+ * <p>It belongs to one thread, and to one training. The thresholds stay their layers', which must
+ * outlive it.
+ */
+public final class ThresholdWatch implements TrainingListener {
+
+  private static final Logger LOG = LogManager.getLogger(ThresholdWatch.class);
+
+  private static final int DEFAULT_EVERY = 50;
+  private static final int DEFAULT_PATIENCE = 500;
+
+  private final List<Threshold> thresholds;
+  private final boolean stops;
+  private final int every;
+  private final List<WatchedThreshold> watched = new ArrayList<>();
+  private long steps;
+
+  private ThresholdWatch(List<Threshold> thresholds, boolean stops, int every, int patience) {
+    this.thresholds = List.copyOf(thresholds);
+    this.stops = stops;
+    this.every = every;
+    for (int i = 0; i < thresholds.size(); i++) {
+      watched.add(new WatchedThreshold(label(i), thresholds.get(i), patience));
+    }
+  }
+
+  /** A watch that warns in the log, once for each threshold and reason. */
+  public static ThresholdWatch warning(List<Threshold> thresholds) {
+    return new ThresholdWatch(thresholds, false, DEFAULT_EVERY, DEFAULT_PATIENCE);
+  }
+
+  /** A watch that ends the training with a failure, thrown by {@link #afterStep}. */
+  public static ThresholdWatch stopping(List<Threshold> thresholds) {
+    return new ThresholdWatch(thresholds, true, DEFAULT_EVERY, DEFAULT_PATIENCE);
+  }
+
+  /**
+   * A watch for the same thresholds that looks more or less often.
+   *
+   * @param everySteps after how many steps it looks again; a look reads the thresholds, and so
+   *     waits for the device
+   * @param patience for how many steps a threshold may stand still
+   * @throws ActclipException when one of them is below 1
+   */
+  public ThresholdWatch with(int everySteps, int patience) {
+    requirePositive("everySteps", everySteps);
+    requirePositive("patience", patience);
+    return new ThresholdWatch(thresholds, stops, everySteps, patience);
+  }
+
+  /**
+   * Looks, when it is time to: after a step, and before the gradients are cleared.
+   *
+   * @param optimizers all those that may hold the thresholds
+   * @throws ActclipException when this watch ends trainings, and found a reason to
+   */
+  public void afterStep(Optimizer... optimizers) {
+    steps++;
+    if (steps == 1 || steps % every == 0) {
+      try (TensorScope scope = new TensorScope()) {
+        scope.noGrad();
+        look(List.of(optimizers));
+      }
+    }
+  }
+
+  @Override
+  public void onStep(long step, Optimizer optimizer) {
+    afterStep(optimizer);
+  }
+
+  private void look(List<Optimizer> optimizers) {
+    for (WatchedThreshold threshold : watched) {
+      for (Finding finding : threshold.look(steps, optimizers)) {
+        tell(threshold, finding);
+      }
+    }
+  }
+
+  private void tell(WatchedThreshold threshold, Finding finding) {
+    if (stops && finding.reason().isFault()) {
+      throw ActclipException.failure(null, finding.sentence());
+    }
+    if (threshold.isNew(finding)) {
+      LOG.log(finding.reason().level(), finding.sentence());
+    }
+  }
+
+  /** The name, and which one it is where several have that name. */
+  private String label(int index) {
+    String name = thresholds.get(index).name();
+    boolean unique = thresholds.stream().filter(t -> t.name().equals(name)).count() == 1;
+    return unique ? name : "%s (number %d of %d)".formatted(name, index + 1, thresholds.size());
+  }
+
+  private static void requirePositive(String name, int value) {
+    if (value < 1) {
+      throw ActclipException.badInput("%s (%d) must be at least 1", name, value);
+    }
+  }
+}
