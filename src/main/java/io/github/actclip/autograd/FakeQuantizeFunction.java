@@ -28,9 +28,13 @@ public final class FakeQuantizeFunction extends CustomFunction {
   public enum ScaleGradient {
     /** From the clipped elements alone. */
     CLIPPED,
-    /** From the clipped elements and from the rounding of the others. */
+    /**
+     * From the clipped elements and from the rounding of the others. An element counts as clipped,
+     * here alone, where round(v) is outside, so that v may be outside by a half (TQT, arXiv
+     * 1903.08066, section 3.3).
+     */
     ROUNDED,
-    /** As {@link #ROUNDED}, scaled by 1/√(N·high). */
+    /** From the clipped and from the rounding of the others, scaled by 1/√(N·high). */
     ROUNDED_AND_SCALED
   }
 
@@ -67,7 +71,7 @@ public final class FakeQuantizeFunction extends CustomFunction {
     Tensor scale = context.saved(SCALE);
     Tensor offset = context.saved(OFFSET);
     Tensor v = QuantizeOp.position(context.saved(X), scale, offset);
-    Tensor outside = v.lt(new Scalar(low)).logical_or(v.gt(new Scalar(high)));
+    Tensor outside = outside(v);
     Tensor[] gradients = new Tensor[3];
     if (context.needsInputGrad(X)) {
       gradients[X] = torch.where(outside, new Scalar(0), gradOutput);
@@ -79,6 +83,11 @@ public final class FakeQuantizeFunction extends CustomFunction {
       gradients[OFFSET] = sum(torch.where(outside, gradOutput, new Scalar(0)), offset);
     }
     return gradients;
+  }
+
+  private Tensor outside(Tensor v) {
+    Tensor place = scaleGradient == ScaleGradient.ROUNDED ? v.round() : v;
+    return place.lt(new Scalar(low)).logical_or(place.gt(new Scalar(high)));
   }
 
   /** d: what one unit of the scale moves the output by. */
