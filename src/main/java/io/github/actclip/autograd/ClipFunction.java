@@ -35,7 +35,8 @@ final class ClipFunction extends CustomFunction {
     }
     if (context.needsInputGrad(T)) {
       Tensor none = torch.zeros_like(t);
-      gradients[T] = rule.gradient(new ClipStatistics(x, gradOutput, clipped, t, none));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, clipped, t, none);
+      gradients[T] = rule.gradient(statistics).to(t.scalar_type());
     }
     return gradients;
   }

@@ -46,7 +46,7 @@ public interface ThresholdGradient {
    * The gradient of a threshold, to be descended.
    *
    * @param statistics of this backward pass
-   * @return of the threshold's shape
+   * @return of the threshold's shape, of any dtype: it is rounded to the threshold's
    */
   Tensor gradient(ClipStatistics statistics);
 

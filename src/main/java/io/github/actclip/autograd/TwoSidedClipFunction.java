@@ -47,7 +47,8 @@ final class TwoSidedClipFunction extends CustomFunction {
     }
     Tensor threshold = context.saved(index);
     Tensor none = torch.zeros_like(threshold);
-    return rule.gradient(
-        new ClipStatistics(context.saved(X), gradOutput, clipped, threshold, none));
+    ClipStatistics statistics =
+        new ClipStatistics(context.saved(X), gradOutput, clipped, threshold, none);
+    return rule.gradient(statistics).to(threshold.scalar_type());
   }
 }

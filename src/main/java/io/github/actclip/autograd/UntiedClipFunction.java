@@ -39,10 +39,12 @@ final class UntiedClipFunction extends CustomFunction {
       gradients[X] = torch.where(above, new Scalar(0), gradOutput);
     }
     if (context.needsInputGrad(CUT)) {
-      gradients[CUT] = cutRule.gradient(new ClipStatistics(x, gradOutput, above, cut, jump));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, cut, jump);
+      gradients[CUT] = cutRule.gradient(statistics).to(cut.scalar_type());
     }
     if (context.needsInputGrad(VALUE)) {
-      gradients[VALUE] = valueRule.gradient(new ClipStatistics(x, gradOutput, above, value, jump));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, value, jump);
+      gradients[VALUE] = valueRule.gradient(statistics).to(value.scalar_type());
     }
     return gradients;
   }

@@ -9,9 +9,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * What a rule may know about one backward pass through a clip: sums and counts over the elements
  * that share a threshold. g is the gradient of the loss by the clip's output.
  *
- * <p>All tensors have the threshold's shape and dtype (float32 sums for bfloat16 and float16
- * activations whatever the threshold is), and belong to the current scope. Each is computed when it
- * is asked for. Use it within the call that it is given to.
+ * <p>All tensors have the threshold's shape, whatever its dtype: sums are float64 for float64
+ * activations, else float32, and counts are float32, so that neither overflows in float16. They
+ * belong to the current scope. Each is computed when it is asked for. Use it within the call that
+ * it is given to.
  */
 public final class ClipStatistics {
 
@@ -27,7 +28,7 @@ public final class ClipStatistics {
    * @param x the activations
    * @param grad g, of the shape and dtype of x
    * @param clipped which elements the threshold replaced, bool of the shape of x
-   * @param threshold whose shape and dtype the results have
+   * @param threshold whose shape the results have
    * @param jump by how much the output falls where x passes the threshold upwards, of a shape that
    *     broadcasts to x's
    */
@@ -89,7 +90,7 @@ public final class ClipStatistics {
   }
 
   private Tensor reduce(Tensor values) {
-    return sumLike(values, threshold);
+    return ClipArguments.atLeastFloat32(values).sum_to_size(threshold.shape());
   }
 
   private Tensor typed(Tensor value) {
