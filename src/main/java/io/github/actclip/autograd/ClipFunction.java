@@ -20,8 +20,9 @@ final class ClipFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    Tensor output = ClipOp.clip(inputs[X], inputs[T]); // which refuses what is no tensor
     context.saveForBackward(inputs);
-    return ClipOp.clip(inputs[X], inputs[T]);
+    return output;
   }
 
   @Override

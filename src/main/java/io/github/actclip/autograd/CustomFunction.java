@@ -57,8 +57,8 @@ public abstract class CustomFunction {
   /**
    * Applies the function.
    *
-   * @param inputs of any shapes, dtypes and strides; those that are not floating point cannot need
-   *     a gradient
+   * @param inputs of any shapes, dtypes and strides; those that are not floating point, or null,
+   *     cannot need a gradient
    * @return the output; the caller's scope owns it. It requires a gradient when one of the inputs
    *     does and gradients are being recorded.
    * @throws ActclipException when {@link #forward} returns no tensor

@@ -18,7 +18,7 @@ public final class FunctionContext {
     boolean recording = GradMode.is_enabled();
     needsInputGrad = new boolean[inputs.length];
     for (int i = 0; i < inputs.length; i++) {
-      needsInputGrad[i] = recording && inputs[i].requires_grad();
+      needsInputGrad[i] = recording && inputs[i] != null && inputs[i].requires_grad();
     }
   }
 

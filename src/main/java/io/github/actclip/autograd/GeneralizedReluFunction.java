@@ -21,8 +21,10 @@ final class GeneralizedReluFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    Tensor output =
+        ClipOp.generalizedRelu(inputs[X], inputs[B], inputs[T]); // which refuses what is no tensor
     context.saveForBackward(inputs);
-    return ClipOp.generalizedRelu(inputs[X], inputs[B], inputs[T]);
+    return output;
   }
 
   @Override

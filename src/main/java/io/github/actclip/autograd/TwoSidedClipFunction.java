@@ -21,8 +21,10 @@ final class TwoSidedClipFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    Tensor output =
+        ClipOp.clip(inputs[X], inputs[LO], inputs[HI]); // which refuses what is no tensor
     context.saveForBackward(inputs);
-    return ClipOp.clip(inputs[X], inputs[LO], inputs[HI]);
+    return output;
   }
 
   @Override

@@ -23,8 +23,10 @@ final class UntiedClipFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    Tensor output =
+        ClipOp.untied(inputs[X], inputs[CUT], inputs[VALUE]); // which refuses what is no tensor
     context.saveForBackward(inputs);
-    return ClipOp.untied(inputs[X], inputs[CUT], inputs[VALUE]);
+    return output;
   }
 
   @Override
