@@ -29,6 +29,12 @@ public enum Form {
       in -> ClipOp.generalizedRelu(in[0], in[1], in[2]),
       in -> ClipFunctions.generalizedRelu(in[0], in[1], in[2], ThresholdGradient.FROZEN));
 
+  /** Who differentiates it. */
+  public enum Way {
+    COMPOSED,
+    CUSTOM
+  }
+
   private final int thresholds;
   private final Function<Tensor[], Tensor> composed;
   private final Function<Tensor[], Tensor> custom;
@@ -52,6 +58,11 @@ public enum Form {
   /** The form of ClipFunctions with the exact rule; the soft clip has none, and is ClipOp's. */
   public Tensor custom(Tensor... inputs) {
     return custom.apply(inputs);
+  }
+
+  /** The form in that way, of x and the thresholds. */
+  public Tensor apply(Way way, Tensor... inputs) {
+    return way == Way.COMPOSED ? composed(inputs) : custom(inputs);
   }
 
   private static final class Own {
