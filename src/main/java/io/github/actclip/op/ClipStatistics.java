@@ -72,8 +72,9 @@ public final class ClipStatistics {
    * @param bandwidth ε, above 0
    */
   public Tensor kernelSum(double bandwidth) {
-    Tensor near = x.sub(typed(threshold)).abs().lt(new Scalar(bandwidth / 2));
-    Tensor weighted = grad.mul(typed(jump)).div(new Scalar(bandwidth));
+    Tensor near = x.sub(threshold.to(x.scalar_type())).abs().lt(new Scalar(bandwidth / 2));
+    Tensor wide = ClipArguments.atLeastFloat32(grad);
+    Tensor weighted = wide.mul(jump.to(wide.scalar_type())).div(new Scalar(bandwidth));
     return reduce(torch.where(near, weighted, new Scalar(0)));
   }
 
@@ -91,10 +92,6 @@ public final class ClipStatistics {
 
   private Tensor reduce(Tensor values) {
     return ClipArguments.atLeastFloat32(values).sum_to_size(threshold.shape());
-  }
-
-  private Tensor typed(Tensor value) {
-    return value.to(x.scalar_type());
   }
 
   /**

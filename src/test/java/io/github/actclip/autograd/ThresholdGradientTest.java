@@ -235,6 +235,18 @@ class ThresholdGradientTest {
     assertArrayEquals(new double[] {1}, Gradients.take(t));
   }
 
+  /** A scaled loss has large gradients, and 5,000 / 0.01 is beyond float16. */
+  @Test
+  void theKernelIsSummedInFloat32() {
+    Tensor x = Tensor.create(0f, 1f, 2f).to(ScalarType.Half);
+    Tensor g = torch.full(new long[] {3}, new Scalar(5000)).to(ScalarType.Half);
+    Tensor cut = Gradients.leaf(Tensor.create(1f));
+    Tensor value = Tensor.create(0.25f);
+    ThresholdGradient rule = ThresholdGradient.kernelDensity(0.01);
+    Gradients.backward(ClipFunctions.untied(x, cut, value, rule, ThresholdGradient.SUM), g);
+    assertArrayEquals(new double[] {375_000}, Gradients.take(cut), 0.1);
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {0, -1, Integer.MIN_VALUE})
   void levelsBelowOneAreOneSentence(int levels) {
