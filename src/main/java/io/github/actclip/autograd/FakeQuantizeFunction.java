@@ -2,6 +2,7 @@ package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.op.QuantizeOp;
+import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -51,8 +52,13 @@ public final class FakeQuantizeFunction extends CustomFunction {
    *
    * @param low at most 0
    * @param high above 0
+   * @throws ActclipException when one of them is not
    */
   public FakeQuantizeFunction(int low, int high, ScaleGradient scaleGradient) {
+    if (low > 0 || high < 1) {
+      throw ActclipException.badInput(
+          "codes from %d to %d: low must be at most 0, and high above 0", low, high);
+    }
     this.low = low;
     this.high = high;
     this.scaleGradient = scaleGradient;

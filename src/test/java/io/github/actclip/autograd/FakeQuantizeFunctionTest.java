@@ -2,10 +2,13 @@ package io.github.actclip.autograd;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.actclip.autograd.FakeQuantizeFunction.ScaleGradient;
 import io.github.actclip.op.QuantizeOp;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
@@ -21,6 +24,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -187,5 +191,18 @@ class FakeQuantizeFunctionTest {
     assertArrayEquals(Fixture.values(expected.to(type)), Fixture.values(y));
     assertArrayEquals(Gradients.take(scale), byScale, 1e-6);
     assertArrayEquals(Gradients.take(offset), byOffset, 1e-6);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 0", "1, 3", "-8, -1", "3, -3"})
+  void codesThatDoNotHoldZeroAndMoreAreOneSentence(int low, int high) {
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> new FakeQuantizeFunction(low, high, ScaleGradient.ROUNDED));
+    assertEquals(
+        "codes from %d to %d: low must be at most 0, and high above 0".formatted(low, high),
+        e.getMessage());
+    assertTrue(e.isBadInput());
   }
 }
