@@ -28,14 +28,15 @@ final class ClipFunction extends CustomFunction {
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
     Tensor x = context.saved(X);
     Tensor t = context.saved(T);
-    Tensor clipped = x.gt(t.to(x.scalar_type()));
+    Tensor clipped = x.gt(ClipOp.fit(x, t));
     Tensor[] gradients = new Tensor[2];
     if (context.needsInputGrad(X)) {
       gradients[X] = torch.where(clipped, new Scalar(0), gradOutput);
     }
     if (context.needsInputGrad(T)) {
       Tensor none = torch.zeros_like(t);
-      gradients[T] = rule.gradient(new ClipStatistics(x, gradOutput, clipped, t, none));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, clipped, t, none);
+      gradients[T] = rule.gradient(statistics).to(t.scalar_type());
     }
     return gradients;
   }

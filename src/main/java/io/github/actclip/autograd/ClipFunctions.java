@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -17,16 +18,19 @@ public final class ClipFunctions {
 
   /** {@link ClipOp#clip(Tensor, Tensor)} whose threshold learns by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor t, ThresholdGradient rule) {
+    requireRule(rule);
     return isPlain(x, rule) ? ClipOp.clip(x, t) : new ClipFunction(rule).apply(x, t);
   }
 
   /** {@link ClipOp#relu} whose threshold learns by {@code rule}. */
   public static Tensor relu(Tensor x, Tensor t, ThresholdGradient rule) {
+    requireRule(rule);
     return isPlain(x, rule) ? ClipOp.relu(x, t) : clip(x.relu(), t, rule);
   }
 
   /** {@link ClipOp#clip(Tensor, Tensor, Tensor)} whose thresholds both learn by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor lo, Tensor hi, ThresholdGradient rule) {
+    requireRule(rule);
     return isPlain(x, rule)
         ? ClipOp.clip(x, lo, hi)
         : new TwoSidedClipFunction(rule).apply(x, lo, hi);
@@ -40,6 +44,8 @@ public final class ClipFunctions {
    */
   public static Tensor untied(
       Tensor x, Tensor cut, Tensor value, ThresholdGradient cutRule, ThresholdGradient valueRule) {
+    requireRule(cutRule);
+    requireRule(valueRule);
     return new UntiedClipFunction(cutRule, valueRule).apply(x, cut, value);
   }
 
@@ -49,15 +55,24 @@ public final class ClipFunctions {
    * @param cutRule for t, such as {@link ThresholdGradient#kernelDensity}
    */
   public static Tensor generalizedRelu(Tensor x, Tensor b, Tensor t, ThresholdGradient cutRule) {
+    requireRule(cutRule);
     return new GeneralizedReluFunction(cutRule).apply(x, b, t);
   }
 
   /**
-   * Whether LibTorch's own gradient of the composed clip is the one that is wanted. A tensor that
-   * is none goes that way, too, and is refused there.
+   * Whether LibTorch's own gradient of the composed clip is the one that is wanted. What is no
+   * tensor, or not floating point, goes that way, too, and is refused there.
    */
   private static boolean isPlain(Tensor x, ThresholdGradient rule) {
-    boolean summed = rule == ThresholdGradient.SUM;
-    return summed && (x == null || !torch.isReducedFloatingType(x.scalar_type()));
+    if (x == null || !x.defined() || !x.is_floating_point()) {
+      return true;
+    }
+    return rule == ThresholdGradient.SUM && !torch.isReducedFloatingType(x.scalar_type());
+  }
+
+  private static void requireRule(ThresholdGradient rule) {
+    if (rule == null) {
+      throw ActclipException.badInput("the rule: there is none");
+    }
   }
 }

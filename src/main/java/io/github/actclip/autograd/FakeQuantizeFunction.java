@@ -2,6 +2,7 @@ package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.op.QuantizeOp;
+import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -28,9 +29,13 @@ public final class FakeQuantizeFunction extends CustomFunction {
   public enum ScaleGradient {
     /** From the clipped elements alone. */
     CLIPPED,
-    /** From the clipped elements and from the rounding of the others. */
+    /**
+     * From the clipped elements and from the rounding of the others. An element counts as clipped,
+     * here alone, where round(v) is outside, so that v may be outside by a half (TQT, arXiv
+     * 1903.08066, section 3.3).
+     */
     ROUNDED,
-    /** As {@link #ROUNDED}, scaled by 1/√(N·high). */
+    /** From the clipped and from the rounding of the others, scaled by 1/√(N·high). */
     ROUNDED_AND_SCALED
   }
 
@@ -47,8 +52,13 @@ public final class FakeQuantizeFunction extends CustomFunction {
    *
    * @param low at most 0
    * @param high above 0
+   * @throws ActclipException when one of them is not
    */
   public FakeQuantizeFunction(int low, int high, ScaleGradient scaleGradient) {
+    if (low > 0 || high < 1) {
+      throw ActclipException.badInput(
+          "codes from %d to %d: low must be at most 0, and high above 0", low, high);
+    }
     this.low = low;
     this.high = high;
     this.scaleGradient = scaleGradient;
@@ -56,9 +66,9 @@ public final class FakeQuantizeFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
-    context.saveForBackward(inputs);
     Tensor position = QuantizeOp.position(inputs[X], inputs[SCALE], inputs[OFFSET]);
     Tensor codes = QuantizeOp.codes(position, low, high);
+    context.saveForBackward(inputs);
     return QuantizeOp.dequantize(codes, inputs[SCALE], inputs[OFFSET]).to(inputs[X].scalar_type());
   }
 
@@ -67,7 +77,7 @@ public final class FakeQuantizeFunction extends CustomFunction {
     Tensor scale = context.saved(SCALE);
     Tensor offset = context.saved(OFFSET);
     Tensor v = QuantizeOp.position(context.saved(X), scale, offset);
-    Tensor outside = v.lt(new Scalar(low)).logical_or(v.gt(new Scalar(high)));
+    Tensor outside = outside(v);
     Tensor[] gradients = new Tensor[3];
     if (context.needsInputGrad(X)) {
       gradients[X] = torch.where(outside, new Scalar(0), gradOutput);
@@ -79,6 +89,11 @@ public final class FakeQuantizeFunction extends CustomFunction {
       gradients[OFFSET] = sum(torch.where(outside, gradOutput, new Scalar(0)), offset);
     }
     return gradients;
+  }
+
+  private Tensor outside(Tensor v) {
+    Tensor place = scaleGradient == ScaleGradient.ROUNDED ? v.round() : v;
+    return place.lt(new Scalar(low)).logical_or(place.gt(new Scalar(high)));
   }
 
   /** d: what one unit of the scale moves the output by. */

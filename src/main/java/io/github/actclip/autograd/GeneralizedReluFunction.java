@@ -30,7 +30,7 @@ final class GeneralizedReluFunction extends CustomFunction {
     Tensor x = context.saved(X);
     Tensor b = context.saved(B);
     Tensor t = context.saved(T);
-    Tensor off = x.le(t.to(x.scalar_type()));
+    Tensor off = x.le(ClipOp.fit(x, t));
     Tensor[] gradients = new Tensor[3];
     if (context.needsInputGrad(X)) {
       gradients[X] = torch.where(off, new Scalar(0), gradOutput);
@@ -38,10 +38,12 @@ final class GeneralizedReluFunction extends CustomFunction {
     Tensor jump = t.add(b).neg(); // from 0 up to t + b
     if (context.needsInputGrad(B)) {
       Tensor on = off.logical_not();
-      gradients[B] = new ClipStatistics(x, gradOutput, on, b, jump).clippedSum();
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, on, b, jump);
+      gradients[B] = statistics.clippedSum().to(b.scalar_type());
     }
     if (context.needsInputGrad(T)) {
-      gradients[T] = cutRule.gradient(new ClipStatistics(x, gradOutput, off, t, jump));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, off, t, jump);
+      gradients[T] = cutRule.gradient(statistics).to(t.scalar_type());
     }
     return gradients;
   }

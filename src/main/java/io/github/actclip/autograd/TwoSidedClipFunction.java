@@ -28,8 +28,8 @@ final class TwoSidedClipFunction extends CustomFunction {
   @Override
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
     Tensor x = context.saved(X);
-    Tensor lo = context.saved(LO).to(x.scalar_type());
-    Tensor hi = context.saved(HI).to(x.scalar_type());
+    Tensor lo = ClipOp.fit(x, context.saved(LO));
+    Tensor hi = ClipOp.fit(x, context.saved(HI));
     Tensor below = x.lt(lo);
     Tensor above = torch.where(below, lo, x).gt(hi); // hi wins where lo > hi
     Tensor[] gradients = new Tensor[3];
@@ -47,7 +47,8 @@ final class TwoSidedClipFunction extends CustomFunction {
     }
     Tensor threshold = context.saved(index);
     Tensor none = torch.zeros_like(threshold);
-    return rule.gradient(
-        new ClipStatistics(context.saved(X), gradOutput, clipped, threshold, none));
+    ClipStatistics statistics =
+        new ClipStatistics(context.saved(X), gradOutput, clipped, threshold, none);
+    return rule.gradient(statistics).to(threshold.scalar_type());
   }
 }

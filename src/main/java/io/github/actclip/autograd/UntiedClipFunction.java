@@ -32,17 +32,19 @@ final class UntiedClipFunction extends CustomFunction {
     Tensor x = context.saved(X);
     Tensor cut = context.saved(CUT);
     Tensor value = context.saved(VALUE);
-    Tensor above = x.gt(cut.to(x.scalar_type()));
+    Tensor above = x.gt(ClipOp.fit(x, cut));
     Tensor jump = cut.sub(value);
     Tensor[] gradients = new Tensor[3];
     if (context.needsInputGrad(X)) {
       gradients[X] = torch.where(above, new Scalar(0), gradOutput);
     }
     if (context.needsInputGrad(CUT)) {
-      gradients[CUT] = cutRule.gradient(new ClipStatistics(x, gradOutput, above, cut, jump));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, cut, jump);
+      gradients[CUT] = cutRule.gradient(statistics).to(cut.scalar_type());
     }
     if (context.needsInputGrad(VALUE)) {
-      gradients[VALUE] = valueRule.gradient(new ClipStatistics(x, gradOutput, above, value, jump));
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, value, jump);
+      gradients[VALUE] = valueRule.gradient(statistics).to(value.scalar_type());
     }
     return gradients;
   }

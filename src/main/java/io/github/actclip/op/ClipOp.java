@@ -26,12 +26,20 @@ public final class ClipOp {
   private ClipOp() {}
 
   /**
+   * A threshold as every clip compares x with it: checked, rounded to the dtype of x, and of a
+   * shape that broadcasts to that of x.
+   */
+  public static Tensor fit(Tensor x, Tensor t) {
+    return ClipArguments.threshold(x, t);
+  }
+
+  /**
    * Clips from above: {@code where(x > t, t, x)}.
    *
    * <p>dL/dt = Σ g over x > t, exactly; dL/dx = g elsewhere.
    */
   public static Tensor clip(Tensor x, Tensor t) {
-    Tensor top = ClipArguments.threshold(x, t);
+    Tensor top = fit(x, t);
     return torch.where(x.gt(top), top, x);
   }
 
@@ -48,7 +56,7 @@ public final class ClipOp {
    * <p>dL/dlo = Σ g over x < lo, dL/dhi = Σ g over x > hi, exactly.
    */
   public static Tensor clip(Tensor x, Tensor lo, Tensor hi) {
-    Tensor bottom = ClipArguments.threshold(x, lo);
+    Tensor bottom = fit(x, lo);
     return clip(torch.where(x.lt(bottom), bottom, x), hi);
   }
 
@@ -60,8 +68,8 @@ public final class ClipOp {
    * it.
    */
   public static Tensor untied(Tensor x, Tensor cut, Tensor value) {
-    Tensor above = x.gt(ClipArguments.threshold(x, cut));
-    return torch.where(above, ClipArguments.threshold(x, value), x);
+    Tensor above = x.gt(fit(x, cut));
+    return torch.where(above, fit(x, value), x);
   }
 
   /**
@@ -78,7 +86,7 @@ public final class ClipOp {
       throw ActclipException.badInput("beta (%s) must be above 0 and fit into a float", beta);
     }
     Tensor wide = ClipArguments.atLeastFloat32(x);
-    Tensor top = ClipArguments.threshold(wide, t);
+    Tensor top = fit(wide, t);
     // −softplus(−z) = logsigmoid(z), which has no cut-off as LibTorch's softplus has.
     Tensor below = torch.log_sigmoid(wide.sub(top).mul(new Scalar(beta)));
     return top.add(below.div(new Scalar(beta))).to(x.scalar_type());
@@ -93,8 +101,8 @@ public final class ClipOp {
    * @param b the bias, like a threshold in shape and dtype
    */
   public static Tensor generalizedRelu(Tensor x, Tensor b, Tensor t) {
-    Tensor off = x.le(ClipArguments.threshold(x, t)); // and not "on", so that NaN stays NaN
-    return torch.where(off, new Scalar(0), x.add(ClipArguments.threshold(x, b)));
+    Tensor off = x.le(fit(x, t)); // and not "on", so that NaN stays NaN
+    return torch.where(off, new Scalar(0), x.add(fit(x, b)));
   }
 
   /**
@@ -107,7 +115,7 @@ public final class ClipOp {
    * @return x
    */
   public static Tensor clipInPlace(Tensor x, Tensor t) {
-    Tensor top = ClipArguments.threshold(x, t);
+    Tensor top = fit(x, t);
     if (top.numel() != 1) {
       throw ActclipException.badInput(
           "the threshold has %d elements: in place there can be only one", top.numel());

@@ -9,9 +9,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * What a rule may know about one backward pass through a clip: sums and counts over the elements
  * that share a threshold. g is the gradient of the loss by the clip's output.
  *
- * <p>All tensors have the threshold's shape and dtype (float32 sums for bfloat16 and float16
- * activations whatever the threshold is), and belong to the current scope. Each is computed when it
- * is asked for. Use it within the call that it is given to.
+ * <p>All tensors have the threshold's shape, whatever its dtype: sums are float64 for float64
+ * activations, else float32, and counts are float32, so that neither overflows in float16. They
+ * belong to the current scope. Each is computed when it is asked for. Use it within the call that
+ * it is given to.
  */
 public final class ClipStatistics {
 
@@ -27,7 +28,7 @@ public final class ClipStatistics {
    * @param x the activations
    * @param grad g, of the shape and dtype of x
    * @param clipped which elements the threshold replaced, bool of the shape of x
-   * @param threshold whose shape and dtype the results have
+   * @param threshold whose shape the results have
    * @param jump by how much the output falls where x passes the threshold upwards, of a shape that
    *     broadcasts to x's
    */
@@ -71,8 +72,9 @@ public final class ClipStatistics {
    * @param bandwidth ε, above 0
    */
   public Tensor kernelSum(double bandwidth) {
-    Tensor near = x.sub(typed(threshold)).abs().lt(new Scalar(bandwidth / 2));
-    Tensor weighted = grad.mul(typed(jump)).div(new Scalar(bandwidth));
+    Tensor near = x.sub(threshold.to(x.scalar_type())).abs().lt(new Scalar(bandwidth / 2));
+    Tensor wide = ClipArguments.atLeastFloat32(grad);
+    Tensor weighted = wide.mul(jump.to(wide.scalar_type())).div(new Scalar(bandwidth));
     return reduce(torch.where(near, weighted, new Scalar(0)));
   }
 
@@ -89,11 +91,7 @@ public final class ClipStatistics {
   }
 
   private Tensor reduce(Tensor values) {
-    return sumLike(values, threshold);
-  }
-
-  private Tensor typed(Tensor value) {
-    return value.to(x.scalar_type());
+    return sum(values, threshold);
   }
 
   /**
@@ -104,7 +102,13 @@ public final class ClipStatistics {
    * @return the sums, of the threshold's shape and dtype
    */
   public static Tensor sumLike(Tensor values, Tensor threshold) {
+    return sum(values, threshold).to(threshold.scalar_type());
+  }
+
+  private static Tensor sum(Tensor values, Tensor threshold) {
     Tensor wide = ClipArguments.atLeastFloat32(values);
-    return wide.sum_to_size(threshold.shape()).to(threshold.scalar_type());
+    long[] shape = threshold.shape();
+    // One threshold may have more dimensions than the activations, to which it then cannot sum.
+    return threshold.numel() == 1 ? wide.sum().view(shape) : wide.sum_to_size(shape);
   }
 }

@@ -45,6 +45,11 @@ public final class Fixture {
     return doubles(at(path));
   }
 
+  /** The whole tensor at that path, in float64. */
+  public Tensor tensor(String path) {
+    return Tensor.create(doubles(path + "/values"), longs(at(path + "/shape")));
+  }
+
   /**
    * Compares a tensor with the summary at that path: its shape, its sampled values, its sum and its
    * norm.

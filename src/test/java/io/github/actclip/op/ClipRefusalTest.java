@@ -1,0 +1,171 @@
+package io.github.actclip.op;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.autograd.ClipFunctions;
+import io.github.actclip.autograd.FakeQuantizeFunction;
+import io.github.actclip.autograd.FakeQuantizeFunction.ScaleGradient;
+import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.BinaryOperator;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What cannot be used is refused with one sentence, whichever method it is given to. */
+class ClipRefusalTest {
+
+  static {
+    LibTorch.load();
+  }
+
+  private static final String FLOATING = "and a clip takes one of [Half, Float, Double, BFloat16]";
+
+  private TensorScope scope;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  /** Every method, of the activations and the threshold that is given last. */
+  static Stream<Arguments> methods() {
+    Map<String, BinaryOperator<Tensor>> methods = new LinkedHashMap<>();
+    methods.put("clip", ClipOp::clip);
+    methods.put("relu", ClipOp::relu);
+    methods.put("two-sided", (x, t) -> ClipOp.clip(x, torch.zeros(1), t));
+    methods.put("untied", (x, t) -> ClipOp.untied(x, torch.zeros(1), t));
+    methods.put("soft", (x, t) -> ClipOp.soft(x, t, 4));
+    methods.put("generalized relu", (x, t) -> ClipOp.generalizedRelu(x, torch.zeros(1), t));
+    methods.put("in place", ClipOp::clipInPlace);
+    methods.put("position", (x, t) -> QuantizeOp.position(x, t, torch.zeros(1)));
+    methods.put("fake quantize", ClipRefusalTest::fakeQuantize);
+    addFunctions(methods, "SUM", ThresholdGradient.SUM);
+    addFunctions(methods, "MEAN", ThresholdGradient.MEAN);
+    return methods.entrySet().stream().map(e -> Arguments.of(e.getKey(), e.getValue()));
+  }
+
+  private static Tensor fakeQuantize(Tensor x, Tensor t) {
+    return new FakeQuantizeFunction(0, 3, ScaleGradient.CLIPPED).apply(x, t, torch.zeros(1));
+  }
+
+  private static void addFunctions(
+      Map<String, BinaryOperator<Tensor>> methods, String by, ThresholdGradient rule) {
+    methods.put("clip by " + by, (x, t) -> ClipFunctions.clip(x, t, rule));
+    methods.put("relu by " + by, (x, t) -> ClipFunctions.relu(x, t, rule));
+    methods.put("two-sided by " + by, (x, t) -> ClipFunctions.clip(x, torch.zeros(1), t, rule));
+    methods.put(
+        "untied by " + by, (x, t) -> ClipFunctions.untied(x, torch.zeros(1), t, rule, rule));
+    methods.put(
+        "generalized relu by " + by,
+        (x, t) -> ClipFunctions.generalizedRelu(x, torch.zeros(1), t, rule));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("methods")
+  void noTensor(String name, BinaryOperator<Tensor> method) {
+    for (Tensor none : new Tensor[] {null, new Tensor()}) {
+      assertNoTensor("the activations", "0", () -> method.apply(none, torch.zeros(1)));
+      assertNoTensor("the threshold", "[12]", () -> method.apply(torch.ones(3), none));
+    }
+  }
+
+  /** A custom function speaks of its inputs by number. */
+  private static void assertNoTensor(String what, String input, Executable body) {
+    ActclipException e = assertThrows(ActclipException.class, body);
+    String function =
+        "input " + input + " of \\S+Function is (null|undefined): it must be a tensor";
+    assertTrue(e.getMessage().matches(what + ": there is no tensor|" + function), e.getMessage());
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("methods")
+  void integers(String name, BinaryOperator<Tensor> method) {
+    for (ScalarType type : new ScalarType[] {ScalarType.Long, ScalarType.Byte, ScalarType.Bool}) {
+      Tensor integers = torch.ones(3).to(type);
+      assertRefused(
+          "the activations: the dtype is " + type + ", " + FLOATING,
+          () -> method.apply(integers, torch.ones(1)));
+      assertRefused(
+          "the threshold: the dtype is " + type + ", " + FLOATING,
+          () -> method.apply(torch.ones(3), integers));
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("methods")
+  void aThresholdThatFitsNoAxis(String name, BinaryOperator<Tensor> method) {
+    long[][] shapes = {{3}, {2, 1}, {1, 2, 3, 4}, {0}};
+    String[] texts = {"[3]", "[2, 1]", "[1, 2, 3, 4]", "[0]"};
+    for (int i = 0; i < shapes.length; i++) {
+      long[] shape = shapes[i];
+      assertRefused(
+          "the threshold has the shape "
+              + texts[i]
+              + ", which does not broadcast to the activations' [2, 3, 4]: give one element, or one"
+              + " for each channel",
+          () -> method.apply(torch.ones(2, 3, 4), torch.ones(shape)));
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("methods")
+  void aThresholdElsewhere(String name, BinaryOperator<Tensor> method) {
+    Tensor elsewhere = torch.ones(1).to(new Device("meta"), ScalarType.Float);
+    assertRefused(
+        "the activations are on cpu and the threshold is on meta: move one of them",
+        () -> method.apply(torch.ones(3), elsewhere));
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY, 1e39})
+  void aSharpnessThatIsNone(double beta) {
+    assertRefused(
+        "beta (" + beta + ") must be above 0 and fit into a float",
+        () -> ClipOp.soft(torch.ones(3), torch.ones(1), beta));
+  }
+
+  /** A rule that is missing must not be found out in backward. */
+  @ParameterizedTest
+  @EnumSource(
+      value = ScalarType.class,
+      names = {"Float", "BFloat16"})
+  void noRule(ScalarType type) {
+    Tensor x = torch.ones(3).to(type);
+    Tensor t = torch.ones(1);
+    ThresholdGradient rule = ThresholdGradient.SUM;
+    assertRefused("the rule: there is none", () -> ClipFunctions.clip(x, t, null));
+    assertRefused("the rule: there is none", () -> ClipFunctions.relu(x, t, null));
+    assertRefused("the rule: there is none", () -> ClipFunctions.clip(x, t, t, null));
+    assertRefused("the rule: there is none", () -> ClipFunctions.untied(x, t, t, null, rule));
+    assertRefused("the rule: there is none", () -> ClipFunctions.untied(x, t, t, rule, null));
+    assertRefused("the rule: there is none", () -> ClipFunctions.generalizedRelu(x, t, t, null));
+  }
+
+  private static void assertRefused(String sentence, Runnable body) {
+    ActclipException e = assertThrows(ActclipException.class, body::run);
+    assertEquals(sentence, e.getMessage());
+    assertTrue(e.isBadInput());
+  }
+}
