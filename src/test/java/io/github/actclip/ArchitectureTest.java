@@ -57,7 +57,7 @@ class ArchitectureTest {
           .whereLayer("io")
           .mayOnlyAccessLayers("runtime", "nn")
           .whereLayer("train")
-          .mayOnlyAccessLayers("runtime", "nn", "data", "io");
+          .mayOnlyAccessLayers("runtime", "autograd", "nn", "data", "io");
 
   @ArchTest
   static final ArchRule noCycles =

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.autograd.Autograd;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
@@ -128,7 +129,7 @@ public final class Trainer {
       optimizer.zero_grad();
       Tensor logits = net.forward(batch.images());
       Tensor loss = torch.cross_entropy_loss(logits, batch.labels());
-      loss.backward();
+      Autograd.backward(loss);
       optimizer.step();
       metrics.add(loss, logits, batch.labels());
       step++;

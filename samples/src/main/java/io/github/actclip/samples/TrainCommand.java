@@ -14,6 +14,7 @@ import io.github.actclip.train.LearningRateSchedule;
 import io.github.actclip.train.OptimizerType;
 import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.RunSummary;
+import io.github.actclip.train.ThresholdWatch;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.TrainingListener;
@@ -35,6 +36,16 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class TrainCommand implements Runnable {
+
+  // In steps; an epoch of the embedded images has 63.
+  private static final int WATCH_EVERY = 50;
+  private static final int WATCH_PATIENCE = 200;
+
+  /** What to do when a threshold does not learn. */
+  enum Watch {
+    WARN,
+    STOP
+  }
 
   @Option(
       names = "--data",
@@ -76,8 +87,29 @@ final class TrainCommand implements Runnable {
   @Option(
       names = "--weight-decay",
       paramLabel = "W",
-      description = "On every parameter (default: sgd 0.0005, adam 0, adamw 0.01).")
+      description = "On the weights (default: sgd 0.0005, adam 0, adamw 0.01).")
   private Double weightDecay;
+
+  @Option(
+      names = "--threshold-lr",
+      paramLabel = "F",
+      defaultValue = "1",
+      description =
+          "The thresholds' learning rate, as a factor on that of the weights (default: 1).")
+  private double thresholdLearningRateFactor;
+
+  @Option(
+      names = "--threshold-decay",
+      paramLabel = "W",
+      description = "On the thresholds (default: as on the weights).")
+  private Double thresholdWeightDecay;
+
+  @Option(
+      names = "--threshold-watch",
+      paramLabel = "warn|stop",
+      defaultValue = "warn",
+      description = "What to do when a threshold does not learn (default: warn).")
+  private Watch watch;
 
   @Option(
       names = "--schedule",
@@ -133,7 +165,7 @@ final class TrainCommand implements Runnable {
     Trainer trainer;
     List<EpochMetrics> epochs;
     try (ProgressBarListener bar = new ProgressBarListener()) {
-      trainer = new Trainer(net, options, device, List.of(recorder, bar));
+      trainer = new Trainer(net, options, device, List.of(watch(net), recorder, bar));
       Interrupt.onSignal(trainer::stop);
       epochs = trainer.fit(train, test);
     } finally {
@@ -145,6 +177,14 @@ final class TrainCommand implements Runnable {
       directory.finish(summary, epochs);
       print(summary, directory);
     }
+  }
+
+  private ThresholdWatch watch(Net net) {
+    ThresholdWatch made =
+        watch == Watch.STOP
+            ? ThresholdWatch.stopping(net.thresholds())
+            : ThresholdWatch.warning(net.thresholds());
+    return made.with(WATCH_EVERY, WATCH_PATIENCE);
   }
 
   /** On the CPU, where the network still is. */
@@ -171,15 +211,16 @@ final class TrainCommand implements Runnable {
 
   private TrainerOptions options() {
     TrainerOptions defaults = TrainerOptions.defaults(optimizer);
+    double decay = or(weightDecay, defaults.weightDecay());
     return new TrainerOptions(
         or(epochs, defaults.epochs()),
         or(batchSize, defaults.batchSize()),
         optimizer,
         or(learningRate, defaults.learningRate()),
         or(momentum, defaults.momentum()),
-        or(weightDecay, defaults.weightDecay()),
-        defaults.thresholdLearningRateFactor(),
-        or(weightDecay, defaults.thresholdWeightDecay()),
+        decay,
+        thresholdLearningRateFactor,
+        or(thresholdWeightDecay, decay),
         or(schedule, defaults.schedule()),
         or(seed, defaults.seed()));
   }

@@ -8,6 +8,7 @@ import io.github.actclip.samples.Forked.Result;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -121,6 +122,18 @@ class CommandLineTest {
         "train --threads 0 | threads (0) must be 1 to 1024",
         "train --threads 100000 | threads (100000) must be 1 to 1024",
         "train --lr 1e300 | learningRate (1.0E300) must be above 0 and fit into a float",
+        "train --clip hard | expected one of [TIED, RELU, TWO_SIDED, UNTIED, SOFT,",
+        "train --clip soft --clip-beta 0 | beta (0.0) must be above 0",
+        "train --threshold-gradient guess | expected one of [SUM, MEAN, SUM_OF_MEANS, LSQ, FROZEN]",
+        "train --threshold-init -1 | the threshold max (-1.0) must be a finite number above 0",
+        "train --threshold-floor 2 | the threshold max (1.0) must be at least its floor (2.0)",
+        "train --threshold-lr -1 | thresholdLearningRateFactor (-1.0) must be at least 0",
+        "train --threshold-decay -1 | thresholdWeightDecay (-1.0) must be at least 0",
+        "train --activation-bits 1 | activationBits (1) must be 2 to 8",
+        "train --weight-bits 16 | weightBits (16) must be 2 to 8",
+        "train --activation-bits 4 --clip soft | form (SOFT) cannot be combined with activation",
+        "train --cut-bandwidth -1 | cutBandwidth (-1.0) must be at least 0",
+        "train --calibrate mean | expected one of [MAX, PERCENTILE, MSE, KL]",
         "train --device tpu | the device (tpu) must be one of auto, cpu, cuda, cuda:N",
         "train --data /no/such/folder | /no/such/folder",
         "evaluate | Missing required option: '--model=DIR'",
@@ -134,6 +147,53 @@ class CommandLineTest {
     assertTrue(result.err().startsWith("samples/run: "), result.err());
     assertTrue(result.err().contains(reason), result.err());
     assertEquals("", result.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--clip two_sided --threshold-gradient mean --threshold-lr 0.5 --threshold-decay 0.001",
+        "--clip untied --cut-bandwidth 0.2 --per-channel --calibrate percentile",
+        "--clip soft --clip-beta 5 --threshold-parameterization log2 --threshold-floor 0.1",
+        "--activation-bits 4 --weight-bits 4 --quantizer lsq --calibrate mse"
+      })
+  void everyWayToClipIsTrainedSavedAndEvaluatedTheSame(String options) throws Exception {
+    Path out = folder.resolve("clipped");
+    List<String> args = new ArrayList<>(List.of("train", "--epochs=1", "--out=" + out));
+    args.addAll(List.of(options.split(" ")));
+    Result result = Forked.start(args.toArray(String[]::new)).await();
+    assertEquals(0, result.status(), result.err());
+    assertTrue(accuracy(result.out()) > 65, result.out());
+    Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
+    assertEquals(
+        result.out().lines().filter(line -> line.startsWith("test")).toList(),
+        evaluation.out().lines().toList());
+  }
+
+  @Test
+  void clippingInPlaceFailsWithLibTorchsReason() throws Exception {
+    Result result =
+        Forked.start("train", "--clip", "in_place", "--out=" + folder.resolve("in-place")).await();
+    assertEquals(1, result.status(), result.err());
+    assertTrue(result.err().contains("modified by an inplace operation"), result.err());
+  }
+
+  @Test
+  void aThresholdThatDoesNotLearnStopsTheTrainingWhenAsked() throws Exception {
+    Result result =
+        Forked.start(
+                "train",
+                "--batch-size=64",
+                "--threshold-init=1000",
+                "--threshold-decay=0",
+                "--threshold-watch=stop",
+                "--out=" + folder.resolve("stuck"))
+            .await();
+    assertEquals(1, result.status(), result.err());
+    assertTrue(
+        result.err().contains("samples/run: the threshold max (1000.0) has not moved from step"),
+        result.err());
+    assertTrue(result.err().contains("the gradient that it gets is exactly 0"), result.err());
   }
 
   @Test
