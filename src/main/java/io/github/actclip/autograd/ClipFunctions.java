@@ -24,7 +24,6 @@ public final class ClipFunctions {
 
   /** {@link ClipOp#relu} whose threshold learns by {@code rule}. */
   public static Tensor relu(Tensor x, Tensor t, ThresholdGradient rule) {
-    requireRule(rule);
     return isPlain(x, rule) ? ClipOp.relu(x, t) : clip(x.relu(), t, rule);
   }
 

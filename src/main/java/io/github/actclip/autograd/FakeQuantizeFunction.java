@@ -66,9 +66,9 @@ public final class FakeQuantizeFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    context.saveForBackward(inputs);
     Tensor position = QuantizeOp.position(inputs[X], inputs[SCALE], inputs[OFFSET]);
     Tensor codes = QuantizeOp.codes(position, low, high);
-    context.saveForBackward(inputs);
     return QuantizeOp.dequantize(codes, inputs[SCALE], inputs[OFFSET]).to(inputs[X].scalar_type());
   }
 

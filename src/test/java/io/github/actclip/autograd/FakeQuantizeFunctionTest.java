@@ -170,6 +170,20 @@ class FakeQuantizeFunctionTest {
         Fixture.values(scaled(0, 3).apply(strided.contiguous(), scale, offset)), Fixture.values(y));
   }
 
+  @Test
+  void aScaleOfOneElementMayHaveMoreDimensionsThanTheActivations() {
+    Tensor scale = Gradients.leaf(torch.ones(1, 1, 1));
+    Tensor offset = Gradients.leaf(torch.zeros(1));
+    for (Tensor x : new Tensor[] {Tensor.create(7f).squeeze(), Tensor.create(7f, 7f)}) {
+      Tensor y = scaled(0, 3).apply(x, scale, offset);
+      assertArrayEquals(x.shape(), y.shape());
+      y.sum().backward();
+      double byOffset = x.numel() / Math.sqrt(x.numel() * 3);
+      assertArrayEquals(new double[] {3 * byOffset}, Gradients.take(scale), 1e-6);
+      assertArrayEquals(new double[] {byOffset}, Gradients.take(offset), 1e-6);
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(
       value = ScalarType.class,

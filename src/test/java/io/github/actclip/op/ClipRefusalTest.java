@@ -97,6 +97,7 @@ class ClipRefusalTest {
     String function =
         "input " + input + " of \\S+Function is (null|undefined): it must be a tensor";
     assertTrue(e.getMessage().matches(what + ": there is no tensor|" + function), e.getMessage());
+    assertTrue(e.isBadInput());
   }
 
   @ParameterizedTest(name = "{0}")

@@ -250,15 +250,32 @@ class ClipValuesTest {
     return sum;
   }
 
+  @ParameterizedTest
+  @EnumSource(Form.class)
+  void thresholdsOfOneElementMayHaveMoreDimensionsThanTheActivations(Form form) {
+    for (Form.Way way : Form.Way.values()) {
+      Tensor[] inputs = inputs(Gradients.leaf(Tensor.create(0.125f, 2f)), form);
+      for (int i = 1; i < inputs.length; i++) {
+        inputs[i] = Gradients.leaf(inputs[i].view(1, 1, 1));
+      }
+      Tensor y = form.apply(way, inputs);
+      assertArrayEquals(new long[] {2}, y.shape());
+      y.sum().backward();
+      assertArrayEquals(new long[] {2}, inputs[0].grad().shape());
+      Tensor last = inputs[form.thresholds()];
+      if (last.grad().defined()) {
+        assertArrayEquals(last.shape(), last.grad().shape());
+      }
+    }
+  }
+
   @Test
-  void aThresholdOfOneElementMayHaveMoreDimensionsThanTheActivations() {
-    Tensor t = Gradients.leaf(torch.ones(1, 1, 1).mul(new Scalar(0.5)));
-    Tensor x = Tensor.create(0.25f, 2f);
-    Tensor y = ClipOp.clip(x, t);
-    assertArrayEquals(new long[] {2}, y.shape());
-    y.sum().backward();
-    assertArrayEquals(new long[] {1, 1, 1}, t.grad().shape());
-    assertArrayEquals(new double[] {1}, Gradients.take(t));
+  void thresholdsMayDifferAlongAnyDimensions() {
+    Tensor x = torch.randn(2, 3, 4);
+    for (long[] shape : new long[][] {{4}, {3, 4}, {2, 1, 4}, {1, 3, 1}, {2, 3, 4}}) {
+      Tensor t = torch.randn(shape);
+      assertArrayEquals(Fixture.values(torch.minimum(x, t)), Fixture.values(ClipOp.clip(x, t)));
+    }
   }
 
   @Test
