@@ -4,7 +4,7 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * Rounds up, with the straight-through estimator: the gradient passes as if nothing was rounded
- * (TQT, arXiv 1903.08066, section 3.2).
+ * (TQT, arXiv 1903.08066, section 3.3).
  */
 public final class Ceil extends CustomFunction {
 

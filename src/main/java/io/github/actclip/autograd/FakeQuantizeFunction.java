@@ -17,7 +17,7 @@ import org.bytedeco.pytorch.global.torch;
  *   <li>dL/dx = g where low ≤ v ≤ high, else 0;
  *   <li>dL/ds = Σ g·d, where d is {@code high} above, {@code low} below, and between them round(v)
  *       − v (LSQ, arXiv 1902.08153, equation 3) or 0 (as PACT's α needs it, with s = α/high);
- *   <li>dL/dβ = Σ g where v is outside (LSQ+, arXiv 2004.09576, equation 5).
+ *   <li>dL/dβ = Σ g where v is outside (LSQ+, arXiv 2004.09576).
  * </ul>
  *
  * <p>The last two may be scaled by 1/√(N·high), N being the number of elements that share a scale

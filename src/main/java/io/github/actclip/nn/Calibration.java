@@ -43,7 +43,7 @@ public enum Calibration {
   /**
    * The threshold with the least mean square error between the values and what the quantizer, which
    * rounds to the nearest level, makes of them: Nagel et al., "A White Paper on Neural Network
-   * Quantization" (arXiv 2106.08295), section 3.1, by grid search.
+   * Quantization" (arXiv 2106.08295), by grid search.
    *
    * <p>The candidates are max · 2^(−i/256) for i = 0 … 2,560: from the largest value down to 1/1024
    * of it, each 0.27 % below the one before. Of equal candidates the largest wins.

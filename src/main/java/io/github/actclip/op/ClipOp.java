@@ -23,6 +23,9 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class ClipOp {
 
+  /** From here on softplus(z) = z in float64, too; LibTorch's 20 would be off by 2e-9. */
+  private static final double SOFTPLUS_IS_LINEAR = 36;
+
   private ClipOp() {}
 
   /**
@@ -87,9 +90,8 @@ public final class ClipOp {
     }
     Tensor wide = ClipArguments.atLeastFloat32(x);
     Tensor top = fit(wide, t);
-    // −softplus(−z) = logsigmoid(z), which has no cut-off as LibTorch's softplus has.
-    Tensor below = torch.log_sigmoid(wide.sub(top).mul(new Scalar(beta)));
-    return top.add(below.div(new Scalar(beta))).to(x.scalar_type());
+    Tensor below = torch.softplus(top.sub(wide), new Scalar(beta), new Scalar(SOFTPLUS_IS_LINEAR));
+    return top.sub(below).to(x.scalar_type());
   }
 
   /**
