@@ -10,10 +10,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** Looks at every 64th forward pass of a layer: often enough to plot, too seldom to cost. */
+/** Looks at every 16th forward pass of a layer: often enough to plot, too seldom to cost. */
 final class ActivationMonitor {
 
-  private static final int EVERY = 64;
+  private static final int EVERY = 16;
   private static final int BINS = 20;
   private static final double LAST_EDGE = 2;
 

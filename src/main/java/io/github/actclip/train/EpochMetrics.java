@@ -13,7 +13,7 @@ package io.github.actclip.train;
  * @param testAccuracy after the epoch
  * @param actMax the threshold after the epoch
  * @param clipRate the share of the activations above the threshold, from 0 to 1, in the last step
- *     that was observed: the training's first, and every 64th after it
+ *     that was observed: the training's first, and every 16th after it
  * @param thresholdGradient the gradient of the first threshold in the last step, summed over the
  *     channels; 0 when it is frozen
  * @param imagesPerSecond of training, without the test

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
 import java.awt.AWTError;
 import java.awt.Color;
@@ -84,7 +85,7 @@ final class Report {
     EpochMetrics last = summary.last();
     return String.format(
         Locale.ROOT,
-        "%.2f %% of %,d test images right after %d epoch%s%s; act_max went from 1 to %.4f.",
+        "%.2f %% of %,d test images right after %d epoch%s%s; the threshold ended at %.4f.",
         100 * last.testAccuracy(),
         summary.testImages(),
         last.epoch(),
@@ -138,6 +139,7 @@ final class Report {
             .build();
     chart.getStyler().setLegendPosition(LegendPosition.OutsideS);
     chart.getStyler().setChartBackgroundColor(Color.WHITE);
+    chart.getStyler().setYAxisDecimalPattern("#.####");
     double[] x = epochs.stream().mapToDouble(EpochMetrics::epoch).toArray();
     for (Line line : lines) {
       double[] y = epochs.stream().mapToDouble(line.value()).toArray();
@@ -213,7 +215,21 @@ final class Report {
     rows.put("thresholds' learning rate", options.thresholdLearningRateFactor() + " times that");
     rows.put("thresholds' weight decay", options.thresholdWeightDecay());
     rows.put("seed", options.seed());
+    addActivation(rows, summary.net().activation());
     return rows;
+  }
+
+  private static void addActivation(Map<String, Object> rows, ActivationOptions activation) {
+    rows.put("clip", activation.form());
+    rows.put("threshold's gradient", activation.rule());
+    rows.put("threshold's parameterization", activation.parameterization());
+    rows.put(
+        "thresholds", activation.perChannel() ? "one for each channel" : "one for all channels");
+    if (activation.activationBits() > 0 || activation.weightBits() > 0) {
+      rows.put("quantizer", activation.quantization());
+      rows.put("activation bits", activation.activationBits());
+      rows.put("weight bits", activation.weightBits());
+    }
   }
 
   private static Map<String, Object> environment(RunSummary summary) {

@@ -186,7 +186,7 @@ class NetActivationTest {
     net.forward(images);
     assertEquals(0, net.activation().statistics().orElseThrow().clipRate());
     net.actMax().detach().sub_(torch.full(new long[] {1}, new org.bytedeco.pytorch.Scalar(1e-3)));
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 16; i++) {
       net.forward(images);
     }
     assertTrue(net.activation().statistics().orElseThrow().clipRate() > 0);

@@ -227,7 +227,8 @@ class TrainerTest {
     directory.finish(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
     String page = Files.readString(folder.resolve(RunDirectory.REPORT));
     assertEquals(4, page.split("<svg", -1).length - 1);
-    assertTrue(page.contains("60.00 % of 2,000 test images right after 1 epoch; act_max"), page);
+    assertTrue(
+        page.contains("60.00 % of 2,000 test images right after 1 epoch; the threshold"), page);
     assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);
   }
 
