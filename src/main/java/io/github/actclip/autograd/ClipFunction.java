@@ -36,7 +36,7 @@ final class ClipFunction extends CustomFunction {
     if (context.needsInputGrad(T)) {
       Tensor none = torch.zeros_like(t);
       ClipStatistics statistics = new ClipStatistics(x, gradOutput, clipped, t, none);
-      gradients[T] = rule.gradient(statistics).to(t.scalar_type());
+      gradients[T] = ThresholdGradients.of(rule, statistics, t);
     }
     return gradients;
   }

@@ -63,7 +63,7 @@ public final class ClipFunctions {
    * tensor, or not floating point, goes that way, too, and is refused there.
    */
   private static boolean isPlain(Tensor x, ThresholdGradient rule) {
-    if (x == null || !x.defined() || !x.is_floating_point()) {
+    if (x == null || x.isNull() || !x.defined() || !x.is_floating_point()) {
       return true;
     }
     return rule == ThresholdGradient.SUM && !torch.isReducedFloatingType(x.scalar_type());

@@ -67,10 +67,10 @@ public abstract class CustomFunction {
   public final Tensor apply(Tensor... inputs) {
     LibTorch.load();
     for (int i = 0; i < inputs.length; i++) {
-      if (inputs[i] == null || !inputs[i].defined()) {
+      if (inputs[i] == null || inputs[i].isNull() || !inputs[i].defined()) {
         throw ActclipException.badInput(
             "input %d of %s is %s: it must be a tensor",
-            i, getClass().getName(), inputs[i] == null ? "null" : "undefined");
+            i, getClass().getName(), inputs[i] == null ? "null" : "undefined or closed");
       }
     }
     FunctionContext context = new FunctionContext(inputs);

@@ -3,6 +3,7 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.op.QuantizeOp;
 import io.github.actclip.runtime.ActclipException;
+import java.util.Objects;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -61,7 +62,7 @@ public final class FakeQuantizeFunction extends CustomFunction {
     }
     this.low = low;
     this.high = high;
-    this.scaleGradient = scaleGradient;
+    this.scaleGradient = Objects.requireNonNull(scaleGradient, "scaleGradient");
   }
 
   @Override

@@ -39,11 +39,11 @@ final class GeneralizedReluFunction extends CustomFunction {
     if (context.needsInputGrad(B)) {
       Tensor on = off.logical_not();
       ClipStatistics statistics = new ClipStatistics(x, gradOutput, on, b, jump);
-      gradients[B] = statistics.clippedSum().to(b.scalar_type());
+      gradients[B] = ThresholdGradients.of(ThresholdGradient.SUM, statistics, b);
     }
     if (context.needsInputGrad(T)) {
       ClipStatistics statistics = new ClipStatistics(x, gradOutput, off, t, jump);
-      gradients[T] = cutRule.gradient(statistics).to(t.scalar_type());
+      gradients[T] = ThresholdGradients.of(cutRule, statistics, t);
     }
     return gradients;
   }

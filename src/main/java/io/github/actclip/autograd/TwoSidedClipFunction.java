@@ -49,6 +49,6 @@ final class TwoSidedClipFunction extends CustomFunction {
     Tensor none = torch.zeros_like(threshold);
     ClipStatistics statistics =
         new ClipStatistics(context.saved(X), gradOutput, clipped, threshold, none);
-    return rule.gradient(statistics).to(threshold.scalar_type());
+    return ThresholdGradients.of(rule, statistics, threshold);
   }
 }

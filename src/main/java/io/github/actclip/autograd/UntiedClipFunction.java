@@ -40,11 +40,11 @@ final class UntiedClipFunction extends CustomFunction {
     }
     if (context.needsInputGrad(CUT)) {
       ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, cut, jump);
-      gradients[CUT] = cutRule.gradient(statistics).to(cut.scalar_type());
+      gradients[CUT] = ThresholdGradients.of(cutRule, statistics, cut);
     }
     if (context.needsInputGrad(VALUE)) {
       ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, value, jump);
-      gradients[VALUE] = valueRule.gradient(statistics).to(value.scalar_type());
+      gradients[VALUE] = ThresholdGradients.of(valueRule, statistics, value);
     }
     return gradients;
   }

@@ -43,16 +43,15 @@ final class ActivationMonitor {
   /**
    * Records one pass; gradients are not recorded meanwhile.
    *
-   * @param top the threshold, of a shape that broadcasts to x's
+   * @param top the threshold as the clip compares x with it
    */
   void observe(Tensor x, Tensor top) {
-    Tensor wide = x.to(ScalarType.Float);
-    Tensor relative = wide.div(top);
+    Tensor relative = x.to(ScalarType.Float).div(top.to(ScalarType.Float));
     last =
         new ActivationStatistics(
             top.mean().item_double(),
             0,
-            x.numel() == 0 ? 0 : wide.gt(top).sum().item_double() / x.numel(),
+            x.numel() == 0 ? 0 : x.gt(top).sum().item_double() / x.numel(),
             histogram(relative));
   }
 

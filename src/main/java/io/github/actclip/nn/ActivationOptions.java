@@ -5,7 +5,7 @@ import java.util.Objects;
 
 /**
  * How a {@link Net} limits its activations, as plain values that a file can hold. For anything
- * else, give the net a layer of your own.
+ * else, give the net a {@link Clip} or a {@link FakeQuantize} of your own.
  *
  * @param form of the clip; with activation bits, {@link ClipForm#TIED} only
  * @param rule how thresholds learn; with activation bits, the quantizer's own or FROZEN
@@ -47,12 +47,18 @@ public record ActivationOptions(
     Objects.requireNonNull(quantization, "quantization");
     requireBits("activationBits", activationBits);
     requireBits("weightBits", weightBits);
+    if (activationBits == 0 && weightBits == 0) {
+      requireOnly("quantization", quantization, QuantizationMethod.PACT, "without bits");
+    }
     if (activationBits > 0) {
-      requireDefault("form", form, ClipForm.TIED);
-      requireDefault("parameterization", parameterization, Parameterization.RAW);
-      requireDefault("floor", floor, Double.NEGATIVE_INFINITY);
+      String with = "with activation bits";
+      requireOnly("form", form, ClipForm.TIED, with);
+      requireOnly("parameterization", parameterization, Parameterization.RAW, with);
+      requireOnly("floor", floor, Double.NEGATIVE_INFINITY, with);
+      requireOnly("beta", beta, DEFAULT_BETA, with);
+      requireOnly("cutBandwidth", cutBandwidth, 0.0, with);
       if (rule != ThresholdRule.FROZEN) {
-        requireDefault("rule", rule, ThresholdRule.SUM);
+        requireOnly("rule", rule, ThresholdRule.SUM, with);
       }
     }
     if (!(cutBandwidth >= 0 && cutBandwidth <= Float.MAX_VALUE)) {
@@ -81,21 +87,20 @@ public record ActivationOptions(
         0);
   }
 
-  /** Quantizers of the same number of bits for activations and, unless 0, for weights. */
-  public static ActivationOptions of(
-      QuantizationMethod method, int activationBits, int weightBits) {
+  /** The same with quantizers; 0 bits are for none. */
+  public ActivationOptions quantized(QuantizationMethod method, int activation, int weights) {
     return new ActivationOptions(
-        ClipForm.TIED,
-        ThresholdRule.SUM,
-        1,
-        false,
-        Parameterization.RAW,
-        Double.NEGATIVE_INFINITY,
-        DEFAULT_BETA,
-        0,
+        form,
+        rule,
+        initial,
+        perChannel,
+        parameterization,
+        floor,
+        beta,
+        cutBandwidth,
         method,
-        activationBits,
-        weightBits);
+        activation,
+        weights);
   }
 
   /** Makes the layer for activations with that many channels along dimension 1. */
@@ -137,10 +142,9 @@ public record ActivationOptions(
     }
   }
 
-  private static void requireDefault(String name, Object value, Object only) {
+  private static void requireOnly(String name, Object value, Object only, String when) {
     if (!value.equals(only)) {
-      throw ActclipException.badInput(
-          "%s (%s) cannot be combined with activation bits: it must be %s", name, value, only);
+      throw ActclipException.badInput("%s (%s) must be %s %s", name, value, only, when);
     }
   }
 }

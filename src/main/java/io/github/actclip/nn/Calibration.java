@@ -48,7 +48,8 @@ public enum Calibration {
    * <p>The candidates are max · 2^(−i/256) for i = 0 … 2,560: from the largest value down to 1/1024
    * of it, each 0.27 % below the one before. Of equal candidates the largest wins.
    *
-   * <p>Errors are those of the centres of a histogram's 1,048,576 bins of equal width w. With a
+   * <p>Errors are those of the centres of a histogram's bins of equal width w, 1,048,576 of them,
+   * or 65,536 for no more values than that (w is then 16 times as wide as in what follows). With a
    * smooth distribution and a quantizer's step s, that changes a mean error by about the fraction
    * (w/s)² at most: for 8 bits unsigned, 6e-8 at the largest value, 0.06 % at 1/100 of it and 6 %
    * at 1/1024; for 4 bits, 300 times less. With thousands of different values, the mean error is
@@ -58,7 +59,7 @@ public enum Calibration {
   MSE {
     @Override
     double choose(PositivePart values, int steps) {
-      double[] bins = values.histogram(LeastSquares.BINS);
+      double[] bins = values.histogram(LeastSquares.bins(values.count()));
       return values.scaled(new LeastSquares(bins).bestThreshold(steps));
     }
   },
@@ -101,8 +102,6 @@ public enum Calibration {
   };
 
   private static final double PERCENTILE_FRACTION = 0.999;
-  private static final int MIN_BITS = 2;
-  private static final int MAX_BITS = 8;
   private static final Set<ScalarType> DTYPES =
       Set.of(ScalarType.Double, ScalarType.Float, ScalarType.BFloat16, ScalarType.Half);
 
@@ -119,9 +118,7 @@ public enum Calibration {
    *     out of range, a value is NaN or infinite, or none (signed: none's magnitude) is above 0
    */
   public double threshold(Tensor values, int bits, boolean signed) {
-    if (bits < MIN_BITS || bits > MAX_BITS) {
-      throw ActclipException.badInput("bits (%d) must be %d to %d", bits, MIN_BITS, MAX_BITS);
-    }
+    FakeQuantizeOptions.requireBits("bits", bits);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       requireFloatingPoint(values);
@@ -137,6 +134,10 @@ public enum Calibration {
     if (values == null || values.isNull() || !values.defined()) {
       throw ActclipException.badInput(
           "the values are an undefined tensor: calibration needs at least one value above 0");
+    }
+    if (values.is_sparse() || values.is_sparse_csr() || values.is_meta()) {
+      throw ActclipException.badInput(
+          "the values are a sparse tensor, or one without data: calibration takes dense ones");
     }
     ScalarType dtype = values.scalar_type().intern();
     if (!DTYPES.contains(dtype)) {

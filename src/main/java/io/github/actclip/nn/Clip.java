@@ -37,6 +37,7 @@ public final class Clip extends ThresholdLayer {
    */
   public Clip(ClipOptions given) {
     super("Clip", given.channels, given.axis);
+    given.requireSuitable();
     options = given.copy();
     switch (options.form) {
       case TWO_SIDED -> {
@@ -46,10 +47,11 @@ public final class Clip extends ThresholdLayer {
       }
       case UNTIED -> {
         first = free("cut", options.initial, options.cutGradient);
-        second = max("value");
+        double value = options.initialValue == null ? options.initial : options.initialValue;
+        second = free("value", value, options.gradient);
       }
       case GENERALIZED_RELU -> {
-        first = free("bias", options.bias, ThresholdGradient.SUM);
+        first = free("bias", options.bias, options.gradient);
         second =
             options.cutFollowsBias ? null : free("cut", options.initialCut, options.cutGradient);
       }
@@ -79,13 +81,13 @@ public final class Clip extends ThresholdLayer {
     if (options.form == ClipForm.GENERALIZED_RELU) {
       throw ActclipException.badInput("the generalised ReLU has no upper threshold to calibrate");
     }
-    for (int c = 0; c < channels(); c++) {
-      double top = calibration.threshold(channel(x, c), CALIBRATION_BITS, false);
-      for (Threshold threshold : thresholds()) {
-        if (threshold.isPositive() || options.form == ClipForm.UNTIED) {
-          threshold.set(c, top);
-        }
-      }
+    double[] tops = tops(x, calibration, CALIBRATION_BITS, false);
+    if (options.form == ClipForm.TWO_SIDED) {
+      requireAboveMin(tops);
+    }
+    setChannels(first, tops);
+    if (options.form == ClipForm.UNTIED && options.initialValue == null) {
+      setChannels(second, tops);
     }
   }
 
@@ -137,6 +139,17 @@ public final class Clip extends ThresholdLayer {
       threshold.freeze();
     }
     return register(threshold);
+  }
+
+  private void requireAboveMin(double[] tops) {
+    double min = second.largest();
+    for (double top : tops) {
+      if (top < min) {
+        throw ActclipException.badInput(
+            "the upper threshold for these activations (%s) would be below the lower one (%s)",
+            top, min);
+      }
+    }
   }
 
   private void requireOrder() {

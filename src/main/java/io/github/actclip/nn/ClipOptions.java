@@ -15,6 +15,7 @@ public final class ClipOptions {
   final ClipForm form;
   double initial = 1;
   double initialMin = 0;
+  Double initialValue;
   double bias = 0;
   double initialCut = 0;
   boolean cutFollowsBias = true;
@@ -33,7 +34,7 @@ public final class ClipOptions {
     this.form = Objects.requireNonNull(form, "form");
   }
 
-  /** The threshold at the start: {@code max}, or the untied clip's cut and value; 1 by default. */
+  /** The threshold at the start: {@code max}, or the untied clip's cut; 1 by default. */
   public ClipOptions initial(double value) {
     initial = value;
     return this;
@@ -45,13 +46,22 @@ public final class ClipOptions {
     return this;
   }
 
+  /** What the untied clip puts in the place of what is above its cut; the cut by default. */
+  public ClipOptions initialValue(double value) {
+    initialValue = value;
+    return this;
+  }
+
   /** The bias of the generalised ReLU at the start; 0 by default. */
   public ClipOptions bias(double value) {
     bias = value;
     return this;
   }
 
-  /** Frees the generalised ReLU's cut, which by default is −bias, and starts it at this value. */
+  /**
+   * Frees the generalised ReLU's cut from −bias, where it is by default, and starts it at this
+   * value; it is frozen there unless {@link #learnCut} is called, too.
+   */
   public ClipOptions freeCut(double value) {
     cutFollowsBias = false;
     initialCut = value;
@@ -93,8 +103,15 @@ public final class ClipOptions {
     return this;
   }
 
-  /** The least value of the upper threshold; none by default. */
+  /**
+   * The least value of the upper threshold; none by default.
+   *
+   * @throws ActclipException when it is NaN
+   */
   public ClipOptions floor(double value) {
+    if (Double.isNaN(value)) {
+      throw ActclipException.badInput("the floor (NaN) must be a number");
+    }
     floor = value;
     return this;
   }
@@ -118,11 +135,48 @@ public final class ClipOptions {
     return this;
   }
 
+  /**
+   * Refuses options that the form would not heed.
+   *
+   * @throws ActclipException naming the first
+   */
+  void requireSuitable() {
+    ClipOptions standard = new ClipOptions(form);
+    boolean hasMax = form != ClipForm.UNTIED && form != ClipForm.GENERALIZED_RELU;
+    boolean hasCut = !hasMax;
+    boolean hasRule = hasMax && form != ClipForm.SOFT && form != ClipForm.IN_PLACE;
+    requireStandard(hasMax || form == ClipForm.UNTIED, "initial", initial, standard.initial);
+    requireStandard(form == ClipForm.TWO_SIDED, "initialMin", initialMin, standard.initialMin);
+    requireStandard(form == ClipForm.UNTIED, "initialValue", initialValue, null);
+    requireStandard(form == ClipForm.GENERALIZED_RELU, "bias", bias, standard.bias);
+    requireStandard(form == ClipForm.SOFT, "beta", beta, standard.beta);
+    requireStandard(hasMax, "parameterization", parameterization, standard.parameterization);
+    requireStandard(hasMax, "floor", floor, standard.floor);
+    if (gradient != ThresholdGradient.SUM && gradient != ThresholdGradient.FROZEN) {
+      require(hasRule || form == ClipForm.UNTIED, "gradient", "a rule other than SUM and FROZEN");
+    }
+    require(hasCut || cutGradient == standard.cutGradient, "learnCut", "a bandwidth");
+    boolean learns = cutGradient != standard.cutGradient;
+    boolean isFreed = !cutFollowsBias && !learns;
+    require(form == ClipForm.GENERALIZED_RELU || !isFreed, "freeCut", initialCut);
+  }
+
+  private void requireStandard(boolean heeded, String option, Object given, Object standard) {
+    require(heeded || Objects.equals(given, standard), option, given);
+  }
+
+  private void require(boolean suits, String option, Object given) {
+    if (!suits) {
+      throw ActclipException.badInput("%s (%s) is no option of the form %s", option, given, form);
+    }
+  }
+
   /** A copy that later changes do not reach. */
   ClipOptions copy() {
     ClipOptions copy = new ClipOptions(form);
     copy.initial = initial;
     copy.initialMin = initialMin;
+    copy.initialValue = initialValue;
     copy.bias = bias;
     copy.initialCut = initialCut;
     copy.cutFollowsBias = cutFollowsBias;

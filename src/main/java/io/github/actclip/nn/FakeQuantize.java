@@ -2,8 +2,10 @@ package io.github.actclip.nn;
 
 import io.github.actclip.autograd.Ceil;
 import io.github.actclip.autograd.FakeQuantizeFunction;
+import io.github.actclip.autograd.LowerBound;
 import io.github.actclip.op.QuantizeOp;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Arrays;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -30,6 +32,7 @@ public final class FakeQuantize extends ThresholdLayer {
   private final Threshold learnedOffset;
   private final FakeQuantizeFunction fakeQuantize;
   private final Ceil ceil = new Ceil();
+  private final LowerBound leastLog2 = new LowerBound(Math.log(LEAST_SCALE) / Math.log(2));
 
   /** A quantizer on the CPU. */
   public FakeQuantize(FakeQuantizeOptions options) {
@@ -56,10 +59,11 @@ public final class FakeQuantize extends ThresholdLayer {
 
   @Override
   public void calibrate(Tensor x, Calibration calibration) {
-    for (int c = 0; c < channels(); c++) {
-      double top = calibration.threshold(channel(x, c), options.bits(), options.signed());
-      first.set(c, learnsScale() ? top / options.high() : top);
+    double[] tops = tops(x, calibration, options.bits(), options.signed());
+    if (learnsScale()) {
+      Arrays.setAll(tops, c -> tops[c] / options.high());
     }
+    setChannels(first, tops);
   }
 
   /**
@@ -97,7 +101,8 @@ public final class FakeQuantize extends ThresholdLayer {
     return switch (options.method()) {
       case PACT -> first.value().div(new Scalar(options.high()));
       case LSQ, LSQ_PLUS -> first.value();
-      case TQT -> ceil.apply(first.parameter()).exp2().div(new Scalar(options.high() + 1));
+      case TQT ->
+          ceil.apply(leastLog2.apply(first.parameter())).exp2().div(new Scalar(options.high() + 1));
     };
   }
 

@@ -1,6 +1,7 @@
 package io.github.actclip.nn;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.Objects;
 
 /**
  * What a {@link FakeQuantize} is like.
@@ -25,6 +26,7 @@ public record FakeQuantizeOptions(
    * @throws ActclipException naming the first that is out of range
    */
   public FakeQuantizeOptions {
+    Objects.requireNonNull(method, "method");
     requireBits("bits", bits);
     if (!(initial > 0 && initial <= Float.MAX_VALUE)) {
       throw ActclipException.badInput(

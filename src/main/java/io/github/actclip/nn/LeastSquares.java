@@ -5,21 +5,32 @@ package io.github.actclip.nn;
  */
 final class LeastSquares {
 
-  static final int BINS = 1 << 20;
+  private static final int FEW = 1 << 16;
+  private static final int MANY = 1 << 20;
 
   private static final int OCTAVES = 10;
   private static final int CANDIDATES_PER_OCTAVE = 256;
 
-  /** Of the values in the bins below an index: how many there are, and their sum. */
-  private final double[] countBelow = new double[BINS + 1];
+  private final int size;
 
-  private final double[] sumBelow = new double[BINS + 1];
+  /** Of the values in the bins below an index: how many there are, and their sum. */
+  private final double[] countBelow;
+
+  private final double[] sumBelow;
 
   LeastSquares(double[] bins) {
-    for (int i = 0; i < BINS; i++) {
+    size = bins.length;
+    countBelow = new double[size + 1];
+    sumBelow = new double[size + 1];
+    for (int i = 0; i < size; i++) {
       countBelow[i + 1] = countBelow[i] + bins[i];
-      sumBelow[i + 1] = sumBelow[i] + bins[i] * (i + 0.5) / BINS;
+      sumBelow[i + 1] = sumBelow[i] + bins[i] * (i + 0.5) / size;
     }
+  }
+
+  /** How many bins suit that many values: a weight's few for each channel want no million. */
+  static int bins(long values) {
+    return values <= FEW ? FEW : MANY;
   }
 
   double bestThreshold(int steps) {
@@ -41,7 +52,7 @@ final class LeastSquares {
     double error = 0;
     int from = firstBinAbove(0.5 * threshold / steps);
     for (int level = 1; level <= steps; level++) {
-      int to = level == steps ? BINS : firstBinAbove((level + 0.5) * threshold / steps);
+      int to = level == steps ? size : firstBinAbove((level + 0.5) * threshold / steps);
       double q = level * threshold / steps;
       double count = countBelow[to] - countBelow[from];
       double sum = sumBelow[to] - sumBelow[from];
@@ -52,7 +63,7 @@ final class LeastSquares {
   }
 
   /** The first bin whose centre is not below that value. */
-  private static int firstBinAbove(double value) {
-    return (int) Math.ceil(value * BINS - 0.5);
+  private int firstBinAbove(double value) {
+    return (int) Math.ceil(value * size - 0.5);
   }
 }

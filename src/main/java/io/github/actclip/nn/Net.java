@@ -68,6 +68,7 @@ public final class Net extends Module {
 
   private final NetOptions options;
   private final ThresholdLayer activation;
+  private final boolean describedByOptions;
   private final Conv2dImpl conv1;
   private final Conv2dImpl conv2;
   private final LinearImpl linear;
@@ -97,6 +98,7 @@ public final class Net extends Module {
     super("Net");
     LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
     this.options = options;
+    describedByOptions = activation == null;
     this.activation = activation == null ? options.activation().layer(CONV1_CHANNELS) : activation;
     for (Threshold threshold : this.activation.thresholds()) {
       Tensor parameter = threshold.parameter();
@@ -152,6 +154,14 @@ public final class Net extends Module {
       scope.noGrad();
       activation.calibrate(rectified(max_pool2d(conv1(images), POOL_SIZE)), calibration);
     }
+  }
+
+  /**
+   * Whether {@link #options} say all that this network is: not so with a layer of your own, whose
+   * form no file would know.
+   */
+  public boolean isDescribedByOptions() {
+    return describedByOptions;
   }
 
   /** The layer that limits the activations; it is this network's. */

@@ -55,6 +55,11 @@ final class PositivePart {
     return max;
   }
 
+  /** How many values the tensor has, those that are not above 0 included. */
+  long count() {
+    return flat.numel();
+  }
+
   /**
    * The threshold that is this fraction of the largest value; the least number if it underflows.
    */

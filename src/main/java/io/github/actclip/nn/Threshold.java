@@ -70,10 +70,23 @@ public final class Threshold {
     return parameter;
   }
 
-  /** The value that the layer uses, differentiable by the parameter, of its shape. */
+  /**
+   * The value that the layer uses, differentiable by the parameter, of its shape; the caller's
+   * scope owns it.
+   */
   public Tensor value() {
-    Tensor value = parameterization.value(parameter);
+    Tensor value = withoutFloor();
     return lowerBound == null ? value : lowerBound.apply(value);
+  }
+
+  /**
+   * The value as learned, which may be below the floor, differentiable by the parameter; the
+   * caller's scope owns it.
+   */
+  public Tensor withoutFloor() {
+    return parameterization == Parameterization.RAW
+        ? new Tensor(parameter) // a handle that may be closed without closing the parameter
+        : parameterization.value(parameter);
   }
 
   /** The mean of the values over the channels. */
@@ -81,6 +94,14 @@ public final class Threshold {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       return value().mean().item_double();
+    }
+  }
+
+  /** The largest of the values of the channels. */
+  double largest() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return value().max().item_double();
     }
   }
 
@@ -97,11 +118,11 @@ public final class Threshold {
     }
   }
 
-  /** Sets the value of one channel, as {@link #set(double)}. */
-  void set(long channel, double value) {
+  /** Sets the value of one channel, or the floor where the value is below it. */
+  void setOrFloor(long channel, double value) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      parameter.select(0, channel).fill_(new Scalar(raw(value)));
+      parameter.select(0, channel).fill_(new Scalar(raw(Math.max(value, floor))));
     }
   }
 
@@ -134,7 +155,7 @@ public final class Threshold {
 
   private double raw(double value) {
     boolean mustBePositive = positive || parameterization != Parameterization.RAW;
-    if (!(Math.abs(value) <= Float.MAX_VALUE) || (mustBePositive && value <= 0)) {
+    if (!(Math.abs(value) <= Float.MAX_VALUE) || (mustBePositive && (float) value <= 0)) {
       throw ActclipException.badInput(
           "the threshold %s (%s) must be a finite number%s",
           name, value, mustBePositive ? " above 0" : "");

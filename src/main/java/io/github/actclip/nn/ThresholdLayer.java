@@ -1,5 +1,6 @@
 package io.github.actclip.nn;
 
+import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -57,11 +58,14 @@ public abstract class ThresholdLayer extends Module {
     return List.copyOf(thresholds);
   }
 
-  /** The value above which the layer clips, (1) or (channels), without a gradient. */
+  /**
+   * A copy of the value above which the layer clips (of the generalised ReLU: up to which its
+   * output is 0), (1) or (channels), without a gradient; the caller's scope owns it.
+   */
   public final Tensor upper() {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      return scope.pass(limitAbove().detach());
+      return scope.pass(limitAbove().clone());
     }
   }
 
@@ -71,8 +75,9 @@ public abstract class ThresholdLayer extends Module {
   }
 
   /**
-   * Sets the thresholds of each channel from data, as a start for training; LSQ+'s offset and a
-   * lower threshold stay as they are.
+   * Sets the thresholds of each channel from data, as a start for training. LSQ+'s offset, a lower
+   * threshold, an untied clip's value that was chosen, and a channel that has nothing above 0 stay
+   * as they are. Where it throws, nothing was changed.
    *
    * @param x as {@link #forward} takes it; it is not changed
    * @throws ActclipException when it does not suit, see {@link Calibration#threshold}, or when the
@@ -105,10 +110,35 @@ public abstract class ThresholdLayer extends Module {
     return channels;
   }
 
-  /** The channel's part of x; all of it when there is one threshold. */
-  final Tensor channel(Tensor x, long channel) {
+  /**
+   * The upper threshold of each channel for these activations; NaN for one of several channels that
+   * has nothing to be limited.
+   */
+  final double[] tops(Tensor x, Calibration calibration, int bits, boolean signed) {
     requireChannels(x);
-    return channels == 1 ? x : x.select(axis, channel);
+    double[] tops = new double[channels];
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      for (int c = 0; c < channels; c++) {
+        Tensor channel = channels == 1 ? x : x.select(axis, c);
+        boolean dead = channels > 1 && channel.numel() > 0 && isDead(channel, signed);
+        tops[c] = dead ? Double.NaN : calibration.threshold(channel, bits, signed);
+      }
+    }
+    return tops;
+  }
+
+  /** Sets a value for each channel that has one. */
+  static void setChannels(Threshold threshold, double[] values) {
+    for (int c = 0; c < values.length; c++) {
+      if (!Double.isNaN(values[c])) {
+        threshold.setOrFloor(c, values[c]);
+      }
+    }
+  }
+
+  private static boolean isDead(Tensor channel, boolean signed) {
+    return (signed ? channel.abs() : channel).max().item_double() <= 0;
   }
 
   /** A value of shape (1) or (channels) in a shape that broadcasts to x's. */
@@ -139,7 +169,7 @@ public abstract class ThresholdLayer extends Module {
   private void observe(Tensor x) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor top = broadcast(limitAbove(), x);
+      Tensor top = ClipOp.fit(x, broadcast(limitAbove(), x));
       monitor.observe(x, top);
     }
   }

@@ -43,6 +43,10 @@ final class ClipArguments {
     if (tensor == null || tensor.isNull() || !tensor.defined()) {
       throw ActclipException.badInput("%s: there is no tensor", what);
     }
+    if (tensor.is_sparse() || tensor.is_sparse_csr()) {
+      throw ActclipException.badInput(
+          "%s: the tensor is sparse, and a clip takes dense ones", what);
+    }
     ScalarType type = tensor.scalar_type().intern();
     if (!DTYPES.contains(type)) {
       throw ActclipException.badInput(

@@ -59,6 +59,7 @@ public final class TensorScope implements AutoCloseable {
 
   /**
    * Takes a tensor (or another native object) out of this scope: it is then the caller's to close.
+   * A module cannot be kept, since what it holds ends with the scope: make it outside.
    *
    * @return {@code object}
    */

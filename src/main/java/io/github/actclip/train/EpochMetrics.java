@@ -11,7 +11,8 @@ package io.github.actclip.train;
  * @param trainAccuracy likewise
  * @param testLoss after the epoch
  * @param testAccuracy after the epoch
- * @param actMax the threshold after the epoch
+ * @param actMax the threshold after the epoch; of the untied clip and the generalised ReLU the cut,
+ *     of a quantizer the largest value
  * @param clipRate the share of the activations above the threshold, from 0 to 1, in the last step
  *     that was observed: the training's first, and every 16th after it
  * @param thresholdGradient the gradient of the first threshold in the last step, summed over the

@@ -118,8 +118,14 @@ public final class RunDirectory {
    * training that is killed can be evaluated.
    *
    * @param summarise makes a summary with that last epoch
+   * @throws ActclipException when the network has an activation layer of its own
    */
   public TrainingListener recorder(Net net, Function<EpochMetrics, RunSummary> summarise) {
+    if (!net.isDescribedByOptions()) {
+      throw ActclipException.badInput(
+          "this network clips by a layer of its own, which a summary cannot hold:"
+              + " save its state dict instead");
+    }
     List<EpochMetrics> epochs = new ArrayList<>();
     return new TrainingListener() {
       @Override

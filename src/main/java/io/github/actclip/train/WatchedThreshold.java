@@ -86,7 +86,7 @@ final class WatchedThreshold {
   }
 
   private Optional<Finding> value(long step) {
-    double[] values = numbers(threshold.value());
+    double[] values = numbers(threshold.withoutFloor()); // A floor would hide a collapse.
     if (!Arrays.stream(values).allMatch(Double::isFinite)) {
       return find(
           Reason.NOT_FINITE,
@@ -98,8 +98,9 @@ final class WatchedThreshold {
     if (threshold.isPositive() && least <= 0) {
       return find(
           Reason.NOT_POSITIVE,
-          "is not above 0 after step %d (its least value is %s): a floor, a parameterization that"
-              + " stays positive, or a lower thresholdLearningRateFactor helps",
+          "is not above 0 after step %d (its least value, without a floor, is %s): a"
+              + " parameterization that stays positive, or a lower thresholdLearningRateFactor,"
+              + " helps",
           step,
           (float) least);
     }

@@ -381,7 +381,7 @@ class CustomFunctionTest {
         "input 1 of " + name + " is null: it must be a tensor",
         refusal(() -> function.apply(torch.ones(1), null)));
     assertEquals(
-        "input 0 of " + name + " is undefined: it must be a tensor",
+        "input 0 of " + name + " is undefined or closed: it must be a tensor",
         refusal(() -> function.apply(new Tensor())));
     CustomFunction nothing =
         new CustomFunction() {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.autograd.Autograd;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.op.ClipOp;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
@@ -239,7 +241,7 @@ class ClipTest {
       mode = EnumSource.Mode.EXCLUDE)
   void calibrationSetsTheUpperThresholdOfEachChannel(ClipForm form) {
     Tensor x = torch.rand(5, 2, 7);
-    Clip clip = new Clip(new ClipOptions(form).perChannel(2, 1).initialMin(0.125));
+    Clip clip = new Clip(options(form).perChannel(2, 1));
     clip.calibrate(x, Calibration.MAX);
     assertArrayEquals(
         Fixture.values(x.amax(new long[] {0, 2}, false)), Fixture.values(clip.upper()));
@@ -248,9 +250,113 @@ class ClipTest {
             t -> {
               boolean lower = t.name().equals("min");
               assertArrayEquals(
-                  lower ? new double[] {0.125, 0.125} : Fixture.values(clip.upper()),
+                  lower ? new double[] {-0.5, -0.5} : Fixture.values(clip.upper()),
                   Fixture.values(t.value()));
             });
+  }
+
+  @Test
+  void aValueThatWasChosenStaysWhenTheCutIsCalibrated() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.UNTIED).initialValue(0));
+    Tensor x = Tensor.create(0.5f, 1.5f, 3f);
+    assertArrayEquals(new double[] {0.5, 0, 0}, Fixture.values(clip.forward(x)));
+    clip.calibrate(Tensor.create(0.5f, 2f), Calibration.MAX);
+    assertArrayEquals(new double[] {0.5, 1.5, 0}, Fixture.values(clip.forward(x)));
+  }
+
+  @Test
+  void aChannelWithNothingAboveZeroKeepsItsThreshold() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.RELU).perChannel(3, 1).floor(0.5));
+    Tensor x = Tensor.create(new float[] {2, -1, 0.25f, 3, 0, 0.125f}, 2, 3);
+    clip.calibrate(x, Calibration.MAX);
+    assertArrayEquals(new double[] {3, 1, 0.5}, Fixture.values(clip.upper()));
+  }
+
+  @Test
+  void whereCalibrationIsRefusedNothingChanges() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).perChannel(2, 1));
+    Tensor x = Tensor.create(new float[] {2, Float.NaN, 3, 1}, 2, 2);
+    assertThrows(ActclipException.class, () -> clip.calibrate(x, Calibration.MAX));
+    assertArrayEquals(new double[] {1, 1}, Fixture.values(clip.upper()));
+
+    Clip crossed = new Clip(new ClipOptions(ClipForm.TWO_SIDED).initialMin(0.5));
+    assertRefused(
+        "the upper threshold for these activations (0.25) would be below the lower one (0.5)",
+        () -> crossed.calibrate(Tensor.create(0.25f), Calibration.MAX));
+    assertArrayEquals(new double[] {1}, Fixture.values(crossed.upper()));
+  }
+
+  @Test
+  void whatIsHandedOutMayBeClosed() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED));
+    clip.thresholds().get(0).value().close();
+    Tensor upper = clip.upper();
+    clip.thresholds().get(0).set(5);
+    assertEquals(1, upper.item_double());
+    upper.close();
+    assertArrayEquals(new double[] {5}, Fixture.values(clip.forward(Tensor.create(9f))));
+  }
+
+  @Test
+  void theClipRateIsOfTheThresholdAsItIsCompared() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(0.999)); // 1 in bfloat16
+    clip.forward(torch.ones(4).to(ScalarType.BFloat16));
+    assertEquals(0, clip.statistics().orElseThrow().clipRate());
+  }
+
+  @Test
+  void theGeneralizedReluFreezesItsBias() {
+    ClipOptions frozen =
+        new ClipOptions(ClipForm.GENERALIZED_RELU).gradient(ThresholdGradient.FROZEN);
+    assertTrue(new Clip(frozen).thresholds().get(0).isFrozen());
+  }
+
+  @Test
+  void optionsThatTheFormWouldNotHeedAreOneSentence() {
+    assertUnsuitable("initialMin (0.5)", new ClipOptions(ClipForm.TIED).initialMin(0.5));
+    assertUnsuitable("initialValue (0.5)", new ClipOptions(ClipForm.TIED).initialValue(0.5));
+    assertUnsuitable("bias (0.5)", new ClipOptions(ClipForm.RELU).bias(0.5));
+    assertUnsuitable("beta (5.0)", new ClipOptions(ClipForm.TIED).beta(5));
+    assertUnsuitable("initial (7.0)", new ClipOptions(ClipForm.GENERALIZED_RELU).initial(7));
+    assertUnsuitable("floor (0.5)", new ClipOptions(ClipForm.UNTIED).floor(0.5));
+    assertUnsuitable(
+        "parameterization (EXP)",
+        new ClipOptions(ClipForm.UNTIED).parameterization(Parameterization.EXP));
+    for (ClipForm form : List.of(ClipForm.SOFT, ClipForm.IN_PLACE, ClipForm.GENERALIZED_RELU)) {
+      assertUnsuitable(
+          "gradient (a rule other than SUM and FROZEN)",
+          new ClipOptions(form).gradient(ThresholdGradient.MEAN));
+    }
+    assertUnsuitable("learnCut (a bandwidth)", new ClipOptions(ClipForm.TIED).learnCut(0.1));
+    assertUnsuitable("freeCut (0.5)", new ClipOptions(ClipForm.UNTIED).freeCut(0.5));
+    assertRefused(
+        "the floor (NaN) must be a number", () -> new ClipOptions(ClipForm.TIED).floor(Double.NaN));
+  }
+
+  private static void assertUnsuitable(String option, ClipOptions options) {
+    assertRefused(option + " is no option of the form " + options.form, () -> new Clip(options));
+  }
+
+  @Test
+  void aRuleThatReturnsNothingIsOneSentence() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).gradient(s -> null));
+    Tensor loss = clip.forward(Tensor.create(2f)).sum();
+    assertRefused(
+        "the rule returned no gradient: it must return one of the threshold's shape",
+        () -> Autograd.backward(loss));
+  }
+
+  @Test
+  void whatCannotBeClippedIsOneSentenceWhenItIsObserved() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED));
+    assertRefused(
+        "the activations: the tensor is sparse, and a clip takes dense ones",
+        () -> clip.forward(torch.eye(3).to_sparse()));
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> clip.forward(torch.ones(2).to(new Device("meta"), ScalarType.Float)));
+    assertTrue(e.getMessage().startsWith("the activations are on meta"), e.getMessage());
   }
 
   @Test
@@ -387,7 +493,8 @@ class ClipTest {
   }
 
   private static ClipOptions options(ClipForm form) {
-    return new ClipOptions(form).initialMin(-0.5);
+    ClipOptions options = new ClipOptions(form);
+    return form == ClipForm.TWO_SIDED ? options.initialMin(-0.5) : options;
   }
 
   /**
@@ -397,7 +504,7 @@ class ClipTest {
     for (Threshold threshold : clip.thresholds()) {
       if (!threshold.name().equals("min")) {
         for (int c = 0; c < values.length; c++) {
-          threshold.set(c, values[c]);
+          threshold.setOrFloor(c, values[c]);
         }
       }
     }

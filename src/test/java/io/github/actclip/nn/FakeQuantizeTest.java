@@ -187,6 +187,23 @@ class FakeQuantizeTest {
     assertTrue(scale.grad().item_double() < 0);
   }
 
+  @Test
+  void aPowerOfTwoScaleCannotCollapseToZero() {
+    FakeQuantize layer =
+        new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.TQT, 4));
+    layer.thresholds().get(0).parameter().detach().fill_(new Scalar(-160));
+    assertArrayEquals(new double[] {0}, Fixture.values(layer.forward(torch.zeros(1))));
+    assertTrue(layer.scale().item_double() > 0);
+  }
+
+  @Test
+  void tinyWeightsAreCalibratedToTheFloor() {
+    FakeQuantize layer =
+        new FakeQuantize(FakeQuantizeOptions.weights(QuantizationMethod.LSQ, 8, 2));
+    layer.calibrate(torch.full(new long[] {2, 3}, new Scalar(1e-5)), Calibration.MAX);
+    assertArrayEquals(new double[] {1e-6, 1e-6}, Fixture.values(layer.scale()), 1e-12);
+  }
+
   @ParameterizedTest
   @EnumSource(QuantizationMethod.class)
   void halfPrecisionActivationsKeepTheirDtype(QuantizationMethod method) {

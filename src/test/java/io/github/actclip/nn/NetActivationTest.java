@@ -29,6 +29,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Net with every way to clip. */
@@ -159,6 +160,30 @@ class NetActivationTest {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource(QuantizationMethod.class)
+  void quantizedWeightsLearnByEveryMethod(QuantizationMethod method) {
+    Net net = new Net(NetOptions.original().with(bits(method, 4)));
+    SGD optimizer = new SGD(net.parameters(), new SGDOptions(0.005));
+    double first = step(net, optimizer);
+    double last = first;
+    for (int i = 1; i < STEPS; i++) {
+      last = step(net, optimizer);
+    }
+    assertTrue(last < first, first + " to " + last);
+    for (Threshold threshold : net.thresholds()) {
+      assertTrue(threshold.parameter().grad().defined(), threshold.name());
+    }
+  }
+
+  @Test
+  void frozenIsFrozenInEveryForm() {
+    for (ClipForm form : ClipForm.values()) {
+      Net net = new Net(NetOptions.original().with(clip(form, ThresholdRule.FROZEN)));
+      assertTrue(net.thresholds().stream().allMatch(Threshold::isFrozen), form + "");
+    }
+  }
+
   @Test
   void weightsAreQuantizedForEachOutputChannel() {
     Net net = new Net(NetOptions.original().with(bits(QuantizationMethod.LSQ, 2)));
@@ -232,11 +257,11 @@ class NetActivationTest {
                     QuantizationMethod.PACT,
                     4,
                     0));
-    assertEquals(
-        "form (SOFT) cannot be combined with activation bits: it must be TIED", e.getMessage());
+    assertEquals("form (SOFT) must be TIED with activation bits", e.getMessage());
     ActclipException bits =
         assertThrows(
-            ActclipException.class, () -> ActivationOptions.of(QuantizationMethod.LSQ, 4, 9));
+            ActclipException.class,
+            () -> ActivationOptions.original().quantized(QuantizationMethod.LSQ, 4, 9));
     assertEquals("weightBits (9) must be 2 to 8", bits.getMessage());
   }
 
@@ -267,6 +292,6 @@ class NetActivationTest {
   }
 
   private static ActivationOptions bits(QuantizationMethod method, int weightBits) {
-    return ActivationOptions.of(method, 4, weightBits);
+    return ActivationOptions.original().quantized(method, 4, weightBits);
   }
 }

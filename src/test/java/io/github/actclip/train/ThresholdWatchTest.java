@@ -11,6 +11,8 @@ import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
+import io.github.actclip.nn.FakeQuantize;
+import io.github.actclip.nn.FakeQuantizeOptions;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
 import io.github.actclip.nn.QuantizationMethod;
@@ -71,7 +73,9 @@ class ThresholdWatchTest {
         1000,
         "has not moved from step 1 to step 4, because the gradient that it gets is exactly 0, .*"),
     NOT_FINITE(0.1, "is not finite after step [12]: .*"),
-    NOT_POSITIVE(0.1, "is not above 0 after step [12] \\(its least value is -[0-9.]+\\): .*");
+    NOT_POSITIVE(
+        0.1,
+        "is not above 0 after step [12] \\(its least value, without a floor, is -[0-9.]+\\): .*");
 
     final double initial;
     final String sentence;
@@ -254,10 +258,26 @@ class ThresholdWatchTest {
     Optimizer optimizer =
         OptimizerType.SGD.create(module.parameters(), module.clip.thresholds(), options);
     ThresholdWatch watch = ThresholdWatch.stopping(module.clip.thresholds()).with(1, STEPS);
+    module.loss().backward();
+    optimizer.step();
+    watch.afterStep(optimizer);
     module.clip.freeze();
     train(module, optimizer, watch);
     module.clip.unfreeze();
     train(module, optimizer, watch);
+  }
+
+  @Test
+  void aFloorDoesNotHideACollapse() {
+    FakeQuantize layer =
+        new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.PACT, 4));
+    Optimizer optimizer =
+        OptimizerType.SGD.create(layer.parameters(), TrainerOptions.defaults(OptimizerType.SGD));
+    layer.forward(torch.ones(2).mul(new Scalar(2))).sum().backward();
+    layer.thresholds().get(0).parameter().detach().fill_(new Scalar(-3));
+    ThresholdWatch watch = ThresholdWatch.stopping(layer.thresholds());
+    ActclipException e = assertThrows(ActclipException.class, () -> watch.afterStep(optimizer));
+    assertTrue(e.getMessage().contains("without a floor, is -3.0"), e.getMessage());
   }
 
   @Test
@@ -310,7 +330,7 @@ class ThresholdWatchTest {
   void aHealthyTrainingIsLeftAlone(boolean quantized) {
     ActivationOptions activation =
         quantized
-            ? ActivationOptions.of(QuantizationMethod.LSQ, 4, 4)
+            ? ActivationOptions.original().quantized(QuantizationMethod.LSQ, 4, 4)
             : ActivationOptions.original();
     Net net = new Net(NetOptions.original().with(activation));
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);

@@ -12,6 +12,9 @@ import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.Clip;
+import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
 import io.github.actclip.runtime.ActclipException;
@@ -230,6 +233,15 @@ class TrainerTest {
     assertTrue(
         page.contains("60.00 % of 2,000 test images right after 1 epoch; the threshold"), page);
     assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);
+  }
+
+  @Test
+  void aNetworkWithALayerOfItsOwnIsNotRecorded() {
+    Net net = new Net(NetOptions.original(), new Clip(new ClipOptions(ClipForm.SOFT).beta(2)));
+    RunDirectory directory = RunDirectory.create(folder.resolve("own"));
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> directory.recorder(net, last -> null));
+    assertTrue(e.getMessage().startsWith("this network clips by a layer of its own"));
   }
 
   @Test

@@ -141,11 +141,11 @@ final class TrainCommand implements Runnable {
     DataOption source = new DataOption(data);
     ImageDataset train = source.load(Split.TRAIN);
     ImageDataset test = source.load(Split.TEST);
-    RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
-
     torch.manual_seed(options.seed());
     Net net = new Net(shape);
     calibrate(net, train, options);
+    RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
+
     String deviceName = device.str().getString();
     RuntimeInfo environment = RuntimeInfo.current();
     BiFunction<EpochMetrics, Boolean, RunSummary> summarise =

@@ -131,7 +131,11 @@ class CommandLineTest {
         "train --threshold-decay -1 | thresholdWeightDecay (-1.0) must be at least 0",
         "train --activation-bits 1 | activationBits (1) must be 2 to 8",
         "train --weight-bits 16 | weightBits (16) must be 2 to 8",
-        "train --activation-bits 4 --clip soft | form (SOFT) cannot be combined with activation",
+        "train --activation-bits 4 --clip soft | form (SOFT) must be TIED with activation bits",
+        "train --clip soft --threshold-gradient mean | gradient (a rule other than SUM and FROZEN) is",
+        "train --clip-beta 5 | beta (5.0) is no option of the form TIED",
+        "train --quantizer lsq | quantization (LSQ) must be PACT without bits",
+        "train --threshold-floor NaN | the floor (NaN) must be a number",
         "train --cut-bandwidth -1 | cutBandwidth (-1.0) must be at least 0",
         "train --calibrate mean | expected one of [MAX, PERCENTILE, MSE, KL]",
         "train --device tpu | the device (tpu) must be one of auto, cpu, cuda, cuda:N",
@@ -168,6 +172,14 @@ class CommandLineTest {
     assertEquals(
         result.out().lines().filter(line -> line.startsWith("test")).toList(),
         evaluation.out().lines().toList());
+  }
+
+  @Test
+  void badInputLeavesNoFolder() throws Exception {
+    Path out = folder.resolve("none");
+    Result result = Forked.start("train", "--threshold-init=-1", "--out=" + out).await();
+    assertEquals(2, result.status(), result.err());
+    assertFalse(Files.exists(out));
   }
 
   @Test
