@@ -33,7 +33,7 @@ public final class Clip extends ThresholdLayer {
   /**
    * A clip on the CPU.
    *
-   * @throws ActclipException when an initial value does not suit the form
+   * @throws ActclipException when an initial value or another option does not suit the form
    */
   public Clip(ClipOptions given) {
     super("Clip", given.channels, given.axis);

@@ -155,9 +155,9 @@ public final class ClipOptions {
     if (gradient != ThresholdGradient.SUM && gradient != ThresholdGradient.FROZEN) {
       require(hasRule || form == ClipForm.UNTIED, "gradient", "a rule other than SUM and FROZEN");
     }
-    require(hasCut || cutGradient == standard.cutGradient, "learnCut", "a bandwidth");
-    boolean learns = cutGradient != standard.cutGradient;
-    boolean isFreed = !cutFollowsBias && !learns;
+    boolean learnsCut = cutGradient != standard.cutGradient;
+    require(hasCut || !learnsCut, "learnCut", "a bandwidth");
+    boolean isFreed = !cutFollowsBias && !learnsCut;
     require(form == ClipForm.GENERALIZED_RELU || !isFreed, "freeCut", initialCut);
   }
 
