@@ -193,7 +193,7 @@ class FakeQuantizeTest {
         new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.TQT, 4));
     layer.thresholds().get(0).parameter().detach().fill_(new Scalar(-160));
     assertArrayEquals(new double[] {0}, Fixture.values(layer.forward(torch.zeros(1))));
-    assertTrue(layer.scale().item_double() > 0);
+    assertEquals(Math.pow(2, -19) / 16, layer.scale().item_double()); // 2^-19 is next above 1e-6
   }
 
   @Test

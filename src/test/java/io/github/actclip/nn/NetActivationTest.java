@@ -177,6 +177,33 @@ class NetActivationTest {
   }
 
   @Test
+  void aQuantizerOfActivationsMayBeFrozenAndHaveAScaleForEachChannel() {
+    ActivationOptions frozen =
+        clip(ClipForm.TIED, ThresholdRule.FROZEN).quantized(QuantizationMethod.LSQ, 4, 0);
+    Net net = new Net(NetOptions.original().with(frozen));
+    assertTrue(net.activation().thresholds().get(0).isFrozen());
+    assertArrayEquals(new long[] {1}, net.actMax().shape());
+
+    ActivationOptions perChannel =
+        new ActivationOptions(
+            ClipForm.TIED,
+            ThresholdRule.SUM,
+            1,
+            true,
+            Parameterization.RAW,
+            Double.NEGATIVE_INFINITY,
+            10,
+            0,
+            QuantizationMethod.LSQ,
+            4,
+            0);
+    Net other = new Net(NetOptions.original().with(perChannel));
+    assertArrayEquals(new long[] {32}, other.actMax().shape());
+    cross_entropy_loss(other.forward(images), labels).backward();
+    assertArrayEquals(new long[] {32}, other.actMax().grad().shape());
+  }
+
+  @Test
   void frozenIsFrozenInEveryForm() {
     for (ClipForm form : ClipForm.values()) {
       Net net = new Net(NetOptions.original().with(clip(form, ThresholdRule.FROZEN)));
