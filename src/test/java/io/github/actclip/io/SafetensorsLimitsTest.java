@@ -1,6 +1,7 @@
 package io.github.actclip.io;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
@@ -65,12 +66,13 @@ class SafetensorsLimitsTest {
         new String[] {manyTensors.toString(), manySizes, "{" + " ".repeat(95 << 20)}) {
       Files.write(file, SafetensorsFiles.of(json, new byte[0]));
       String outcome = inOtherJvm("", "-Xmx48m", "read", file);
-      assertEquals(
+      // HotSpot may go on: "Java heap space: failed reallocation of scalar replaced objects".
+      String sentence =
           "failure: "
               + file
-              + " does not fit in the memory of this JVM, see its option -Xmx: Java heap space"
-              + " Objects left: 0",
-          outcome);
+              + " does not fit in the memory of this JVM, see its option -Xmx: Java heap space";
+      assertTrue(outcome.startsWith(sentence), outcome);
+      assertTrue(outcome.endsWith(" Objects left: 0"), outcome);
     }
   }
 
