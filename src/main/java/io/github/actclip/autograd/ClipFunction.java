@@ -1,7 +1,6 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
-import io.github.actclip.op.ClipStatistics;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -35,8 +34,7 @@ final class ClipFunction extends CustomFunction {
     }
     if (context.needsInputGrad(T)) {
       Tensor none = torch.zeros_like(t);
-      ClipStatistics statistics = new ClipStatistics(x, gradOutput, clipped, t, none);
-      gradients[T] = ThresholdGradients.of(rule, statistics, t);
+      gradients[T] = ThresholdGradients.of(rule, x, gradOutput, clipped, t, none);
     }
     return gradients;
   }

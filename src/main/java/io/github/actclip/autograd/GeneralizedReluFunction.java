@@ -31,19 +31,14 @@ final class GeneralizedReluFunction extends CustomFunction {
     Tensor b = context.saved(B);
     Tensor t = context.saved(T);
     Tensor off = x.le(ClipOp.fit(x, t));
-    Tensor[] gradients = new Tensor[3];
-    if (context.needsInputGrad(X)) {
-      gradients[X] = torch.where(off, new Scalar(0), gradOutput);
-    }
-    Tensor jump = t.add(b).neg(); // from 0 up to t + b
+    Tensor passed = torch.where(off, new Scalar(0), gradOutput);
+    Tensor[] gradients = {passed, null, null};
     if (context.needsInputGrad(B)) {
-      Tensor on = off.logical_not();
-      ClipStatistics statistics = new ClipStatistics(x, gradOutput, on, b, jump);
-      gradients[B] = ThresholdGradients.of(ThresholdGradient.SUM, statistics, b);
+      gradients[B] = ClipStatistics.sumLike(passed, b);
     }
     if (context.needsInputGrad(T)) {
-      ClipStatistics statistics = new ClipStatistics(x, gradOutput, off, t, jump);
-      gradients[T] = ThresholdGradients.of(cutRule, statistics, t);
+      Tensor jump = t.add(b).neg(); // from 0 up to t + b
+      gradients[T] = ThresholdGradients.of(cutRule, x, gradOutput, off, t, jump);
     }
     return gradients;
   }

@@ -1,7 +1,6 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
-import io.github.actclip.op.ClipStatistics;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -47,8 +46,6 @@ final class TwoSidedClipFunction extends CustomFunction {
     }
     Tensor threshold = context.saved(index);
     Tensor none = torch.zeros_like(threshold);
-    ClipStatistics statistics =
-        new ClipStatistics(context.saved(X), gradOutput, clipped, threshold, none);
-    return ThresholdGradients.of(rule, statistics, threshold);
+    return ThresholdGradients.of(rule, context.saved(X), gradOutput, clipped, threshold, none);
   }
 }

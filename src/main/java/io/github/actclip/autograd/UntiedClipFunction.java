@@ -1,7 +1,6 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
-import io.github.actclip.op.ClipStatistics;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -39,12 +38,10 @@ final class UntiedClipFunction extends CustomFunction {
       gradients[X] = torch.where(above, new Scalar(0), gradOutput);
     }
     if (context.needsInputGrad(CUT)) {
-      ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, cut, jump);
-      gradients[CUT] = ThresholdGradients.of(cutRule, statistics, cut);
+      gradients[CUT] = ThresholdGradients.of(cutRule, x, gradOutput, above, cut, jump);
     }
     if (context.needsInputGrad(VALUE)) {
-      ClipStatistics statistics = new ClipStatistics(x, gradOutput, above, value, jump);
-      gradients[VALUE] = ThresholdGradients.of(valueRule, statistics, value);
+      gradients[VALUE] = ThresholdGradients.of(valueRule, x, gradOutput, above, value, jump);
     }
     return gradients;
   }

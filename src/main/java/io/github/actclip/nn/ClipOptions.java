@@ -10,8 +10,6 @@ import java.util.Objects;
  */
 public final class ClipOptions {
 
-  private static final int MAX_CHANNELS = 1 << 20;
-
   final ClipForm form;
   double initial = 1;
   double initialMin = 0;
@@ -89,9 +87,7 @@ public final class ClipOptions {
    * @throws ActclipException when {@code count} is not 1 to 1,048,576
    */
   public ClipOptions perChannel(int count, int dimension) {
-    if (count < 1 || count > MAX_CHANNELS) {
-      throw ActclipException.badInput("channels (%d) must be 1 to %d", count, MAX_CHANNELS);
-    }
+    FakeQuantizeOptions.requireChannels(count);
     channels = count;
     axis = dimension;
     return this;

@@ -32,9 +32,7 @@ public record FakeQuantizeOptions(
       throw ActclipException.badInput(
           "the initial threshold (%s) must be above 0 and fit into a float", initial);
     }
-    if (channels < 1 || channels > MAX_CHANNELS) {
-      throw ActclipException.badInput("channels (%d) must be 1 to %d", channels, MAX_CHANNELS);
-    }
+    requireChannels(channels);
   }
 
   /** For activations after a ReLU: unsigned, one scale, from a threshold of 1. */
@@ -45,6 +43,12 @@ public record FakeQuantizeOptions(
   /** For weights (C, …): signed, one scale for each of C channels, from a threshold of 1. */
   public static FakeQuantizeOptions weights(QuantizationMethod method, int bits, int channels) {
     return new FakeQuantizeOptions(method, bits, true, 1, channels, 0);
+  }
+
+  static void requireChannels(int channels) {
+    if (channels < 1 || channels > MAX_CHANNELS) {
+      throw ActclipException.badInput("channels (%d) must be 1 to %d", channels, MAX_CHANNELS);
+    }
   }
 
   static void requireBits(String name, int bits) {
