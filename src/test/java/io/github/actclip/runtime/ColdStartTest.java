@@ -173,7 +173,7 @@ class ColdStartTest {
   private static void assumeForeignLibtorch() {
     boolean there = Files.exists(DEBIAN_LIBRARIES.resolve("libtorch_cpu.so"));
     assertTrue(there || System.getenv("CI") == null, "CI must install Debian's libtorch");
-    assumeTrue(there, "needs Debian's libtorch1.13 or python3-torch");
+    assumeTrue(there, "needs Debian's libtorch-dev");
   }
 
   private Path cache() {
