@@ -1,0 +1,3 @@
+#pragma once
+#include <cstdint>
+extern "C" int32_t aoti_torch_dtype_float32();
