@@ -82,7 +82,7 @@ public final class KernelLibrary {
    * time is always the same. Here the folder is named after the content, and the file gets its name
    * when it is whole, so that several processes may start at once.
    */
-  private static Path unpack(URL packed, String file, Path cache) throws IOException {
+  static Path unpack(URL packed, String file, Path cache) throws IOException {
     byte[] content;
     try (InputStream in = packed.openStream()) {
       content = in.readAllBytes();

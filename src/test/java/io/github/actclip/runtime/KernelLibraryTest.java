@@ -5,11 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
 
 class KernelLibraryTest {
 
@@ -54,6 +59,18 @@ class KernelLibraryTest {
     String reason = KernelLibrary.load("damaged");
     assertTrue(reason.startsWith("libdamaged.so cannot be loaded ("), reason);
     assertEquals(1, reason.lines().count(), reason);
+  }
+
+  @Test
+  void anotherBuildOfTheSameSizeAndTimeIsUnpackedToo(@TempDir Path folder) throws Exception {
+    Path packed = folder.resolve("libactclip.so");
+    for (String content : List.of("old", "new", "old")) {
+      Files.writeString(packed, content);
+      Files.setLastModifiedTime(packed, FileTime.fromMillis(0));
+      Path unpacked =
+          KernelLibrary.unpack(packed.toUri().toURL(), "libactclip.so", folder.resolve("cache"));
+      assertEquals(content, Files.readString(unpacked));
+    }
   }
 
   private static void assumePacked(String file) {
