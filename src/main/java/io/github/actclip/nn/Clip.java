@@ -68,7 +68,7 @@ public final class Clip extends ThresholdLayer {
    * @return of the shape and dtype of x; the caller's scope owns it
    */
   public static Tensor relu(Tensor x, Tensor threshold) {
-    return ClipOp.relu(x, threshold);
+    return ClipFunctions.relu(x, threshold, ThresholdGradient.SUM);
   }
 
   /** What it clips by. */
