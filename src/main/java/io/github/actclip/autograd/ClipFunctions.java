@@ -45,6 +45,20 @@ public final class ClipFunctions {
   }
 
   /**
+   * {@code clip(relu(max_pool2d(x, 2)), t)}, max pooling of 2×2 with stride 2; t gets its exact
+   * gradient.
+   *
+   * @param x (B, C, H, W); an odd last row or column is left out
+   * @param t of one element, or (C, 1, 1)
+   * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
+   */
+  public static Tensor maxPoolClip(Tensor x, Tensor t) {
+    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM
+        ? new MaxPoolClipFunction().apply(x, t)
+        : relu(torch.max_pool2d(x, 2, 2), t, ThresholdGradient.SUM);
+  }
+
+  /**
    * {@link ClipOp#untied}.
    *
    * @param cutRule for the cut, such as {@link ThresholdGradient#kernelDensity}

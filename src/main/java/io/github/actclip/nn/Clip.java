@@ -108,6 +108,20 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
+  boolean rectifies() {
+    return options.form.rectifies();
+  }
+
+  @Override
+  Tensor limitPooled(Tensor x) {
+    boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
+    boolean byChannel = options.channels == 1 || options.axis == 1 || options.axis == -3;
+    return oneSided && byChannel && options.gradient == ThresholdGradient.SUM
+        ? ClipFunctions.maxPoolClip(x, broadcast(first.value(), x))
+        : super.limitPooled(x);
+  }
+
+  @Override
   Tensor limitAbove() {
     return options.form == ClipForm.GENERALIZED_RELU ? cut(first.value(), null) : first.value();
   }
