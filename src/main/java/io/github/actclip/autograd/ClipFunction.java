@@ -1,41 +1,92 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
-import org.bytedeco.pytorch.Scalar;
+import io.github.actclip.op.ClipStatistics;
+import io.github.actclip.op.Limits;
+import java.util.function.Function;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
-/** The clip from above, of (x, t), with a chosen gradient for t. */
+/** The clips by limits, of x and the thresholds, with a chosen gradient for each threshold. */
 final class ClipFunction extends CustomFunction {
 
   private static final int X = 0;
-  private static final int T = 1;
 
-  private final ThresholdGradient rule;
+  // Where the thresholds stand in what ClipOp gives for backward.
+  private static final int UPPER = 1;
+  private static final int LOWER = 2;
+  private static final int VALUE = 3;
+  private static final int ALL = 4;
 
-  ClipFunction(ThresholdGradient rule) {
-    this.rule = rule;
+  private final Function<Tensor[], Limits> limits;
+  private final int[] places;
+  private final ThresholdGradient[] rules;
+
+  private ClipFunction(
+      Function<Tensor[], Limits> limits, int[] places, ThresholdGradient... rules) {
+    this.limits = limits;
+    this.places = places;
+    this.rules = rules;
+  }
+
+  /** Of (x, t); rectifies first where {@code relu}. */
+  static ClipFunction above(boolean relu, ThresholdGradient rule) {
+    return new ClipFunction(
+        in -> relu ? Limits.rectified(in[1]) : Limits.above(in[1]), new int[] {UPPER}, rule);
+  }
+
+  /** Of (x, lo, hi). */
+  static ClipFunction between(ThresholdGradient rule) {
+    return new ClipFunction(
+        in -> Limits.between(in[1], in[2]), new int[] {LOWER, UPPER}, rule, rule);
+  }
+
+  /** Of (x, cut, value). */
+  static ClipFunction untied(ThresholdGradient cutRule, ThresholdGradient valueRule) {
+    return new ClipFunction(
+        in -> Limits.untied(in[1], in[2]), new int[] {UPPER, VALUE}, cutRule, valueRule);
   }
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     context.saveForBackward(inputs);
-    return ClipOp.clip(inputs[X], inputs[T]);
+    return ClipOp.clip(inputs[X], limits.apply(inputs));
   }
 
   @Override
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
-    Tensor x = context.saved(X);
-    Tensor t = context.saved(T);
-    Tensor clipped = x.gt(ClipOp.fit(x, t));
-    Tensor[] gradients = new Tensor[2];
-    if (context.needsInputGrad(X)) {
-      gradients[X] = torch.where(clipped, new Scalar(0), gradOutput);
+    Tensor[] inputs = new Tensor[1 + places.length];
+    for (int i = 0; i < inputs.length; i++) {
+      inputs[i] = context.saved(i);
     }
-    if (context.needsInputGrad(T)) {
-      Tensor none = torch.zeros_like(t);
-      gradients[T] = ThresholdGradients.of(rule, x, gradOutput, clipped, t, none);
+    Limits given = limits.apply(inputs);
+    Tensor[] exact = ClipOp.clipBackward(gradOutput, inputs[X], given, wanted(context));
+    Tensor[] gradients = new Tensor[inputs.length];
+    gradients[X] = exact[X];
+    ClipStatistics[] statistics = null;
+    for (int i = 0; i < places.length; i++) {
+      if (isExact(i)) {
+        gradients[i + 1] = exact[places[i]];
+      } else if (context.needsInputGrad(i + 1)) {
+        statistics =
+            statistics == null ? ClipOp.statistics(gradOutput, inputs[X], given) : statistics;
+        gradients[i + 1] = ThresholdGradients.of(rules[i], statistics[places[i]], inputs[i + 1]);
+      }
     }
     return gradients;
+  }
+
+  private boolean[] wanted(FunctionContext context) {
+    boolean[] wanted = new boolean[ALL];
+    wanted[X] = context.needsInputGrad(X);
+    for (int i = 0; i < places.length; i++) {
+      wanted[places[i]] = isExact(i) && context.needsInputGrad(i + 1);
+    }
+    return wanted;
+  }
+
+  /** Whether the rule is the exact derivative; the output's by an untied cut is none. */
+  private boolean isExact(int threshold) {
+    boolean isCut = rules.length > 1 && places[1] == VALUE && threshold == 0;
+    return rules[threshold] == ThresholdGradient.SUM && !isCut;
   }
 }

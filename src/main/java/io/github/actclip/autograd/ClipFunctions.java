@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.Limits;
 import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -14,25 +15,47 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class ClipFunctions {
 
+  /** From this number of elements on, a kernel makes up for what a custom function costs. */
+  private static final long NATIVE_PAYS_FROM = 8192;
+
   private ClipFunctions() {}
 
   /** {@link ClipOp#clip(Tensor, Tensor)} whose threshold learns by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor t, ThresholdGradient rule) {
     requireRule(rule);
-    return isPlain(x, rule) ? ClipOp.clip(x, t) : new ClipFunction(rule).apply(x, t);
+    return isPlain(x, rule, Limits.above(t))
+        ? ClipOp.clip(x, t)
+        : ClipFunction.above(false, rule).apply(x, t);
   }
 
   /** {@link ClipOp#relu} whose threshold learns by {@code rule}. */
   public static Tensor relu(Tensor x, Tensor t, ThresholdGradient rule) {
-    return isPlain(x, rule) ? ClipOp.relu(x, t) : clip(x.relu(), t, rule);
+    requireRule(rule);
+    return isPlain(x, rule, Limits.rectified(t))
+        ? ClipOp.relu(x, t)
+        : ClipFunction.above(true, rule).apply(x, t);
   }
 
   /** {@link ClipOp#clip(Tensor, Tensor, Tensor)} whose thresholds both learn by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor lo, Tensor hi, ThresholdGradient rule) {
     requireRule(rule);
-    return isPlain(x, rule)
+    return isPlain(x, rule, Limits.between(lo, hi))
         ? ClipOp.clip(x, lo, hi)
-        : new TwoSidedClipFunction(rule).apply(x, lo, hi);
+        : ClipFunction.between(rule).apply(x, lo, hi);
+  }
+
+  /**
+   * {@code clip(relu(max_pool2d(x, 2)), t)}, max pooling of 2×2 with stride 2; t gets its exact
+   * gradient.
+   *
+   * @param x (B, C, H, W); an odd last row or column is left out
+   * @param t of one element, or (C, 1, 1)
+   * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
+   */
+  public static Tensor maxPoolClip(Tensor x, Tensor t) {
+    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM
+        ? new MaxPoolClipFunction().apply(x, t)
+        : relu(torch.max_pool2d(x, 2, 2), t, ThresholdGradient.SUM);
   }
 
   /**
@@ -45,7 +68,7 @@ public final class ClipFunctions {
       Tensor x, Tensor cut, Tensor value, ThresholdGradient cutRule, ThresholdGradient valueRule) {
     requireRule(cutRule);
     requireRule(valueRule);
-    return new UntiedClipFunction(cutRule, valueRule).apply(x, cut, value);
+    return ClipFunction.untied(cutRule, valueRule).apply(x, cut, value);
   }
 
   /**
@@ -59,14 +82,18 @@ public final class ClipFunctions {
   }
 
   /**
-   * Whether LibTorch's own gradient of the composed clip is the one that is wanted. What is no
-   * tensor, or not floating point, goes that way, too, and is refused there.
+   * Whether LibTorch's own gradient of the composed clip is the one that is wanted, and no kernel
+   * computes it faster. What is no tensor, or not floating point, goes that way, too, and is
+   * refused there.
    */
-  private static boolean isPlain(Tensor x, ThresholdGradient rule) {
+  private static boolean isPlain(Tensor x, ThresholdGradient rule, Limits limits) {
     if (x == null || x.isNull() || !x.defined() || !x.is_floating_point()) {
       return true;
     }
-    return rule == ThresholdGradient.SUM && !torch.isReducedFloatingType(x.scalar_type());
+    if (rule != ThresholdGradient.SUM || torch.isReducedFloatingType(x.scalar_type())) {
+      return false;
+    }
+    return x.numel() < NATIVE_PAYS_FROM || !ClipOp.isNative(x, limits);
   }
 
   private static void requireRule(ThresholdGradient rule) {

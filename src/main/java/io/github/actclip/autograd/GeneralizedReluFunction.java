@@ -38,7 +38,8 @@ final class GeneralizedReluFunction extends CustomFunction {
     }
     if (context.needsInputGrad(T)) {
       Tensor jump = t.add(b).neg(); // from 0 up to t + b
-      gradients[T] = ThresholdGradients.of(cutRule, x, gradOutput, off, t, jump);
+      ClipStatistics statistics = new ClipStatistics(x, gradOutput, off, t, jump);
+      gradients[T] = ThresholdGradients.of(cutRule, statistics, t);
     }
     return gradients;
   }

@@ -9,19 +9,9 @@ final class ThresholdGradients {
 
   private ThresholdGradients() {}
 
-  /**
-   * The gradient of a threshold, of its dtype.
-   *
-   * @param jump as the other tensors, what {@link ClipStatistics} takes
-   */
-  static Tensor of(
-      ThresholdGradient rule,
-      Tensor x,
-      Tensor gradOutput,
-      Tensor clipped,
-      Tensor threshold,
-      Tensor jump) {
-    Tensor gradient = rule.gradient(new ClipStatistics(x, gradOutput, clipped, threshold, jump));
+  /** The gradient of a threshold, of its dtype. */
+  static Tensor of(ThresholdGradient rule, ClipStatistics statistics, Tensor threshold) {
+    Tensor gradient = rule.gradient(statistics);
     if (gradient == null || gradient.isNull() || !gradient.defined()) {
       throw ActclipException.badInput(
           "the rule returned no gradient: it must return one of the threshold's shape");

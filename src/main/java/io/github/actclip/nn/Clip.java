@@ -68,7 +68,7 @@ public final class Clip extends ThresholdLayer {
    * @return of the shape and dtype of x; the caller's scope owns it
    */
   public static Tensor relu(Tensor x, Tensor threshold) {
-    return ClipOp.relu(x, threshold);
+    return ClipFunctions.relu(x, threshold, ThresholdGradient.SUM);
   }
 
   /** What it clips by. */
@@ -105,6 +105,20 @@ public final class Clip extends ThresholdLayer {
       case GENERALIZED_RELU -> ClipFunctions.generalizedRelu(x, t, cut(t, x), options.cutGradient);
       case IN_PLACE -> ClipOp.clipInPlace(x, t);
     };
+  }
+
+  @Override
+  boolean rectifies() {
+    return options.form.rectifies();
+  }
+
+  @Override
+  Tensor limitPooled(Tensor x) {
+    boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
+    boolean byChannel = options.channels == 1 || options.axis == 1 || options.axis == -3;
+    return oneSided && byChannel && options.gradient == ThresholdGradient.SUM
+        ? ClipFunctions.maxPoolClip(x, broadcast(first.value(), x))
+        : super.limitPooled(x);
   }
 
   @Override

@@ -136,8 +136,7 @@ public final class Net extends Module {
           "this network was closed: make it outside of the scope that closed it");
     }
     requireImages(images);
-    Tensor x = max_pool2d(conv1(images), POOL_SIZE);
-    x = activation.forward(rectified(x));
+    Tensor x = activation.forwardPooled(conv1(images));
     x = max_pool2d(convolve(x, conv2, 1), POOL_SIZE).relu_();
     return linear(x.flatten(1, -1));
   }
@@ -152,7 +151,7 @@ public final class Net extends Module {
     requireImages(images);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      activation.calibrate(rectified(max_pool2d(conv1(images), POOL_SIZE)), calibration);
+      activation.calibrate(activation.pooled(conv1(images)), calibration);
     }
   }
 
@@ -222,12 +221,6 @@ public final class Net extends Module {
 
   private Tensor conv1(Tensor images) {
     return convolve(images.contiguous(MEMORY_FORMAT), conv1, 0);
-  }
-
-  /** In place: the backward of pooling needs its input only. */
-  private Tensor rectified(Tensor x) {
-    boolean clipRectifies = activation instanceof Clip clip && clip.form().rectifies();
-    return clipRectifies ? x : x.relu_();
   }
 
   private Tensor convolve(Tensor x, Conv2dImpl conv, int quantizer) {

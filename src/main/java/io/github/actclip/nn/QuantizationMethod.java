@@ -1,6 +1,6 @@
 package io.github.actclip.nn;
 
-import io.github.actclip.autograd.FakeQuantizeFunction.ScaleGradient;
+import io.github.actclip.op.ScaleGradient;
 
 /** How a {@link FakeQuantize} learns where to clip. */
 public enum QuantizationMethod {

@@ -11,6 +11,7 @@ import java.util.Optional;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * A layer that limits activations by thresholds that are learned: a {@link Clip} or a {@link
@@ -42,15 +43,27 @@ public abstract class ThresholdLayer extends Module {
    * @throws ActclipException when the layer was closed, or x is of another kind than it takes
    */
   public final Tensor forward(Tensor x) {
-    if (isNull()) {
-      throw ActclipException.badInput(
-          "this layer was closed: make it outside of the scope that closed it");
-    }
+    requireOpen();
     requireChannels(x);
-    if (GradMode.is_enabled() && monitor.isDue()) {
+    if (isObserved()) {
       observe(x);
     }
     return limit(x);
+  }
+
+  /** What {@link #forward} gives for {@link #pooled} activations, in one pass if it knows how. */
+  final Tensor forwardPooled(Tensor x) {
+    requireOpen();
+    if (isObserved()) {
+      observe(pooled(x.detach()));
+    }
+    return limitPooled(x);
+  }
+
+  /** Activations after max pooling, and after ReLU where this layer does not rectify. */
+  final Tensor pooled(Tensor x) {
+    Tensor largest = torch.max_pool2d(x, Net.POOL_SIZE);
+    return rectifies() ? largest : largest.relu_(); // the backward of pooling needs its input only
   }
 
   /** What is learned, in the order of registration; it is the layer's. */
@@ -93,6 +106,16 @@ public abstract class ThresholdLayer extends Module {
   /** Learns all thresholds again; said in the log. */
   public final void unfreeze() {
     thresholds.forEach(Threshold::unfreeze);
+  }
+
+  /** Whether it takes the place of the ReLU before it. */
+  boolean rectifies() {
+    return false;
+  }
+
+  /** Computes the output for {@link #pooled} activations. */
+  Tensor limitPooled(Tensor x) {
+    return limit(pooled(x));
   }
 
   /** Computes the output. */
@@ -164,6 +187,17 @@ public abstract class ThresholdLayer extends Module {
           Arrays.toString(x.shape()), channels, axis);
     }
     return position;
+  }
+
+  private void requireOpen() {
+    if (isNull()) {
+      throw ActclipException.badInput(
+          "this layer was closed: make it outside of the scope that closed it");
+    }
+  }
+
+  private boolean isObserved() {
+    return GradMode.is_enabled() && monitor.isDue();
   }
 
   private void observe(Tensor x) {

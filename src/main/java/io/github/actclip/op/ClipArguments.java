@@ -12,6 +12,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /** What every clip asks of its tensors, checked before LibTorch sees them. */
 final class ClipArguments {
 
+  static final String ACTIVATIONS = "the activations";
+  static final String THRESHOLD = "the threshold";
+
   private static final long[] SCALAR = {};
 
   private static final Set<ScalarType> DTYPES =
@@ -20,22 +23,63 @@ final class ClipArguments {
   private ClipArguments() {}
 
   /**
-   * Checks a threshold against activations.
+   * Checks a threshold against activations, and brings it into their dtype.
    *
-   * @return the threshold in the dtype of x, of a shape that leaves x's as it is
+   * @return a threshold of a shape that leaves x's as it is
    */
   static Tensor threshold(Tensor x, Tensor t) {
-    requireFloating("the activations", x);
-    requireFloating("the threshold", t);
+    require(x, t);
+    return fit(x, t);
+  }
+
+  /** Checks a threshold against activations. */
+  static void require(Tensor x, Tensor t) {
+    requireFloating(ACTIVATIONS, x);
+    requireFloating(THRESHOLD, t);
     if (!(x.is_cpu() && t.is_cpu()) && !device(x).equals(device(t))) {
       throw ActclipException.badInput(
           "the activations are on %s and the threshold is on %s: move one of them",
           device(x), device(t));
     }
-    Tensor fitted = t.numel() == 1 && t.dim() > x.dim() ? t.view(SCALAR) : t;
-    requireBroadcast(x.shape(), fitted.shape());
+    if (t.numel() != 1) {
+      requireBroadcast(x.shape(), t.shape());
+    }
+  }
+
+  /** A threshold that was checked, as {@link #threshold} gives it. */
+  static Tensor fit(Tensor x, Tensor t) {
+    Tensor fitted = t.dim() > x.dim() ? t.view(SCALAR) : t;
     ScalarType type = x.scalar_type().intern();
     return type == fitted.scalar_type().intern() ? fitted : fitted.to(type);
+  }
+
+  /** Checks the gradient of a loss by what was made of x. */
+  static void requireGradient(Tensor g, Tensor x) {
+    requireFloating("the gradient", g);
+    if (!Arrays.equals(g.shape(), x.shape())
+        || g.scalar_type().intern() != x.scalar_type().intern()) {
+      throw ActclipException.badInput(
+          "the gradient is %s of the shape %s: it must be as the output is, %s of %s",
+          g.scalar_type().intern(),
+          Arrays.toString(g.shape()),
+          x.scalar_type().intern(),
+          Arrays.toString(x.shape()));
+    }
+  }
+
+  /** Checks what is pooled, and a threshold for all or for each channel of it. */
+  static void requirePoolable(Tensor x, Tensor t) {
+    require(x, t);
+    if (x.dim() != 4 || x.size(1) < 1 || x.size(2) < 2 || x.size(3) < 2) {
+      throw ActclipException.badInput(
+          "the activations have the shape %s: max pooling takes (B, C, H, W), H and W 2 at least",
+          Arrays.toString(x.shape()));
+    }
+    if (t.numel() != 1 && (t.dim() < 3 || t.size(-3) != t.numel())) {
+      throw ActclipException.badInput(
+          "the threshold has the shape %s: after max pooling it is one element, or (C, 1, 1)",
+          Arrays.toString(t.shape()));
+    }
   }
 
   static void requireFloating(String what, Tensor tensor) {
@@ -56,7 +100,7 @@ final class ClipArguments {
 
   /** bfloat16 and float16 as float32, others as they are. */
   static Tensor atLeastFloat32(Tensor tensor) {
-    requireFloating("the activations", tensor);
+    requireFloating(ACTIVATIONS, tensor);
     return torch.isReducedFloatingType(tensor.scalar_type()) ? tensor.to(ScalarType.Float) : tensor;
   }
 

@@ -8,7 +8,9 @@ import org.bytedeco.pytorch.TensorIndexVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * The clips as operations on tensors, composed of LibTorch's own. LibTorch differentiates them.
+ * The clips as operations on tensors. LibTorch differentiates them: where it records a gradient,
+ * they are composed of its own operations. Where it records none, they are kernels of this library,
+ * if it has them for this machine and the tensors suit; the bits are the same.
  *
  * <p>Everywhere, {@code x} are activations of any shape and strides, float64, float32, bfloat16 or
  * float16, and thresholds are floating point, on the device of x, of one element or of a shape that
@@ -36,20 +38,73 @@ public final class ClipOp {
     return ClipArguments.threshold(x, t);
   }
 
+  /** Which backend was chosen for this process, and why where it is not the native one. */
+  public static String backend() {
+    return Backends.chosen().description();
+  }
+
+  /** Whether the native kernels compute the clip of x by these limits. */
+  public static boolean isNative(Tensor x, Limits limits) {
+    limits.require(x);
+    return Backends.of(x, limits.thresholds()) instanceof NativeBackend;
+  }
+
+  /** Clips as the limits say. */
+  public static Tensor clip(Tensor x, Limits limits) {
+    limits.require(x);
+    return Backends.forward(x, limits.thresholds()).clip(x, limits);
+  }
+
+  /**
+   * The exact gradients of a clip; not recorded themselves.
+   *
+   * @param g the gradient of the loss by the output, of the shape and dtype of x
+   * @param wanted which of the four are
+   * @return the gradients by x, of its dtype, and by the upper threshold of a tied clip, the lower
+   *     one and the value above the upper one, of their shapes and dtypes; those that are not
+   *     wanted are anything
+   */
+  public static Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
+    limits.require(x);
+    ClipArguments.requireGradient(g, x);
+    return Backends.of(x, limits.thresholds()).clipBackward(g, x, limits, wanted);
+  }
+
+  /**
+   * What a rule may know about the backward pass of a clip.
+   *
+   * @param g as for {@link #clipBackward}
+   * @return places 1 to 3: for the upper threshold, the lower one, and the value above the upper
+   *     one; null for what is not there
+   */
+  public static ClipStatistics[] statistics(Tensor g, Tensor x, Limits limits) {
+    limits.require(x);
+    ClipArguments.requireGradient(g, x);
+    Sums[] sums = Backends.of(x, limits.thresholds()).statistics(g, x, limits);
+    Tensor upper = limits.upper();
+    Tensor jump = limits.value() == null ? torch.zeros_like(upper) : upper.sub(limits.value());
+    return new ClipStatistics[] {
+      null,
+      new ClipStatistics(x, g, sums[0], upper, jump),
+      limits.lower() == null
+          ? null
+          : new ClipStatistics(x, g, sums[1], limits.lower(), torch.zeros_like(limits.lower())),
+      limits.value() == null ? null : new ClipStatistics(x, g, sums[0], limits.value(), jump)
+    };
+  }
+
   /**
    * Clips from above: {@code where(x > t, t, x)}.
    *
    * <p>dL/dt = Σ g over x > t, exactly; dL/dx = g elsewhere.
    */
   public static Tensor clip(Tensor x, Tensor t) {
-    Tensor top = fit(x, t);
-    return torch.where(x.gt(top), top, x);
+    return clip(x, Limits.above(t));
   }
 
   /** Rectifies and clips: {@code clip(relu(x), t)}, which is t everywhere when t is below 0. */
   public static Tensor relu(Tensor x, Tensor t) {
-    ClipArguments.requireFloating("the activations", x);
-    return clip(x.relu(), t);
+    return clip(x, Limits.rectified(t));
   }
 
   /**
@@ -59,8 +114,7 @@ public final class ClipOp {
    * <p>dL/dlo = Σ g over x < lo, dL/dhi = Σ g over x > hi, exactly.
    */
   public static Tensor clip(Tensor x, Tensor lo, Tensor hi) {
-    Tensor bottom = fit(x, lo);
-    return clip(torch.where(x.lt(bottom), bottom, x), hi);
+    return clip(x, Limits.between(lo, hi));
   }
 
   /**
@@ -71,8 +125,7 @@ public final class ClipOp {
    * it.
    */
   public static Tensor untied(Tensor x, Tensor cut, Tensor value) {
-    Tensor above = x.gt(fit(x, cut));
-    return torch.where(above, fit(x, value), x);
+    return clip(x, Limits.untied(cut, value));
   }
 
   /**
@@ -105,6 +158,41 @@ public final class ClipOp {
   public static Tensor generalizedRelu(Tensor x, Tensor b, Tensor t) {
     Tensor off = x.le(fit(x, t)); // and not "on", so that NaN stays NaN
     return torch.where(off, new Scalar(0), x.add(fit(x, b)));
+  }
+
+  /**
+   * Max pooling of 2×2 with stride 2, then the clip: {@code clip(max_pool2d(x, 2), t)}, or {@code
+   * relu} in place of {@code clip}. Not recorded: {@code ClipFunctions.maxPoolClip} can be
+   * differentiated.
+   *
+   * @param x (B, C, H, W); an odd last row or column is left out
+   * @param t of one element, or (C, 1, 1)
+   * @param relu whether it rectifies
+   */
+  public static Pooled maxPoolClip(Tensor x, Tensor t, boolean relu) {
+    ClipArguments.requirePoolable(x, t);
+    return Backends.of(x, t).maxPoolClip(x, t, relu);
+  }
+
+  /** Whether the native kernels compute {@link #maxPoolClip}. */
+  public static boolean isPoolNative(Tensor x, Tensor t) {
+    ClipArguments.requirePoolable(x, t);
+    return Backends.of(x, t) instanceof NativeBackend;
+  }
+
+  /**
+   * The exact gradients of {@link #maxPoolClip}.
+   *
+   * @param g the gradient of the loss by the output, of its shape and dtype
+   * @param codes as forward gave them
+   * @param t as forward took it
+   * @param shape of x
+   * @param channelsLast whether forward's output was
+   * @return the gradients by x and by t
+   */
+  public static Tensor[] maxPoolClipBackward(
+      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+    return Backends.of(g, t).maxPoolClipBackward(g, codes, t, shape, channelsLast);
   }
 
   /**

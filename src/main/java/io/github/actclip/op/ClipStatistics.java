@@ -3,7 +3,6 @@ package io.github.actclip.op;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * What a rule may know about one backward pass through a clip: sums and counts over the elements
@@ -18,7 +17,7 @@ public final class ClipStatistics {
 
   private final Tensor x;
   private final Tensor grad;
-  private final Tensor clipped;
+  private final Sums sums;
   private final Tensor threshold;
   private final Tensor jump;
 
@@ -33,31 +32,35 @@ public final class ClipStatistics {
    *     broadcasts to x's
    */
   public ClipStatistics(Tensor x, Tensor grad, Tensor clipped, Tensor threshold, Tensor jump) {
+    this(x, grad, ComposedBackend.sums(grad, x, clipped), threshold, jump);
+  }
+
+  ClipStatistics(Tensor x, Tensor grad, Sums sums, Tensor threshold, Tensor jump) {
     this.x = x;
     this.grad = grad;
-    this.clipped = clipped;
+    this.sums = sums;
     this.threshold = threshold;
     this.jump = jump;
   }
 
   /** Σ g over the clipped elements. */
   public Tensor clippedSum() {
-    return sumOver(clipped);
+    return sums.get(Sums.Of.CLIPPED_GRADIENTS, threshold);
   }
 
   /** How many elements are clipped. */
   public Tensor clippedCount() {
-    return count(clipped);
+    return sums.get(Sums.Of.CLIPPED, threshold);
   }
 
   /** Σ g over the elements with x > 0 that are not clipped. */
   public Tensor positiveSum() {
-    return sumOver(positive());
+    return sums.get(Sums.Of.POSITIVE_GRADIENTS, threshold);
   }
 
   /** How many elements with x > 0 are not clipped. */
   public Tensor positiveCount() {
-    return count(positive());
+    return sums.get(Sums.Of.POSITIVE, threshold);
   }
 
   /** How many elements share a threshold, clipped or not; at least 1. */
@@ -75,23 +78,7 @@ public final class ClipStatistics {
     Tensor near = x.sub(threshold.to(x.scalar_type())).abs().lt(new Scalar(bandwidth / 2));
     Tensor wide = ClipArguments.atLeastFloat32(grad);
     Tensor weighted = wide.mul(jump.to(wide.scalar_type())).div(new Scalar(bandwidth));
-    return reduce(torch.where(near, weighted, new Scalar(0)));
-  }
-
-  private Tensor positive() {
-    return x.gt(new Scalar(0)).logical_and(clipped.logical_not());
-  }
-
-  private Tensor sumOver(Tensor mask) {
-    return reduce(torch.where(mask, grad, new Scalar(0)));
-  }
-
-  private Tensor count(Tensor mask) {
-    return reduce(mask.to(ScalarType.Float));
-  }
-
-  private Tensor reduce(Tensor values) {
-    return sum(values, threshold);
+    return sum(torch.where(near, weighted, new Scalar(0)), threshold);
   }
 
   /**
@@ -105,7 +92,8 @@ public final class ClipStatistics {
     return sum(values, threshold).to(threshold.scalar_type());
   }
 
-  private static Tensor sum(Tensor values, Tensor threshold) {
+  /** The same, float64 for float64 values, else float32. */
+  static Tensor sum(Tensor values, Tensor threshold) {
     Tensor wide = ClipArguments.atLeastFloat32(values);
     long[] shape = threshold.shape();
     // One threshold may have more dimensions than the activations, to which it then cannot sum.

@@ -49,4 +49,32 @@ public final class QuantizeOp {
     return wide.mul(ClipArguments.threshold(wide, scale))
         .add(ClipArguments.threshold(wide, offset));
   }
+
+  /**
+   * Fake quantization: the number q·s + β of the code q of x. LibTorch differentiates it where it
+   * records it, but for the rounding, whose gradient is 0; {@code FakeQuantizeFunction} passes one.
+   *
+   * @return of the shape and dtype of x
+   * @throws ActclipException as {@link ClipOp} does
+   */
+  public static Tensor fakeQuantize(Tensor x, Grid grid) {
+    grid.require(x);
+    return Backends.forward(x, grid.scale(), grid.offset()).fakeQuantize(x, grid);
+  }
+
+  /**
+   * The gradients that {@code FakeQuantizeFunction} describes; not recorded themselves.
+   *
+   * @param g the gradient of the loss by the output, of the shape and dtype of x
+   * @param wanted which of the three are
+   * @return the gradients by x, of its dtype, and by the scale and the offset, of their shapes and
+   *     dtypes; those that are not wanted are anything
+   */
+  public static Tensor[] fakeQuantizeBackward(
+      Tensor g, Tensor x, Grid grid, ScaleGradient rule, boolean... wanted) {
+    grid.require(x);
+    ClipArguments.requireGradient(g, x);
+    return Backends.of(x, grid.scale(), grid.offset())
+        .fakeQuantizeBackward(g, x, grid, rule, wanted);
+  }
 }

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.autograd.ClipFunctions;
 import io.github.actclip.autograd.FakeQuantizeFunction;
-import io.github.actclip.autograd.FakeQuantizeFunction.ScaleGradient;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;

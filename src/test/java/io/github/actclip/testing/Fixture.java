@@ -83,6 +83,9 @@ public final class Fixture {
   public static double[] values(Tensor tensor) {
     try (Tensor flat = tensor.detach().to(ScalarType.Double).contiguous()) {
       double[] values = new double[(int) flat.numel()];
+      if (values.length == 0) { // It has no memory.
+        return values;
+      }
       java.nio.DoubleBuffer buffer = flat.createBuffer();
       buffer.get(values);
       return values;

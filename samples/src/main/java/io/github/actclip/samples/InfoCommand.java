@@ -1,6 +1,7 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.nn.Net;
+import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.RuntimeInfo;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
@@ -29,7 +30,7 @@ final class InfoCommand implements Runnable {
     Results.print(
         "threads", info.threads() + " for LibTorch, " + info.blasThreads() + " for OpenBLAS");
     Results.print("memory format", Net.MEMORY_FORMAT.name());
-    Results.print("clip backend", "composed of LibTorch's operations");
+    Results.print("clip backend", ClipOp.backend());
     Results.print("cache folder", info.cacheFolder());
   }
 }

@@ -1,0 +1,111 @@
+package io.github.actclip.op;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.KernelLibrary;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import java.util.function.Supplier;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Tensor;
+
+/** Which backend computes: chosen once for the process, and asked for each call. */
+final class Backends {
+
+  /**
+   * System property: {@code native} or {@code composed}; without it, native where it can be had.
+   */
+  static final String PROPERTY = "actclip.backend";
+
+  private static final Logger LOG = LogManager.getLogger(Backends.class);
+
+  private static final ClipBackend COMPOSED = new ComposedBackend();
+
+  private static volatile Choice chosen;
+
+  private Backends() {}
+
+  /** A backend, and what it is in words. */
+  record Choice(ClipBackend backend, String description) {}
+
+  /** The chosen backend where it takes these tensors, else the composed one. */
+  static ClipBackend of(Tensor x, Tensor... thresholds) {
+    ClipBackend backend = chosen().backend();
+    return backend.supports(x, thresholds) ? backend : COMPOSED;
+  }
+
+  /** The same for a forward pass, which LibTorch must differentiate where it records one. */
+  static ClipBackend forward(Tensor x, Tensor... thresholds) {
+    return isRecorded(x, thresholds) ? COMPOSED : of(x, thresholds);
+  }
+
+  private static boolean isRecorded(Tensor x, Tensor... thresholds) {
+    boolean requires = x.requires_grad();
+    for (Tensor threshold : thresholds) {
+      requires |= threshold.requires_grad();
+    }
+    return requires && GradMode.is_enabled();
+  }
+
+  static Choice chosen() {
+    Choice choice = chosen;
+    return choice == null ? chooseOnce() : choice;
+  }
+
+  private static synchronized Choice chooseOnce() {
+    if (chosen == null) {
+      LibTorch.load();
+      chosen = choose(System.getProperty(PROPERTY), Backends::whyNotNative);
+    }
+    return chosen;
+  }
+
+  /**
+   * Chooses.
+   *
+   * @param wanted the property's value, or null
+   * @param whyNotNative why the native backend cannot be had; empty when it can. Not asked when the
+   *     composed one is wanted.
+   */
+  static Choice choose(String wanted, Supplier<String> whyNotNative) {
+    if ("composed".equals(wanted)) {
+      return composed(PROPERTY + " asks for it");
+    }
+    if (wanted != null && !wanted.equals("native")) {
+      throw ActclipException.badInput("%s (%s) must be native or composed", PROPERTY, wanted);
+    }
+    String reason = whyNotNative.get();
+    if (reason.isEmpty()) {
+      return new Choice(new NativeBackend(), "native (" + NativeKernels.cpuCapability() + ")");
+    }
+    if (wanted != null) {
+      throw ActclipException.failure(
+          null, "%s is native, which cannot be had here: %s", PROPERTY, reason);
+    }
+    LOG.info("Clips are composed of LibTorch's operations: {}", reason);
+    return composed(reason);
+  }
+
+  private static Choice composed(String reason) {
+    return new Choice(COMPOSED, "composed of LibTorch's operations: " + reason);
+  }
+
+  private static String whyNotNative() {
+    String reason = KernelLibrary.whyNotLoaded();
+    return reason.isEmpty() ? whyNotRight(new NativeBackend()) : reason;
+  }
+
+  /** Three elements, a tie among them, before a library of another version is trusted with more. */
+  static String whyNotRight(ClipBackend backend) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor t = Tensor.create(1f);
+      Tensor y = backend.clip(Tensor.create(-2f, 1f, 3f), Limits.above(t));
+      boolean right = y.defined() && y.equal(Tensor.create(-2f, 1f, 1f));
+      return right ? "" : "the kernels clip wrongly";
+    } catch (UnsatisfiedLinkError | RuntimeException e) {
+      return "the kernels do not run: " + ActclipException.firstLine(e);
+    }
+  }
+}

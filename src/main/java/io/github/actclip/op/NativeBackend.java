@@ -1,0 +1,170 @@
+package io.github.actclip.op;
+
+import java.lang.ref.Reference;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.Layout;
+
+/**
+ * The clips as kernels of this library, one pass each. Takes tensors on the CPU whose thresholds
+ * are one for all or one for each index along one dimension.
+ */
+final class NativeBackend implements ClipBackend {
+
+  private static final int ALL = 0;
+  private static final int SEVERAL = -1;
+
+  /** How many sums the kernel gives for each threshold. */
+  private static final int SUMS = Sums.Of.values().length;
+
+  @Override
+  public boolean supports(Tensor x, Tensor... thresholds) {
+    int dimension = dimension(thresholds[0]);
+    boolean suits = dimension != SEVERAL && isPlain(x);
+    for (int i = 0; suits && i < thresholds.length; i++) {
+      suits = isPlain(thresholds[i]) && dimension(thresholds[i]) == dimension;
+    }
+    return suits;
+  }
+
+  private static boolean isPlain(Tensor tensor) {
+    return tensor.is_cpu() && tensor.layout().intern() == Layout.Strided && !tensor.is_neg();
+  }
+
+  /** The one dimension along which a threshold differs, counted from 1 at the last. */
+  private static int dimension(Tensor threshold) {
+    if (threshold.numel() == 1) {
+      return ALL;
+    }
+    long[] shape = threshold.shape();
+    int found = ALL;
+    for (int i = 0; i < shape.length; i++) {
+      if (shape[i] != 1) {
+        if (found != ALL) {
+          return SEVERAL;
+        }
+        found = shape.length - i;
+      }
+    }
+    return found;
+  }
+
+  @Override
+  public Tensor clip(Tensor x, Limits limits) {
+    Tensor y = new Tensor();
+    NativeKernels.clip(
+        address(x),
+        address(limits.upper()),
+        address(limits.lower()),
+        address(limits.value()),
+        limits.relu(),
+        y.address());
+    keep(x, limits, y);
+    return y;
+  }
+
+  @Override
+  public Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
+    Tensor byAbove = new Tensor(); // by the value that stands there, which may be the threshold's
+    Tensor[] gradients = {new Tensor(), byAbove, new Tensor(), byAbove};
+    NativeKernels.clipBackward(
+        address(g),
+        address(x),
+        address(limits.upper()),
+        address(limits.lower()),
+        address(limits.value()),
+        limits.relu(),
+        gradients[0].address(),
+        byAbove.address(),
+        gradients[2].address());
+    keep(g, x, limits, gradients);
+    return gradients;
+  }
+
+  @Override
+  public Sums[] statistics(Tensor g, Tensor x, Limits limits) {
+    Tensor all = new Tensor();
+    NativeKernels.clipStatistics(
+        address(g),
+        address(x),
+        address(limits.upper()),
+        address(limits.lower()),
+        limits.relu(),
+        all.address());
+    keep(g, x, limits, all);
+    return new Sums[] {sums(all, 0), sums(all, SUMS)};
+  }
+
+  /** A rule may write to what it gets, so each is a copy. */
+  private static Sums sums(Tensor all, int first) {
+    return (what, threshold) ->
+        all.select(0, first + what.ordinal()).clone().view(threshold.shape());
+  }
+
+  @Override
+  public Pooled maxPoolClip(Tensor x, Tensor t, boolean relu) {
+    Pooled pooled = new Pooled(new Tensor(), new Tensor());
+    NativeKernels.maxPoolClip(
+        address(x), address(t), relu, pooled.output().address(), pooled.codes().address());
+    keep(x, t, pooled);
+    return pooled;
+  }
+
+  @Override
+  public Tensor[] maxPoolClipBackward(
+      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+    Tensor[] gradients = {new Tensor(), new Tensor()};
+    NativeKernels.maxPoolClipBackward(
+        address(g),
+        address(codes),
+        address(t),
+        shape[2],
+        shape[3],
+        channelsLast,
+        gradients[0].address(),
+        gradients[1].address());
+    keep(g, codes, t, gradients);
+    return gradients;
+  }
+
+  @Override
+  public Tensor fakeQuantize(Tensor x, Grid grid) {
+    Tensor y = new Tensor();
+    NativeKernels.fakeQuantize(
+        address(x),
+        address(grid.scale()),
+        address(grid.offset()),
+        grid.low(),
+        grid.high(),
+        y.address());
+    keep(x, grid, y);
+    return y;
+  }
+
+  @Override
+  public Tensor[] fakeQuantizeBackward(
+      Tensor g, Tensor x, Grid grid, ScaleGradient rule, boolean... wanted) {
+    Tensor[] gradients = {new Tensor(), new Tensor(), new Tensor()};
+    NativeKernels.fakeQuantizeBackward(
+        address(g),
+        address(x),
+        address(grid.scale()),
+        address(grid.offset()),
+        grid.low(),
+        grid.high(),
+        rule.ordinal(),
+        gradients[0].address(),
+        gradients[1].address(),
+        gradients[2].address());
+    keep(g, x, grid, gradients);
+    return gradients;
+  }
+
+  private static long address(Tensor tensor) {
+    return tensor == null ? 0 : tensor.address();
+  }
+
+  /** Holds what a kernel works on, which the garbage collector would free after its last use. */
+  private static void keep(Object... used) {
+    Reference.reachabilityFence(used);
+  }
+}

@@ -1,0 +1,42 @@
+package io.github.actclip.op;
+
+/**
+ * The entries of the kernel library, see {@code native/torch}. Tensors are given as the addresses
+ * of {@code at::Tensor}s, 0 for none; results are assigned to the undefined tensors that come last.
+ * What is computed stands at {@link ClipBackend}. A {@link RuntimeException} with one line says
+ * what a kernel does not take.
+ */
+final class NativeKernels {
+
+  private NativeKernels() {}
+
+  /** The vector instructions that the kernels use here, such as {@code AVX-512}. */
+  static native String cpuCapability();
+
+  static native void clip(long x, long hi, long lo, long value, boolean relu, long y);
+
+  static native void clipBackward(
+      long g, long x, long hi, long lo, long value, boolean relu, long gx, long ghi, long glo);
+
+  static native void clipStatistics(
+      long g, long x, long hi, long lo, boolean relu, long statistics);
+
+  static native void maxPoolClip(long x, long t, boolean relu, long y, long codes);
+
+  static native void maxPoolClipBackward(
+      long g, long codes, long t, long height, long width, boolean channelsLast, long gx, long gt);
+
+  static native void fakeQuantize(long x, long scale, long offset, long low, long high, long y);
+
+  static native void fakeQuantizeBackward(
+      long g,
+      long x,
+      long scale,
+      long offset,
+      long low,
+      long high,
+      long scaleGradient,
+      long gx,
+      long gscale,
+      long goffset);
+}
