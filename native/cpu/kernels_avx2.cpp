@@ -1,4 +1,5 @@
-#include "kernels.h"
-#define ACTCLIP_KERNELS avx2_kernels
-#define ACTCLIP_NAME "avx2"
-#include "kernels_impl.h"
+#include "cpu/kernels_impl.h"
+
+namespace actclip::cpu {
+const Kernels kAvx2Kernels = kKernels;
+}

@@ -1,4 +1,5 @@
-#include "kernels.h"
-#define ACTCLIP_KERNELS avx512_kernels
-#define ACTCLIP_NAME "avx512"
-#include "kernels_impl.h"
+#include "cpu/kernels_impl.h"
+
+namespace actclip::cpu {
+const Kernels kAvx512Kernels = kKernels;
+}

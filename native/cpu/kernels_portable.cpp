@@ -1,4 +1,5 @@
-#include "kernels.h"
-#define ACTCLIP_KERNELS portable_kernels
-#define ACTCLIP_NAME "portable"
-#include "kernels_impl.h"
+#include "cpu/kernels_impl.h"
+
+namespace actclip::cpu {
+const Kernels kPortableKernels = kKernels;
+}
