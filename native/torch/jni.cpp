@@ -5,6 +5,7 @@
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
 #include "torch/ops.h"
+#include "torch/small.h"
 
 namespace actclip {
 namespace {
@@ -50,6 +51,20 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
   guarded(env, [&] {
     assign(Cpu::clip(view(x), {view(hi), view(lo), view(value), relu != 0}), y);
   });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_clipSmall(
+    JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong limit, jlong y) {
+  bool done = false;
+  guarded(env, [&] {
+    const actclip::Tensor clipped = actclip::clip_small(
+        actclip::handle(x), actclip::handle(t), relu != 0, limit);
+    done = clipped.get() != nullptr;
+    if (done) {
+      assign(clipped, y);
+    }
+  });
+  return done ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
