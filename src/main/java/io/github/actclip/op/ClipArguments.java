@@ -82,6 +82,17 @@ final class ClipArguments {
     }
   }
 
+  /** Checks the gradient of a loss by what was pooled from activations of a shape. */
+  static void requirePooledGradient(Tensor g, long... shape) {
+    requireFloating("the gradient", g);
+    long[] pooled = {shape[0], shape[1], shape[2] / 2, shape[3] / 2};
+    if (!Arrays.equals(g.shape(), pooled)) {
+      throw ActclipException.badInput(
+          "the gradient has the shape %s: it must be as the output is, of %s",
+          Arrays.toString(g.shape()), Arrays.toString(pooled));
+    }
+  }
+
   static void requireFloating(String what, Tensor tensor) {
     LibTorch.load();
     if (tensor == null || tensor.isNull() || !tensor.defined()) {

@@ -192,6 +192,7 @@ public final class ClipOp {
    */
   public static Tensor[] maxPoolClipBackward(
       Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+    ClipArguments.requirePooledGradient(g, shape);
     return Backends.of(g, t).maxPoolClipBackward(g, codes, t, shape, channelsLast);
   }
 
