@@ -10,6 +10,7 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Which backend computes: chosen once for the process, and asked for each call. */
 final class Backends {
@@ -39,6 +40,11 @@ final class Backends {
   /** The same for a forward pass, which LibTorch must differentiate where it records one. */
   static ClipBackend forward(Tensor x, Tensor... thresholds) {
     return isRecorded(x, thresholds) ? COMPOSED : of(x, thresholds);
+  }
+
+  /** The backend that made these codes: the kernels' are bytes. */
+  static ClipBackend ofCodes(Tensor codes) {
+    return codes.scalar_type().intern() == ScalarType.Byte ? chosen().backend() : COMPOSED;
   }
 
   private static boolean isRecorded(Tensor x, Tensor... thresholds) {
