@@ -1,12 +1,104 @@
 package io.github.actclip.runtime;
 
-/** The native kernels of the clips. */
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URL;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.UUID;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/**
+ * Loads this library's own native kernels, which put operations into LibTorch's dispatcher.
+ *
+ * <p>Not having them is no error: nothing here throws for it, and the reason can be asked for.
+ *
+ * <p>Thread-safe.
+ */
 public final class KernelLibrary {
+
+  private static final Logger LOG = LogManager.getLogger(KernelLibrary.class);
 
   private KernelLibrary() {}
 
-  /** Why the kernels cannot be used; empty when they are loaded, which the first call does. */
+  /**
+   * Loads the kernels for the CPU, once.
+   *
+   * @return why they cannot be used, in one clause; empty when they are loaded
+   * @throws ActclipException when LibTorch itself cannot be loaded
+   */
   public static String whyNotLoaded() {
-    return "the kernels are not built";
+    LibTorch.load();
+    return Cpu.WHY_NOT_LOADED;
+  }
+
+  /**
+   * Loads the kernels for CUDA, once.
+   *
+   * @return why they cannot be used, in one clause; empty when they are loaded
+   * @throws ActclipException when LibTorch itself cannot be loaded
+   */
+  public static String whyNotLoadedForCuda() {
+    String reason = Devices.whyNoCuda();
+    if (reason.isEmpty()) {
+      reason = whyNotLoaded(); // It declares the operations that both implement.
+    }
+    return reason.isEmpty() ? Cuda.WHY_NOT_LOADED : reason;
+  }
+
+  /** Initialised at the first question, by one thread. */
+  private static final class Cpu {
+    static final String WHY_NOT_LOADED = load("actclip");
+  }
+
+  private static final class Cuda {
+    static final String WHY_NOT_LOADED = load("actclip_cuda");
+  }
+
+  /** Loads one library; returns why that cannot be done, or nothing. */
+  static String load(String name) {
+    String file = System.mapLibraryName(name);
+    URL packed = KernelLibrary.class.getResource(LibTorch.platform() + "/" + file);
+    if (packed == null) {
+      return "actclip was built without " + file + " for " + LibTorch.platform();
+    }
+    Path cache = NativeLibraries.cacheFolder().toPath();
+    try {
+      Path unpacked = unpack(packed, file, cache);
+      System.load(unpacked.toString());
+      LOG.debug("Loaded {}", unpacked);
+      return "";
+    } catch (IOException e) {
+      return file + " cannot be unpacked into " + cache + " (" + e + ")";
+    } catch (UnsatisfiedLinkError e) {
+      return file + " cannot be loaded (" + ActclipException.firstLine(e) + ")";
+    }
+  }
+
+  /**
+   * JavaCPP's cache tells a new library from an old one by its size and time, and in our jars the
+   * time is always the same. Here the folder is named after the content, and the file gets its name
+   * when it is whole, so that several processes may start at once.
+   */
+  static Path unpack(URL packed, String file, Path cache) throws IOException {
+    byte[] content;
+    try (InputStream in = packed.openStream()) {
+      content = in.readAllBytes();
+    }
+    Path folder = cache.resolve("actclip").resolve(UUID.nameUUIDFromBytes(content).toString());
+    Path library = folder.resolve(file);
+    if (!Files.exists(library)) {
+      Files.createDirectories(folder);
+      Path part = folder.resolve(UUID.randomUUID() + ".part");
+      try {
+        Files.write(part, content);
+        Files.move(part, library, StandardCopyOption.ATOMIC_MOVE);
+      } finally {
+        Files.deleteIfExists(part);
+      }
+    }
+    return library;
   }
 }

@@ -159,6 +159,8 @@ class ColdStartTest {
 
   private static void assertLoads(String output) {
     assertTrue(output.contains("sum 1000.0"), output);
+    String kernels = "kernels: " + KernelLibrary.whyNotLoaded(); // as in this JVM
+    assertTrue(output.lines().anyMatch(kernels::equals), output);
   }
 
   /** The JVM's own warnings may stand before the sentence, but no stack trace and no crash. */

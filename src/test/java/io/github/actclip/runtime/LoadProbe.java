@@ -34,6 +34,7 @@ final class LoadProbe {
       }
       RuntimeInfo info = RuntimeInfo.current();
       System.out.println("threads " + info.threads() + " blas " + info.blasThreads());
+      System.out.println("kernels: " + KernelLibrary.whyNotLoaded());
       System.out.println("memory limit " + Pointer.maxPhysicalBytes());
     } catch (ActclipException e) {
       System.out.println("refused: " + e.getMessage());

@@ -1,0 +1,96 @@
+// The kernels for the CPU: each works on one block of memory. Their callers split tensors into
+// blocks and add the blocks' sums up, in an order that does not depend on threads.
+#pragma once
+
+#include <cstdint>
+
+#include "actclip/formulas.h"
+
+namespace actclip::cpu {
+
+enum class Dtype { kFloat32, kFloat64, kBFloat16, kFloat16 };
+
+enum class Target { kPortable, kAvx2, kAvx512 };
+
+enum class Operation { kClip, kClipBackward, kClipStatistics, kFakeQuantize, kFakeQuantizeBackward };
+
+struct Variant {
+  Operation operation;
+  bool relu = false;
+  bool below = false;
+  ScaleGradient scale_gradient = ScaleGradient::kClipped;
+};
+
+// As many sums as any operation makes.
+constexpr int kMaxSums = 8;
+
+// Rows of fewer lanes are not worth their loop: parameters are repeated up to so many at least. It
+// is the same number for all processors, so that all add up in the same order.
+constexpr int kLeastLanes = 64;
+
+// One block. Element i belongs to lane i % lanes.
+struct Block {
+  const void* g;  // for backward
+  const void* x;
+  void* y;  // the output, or the gradient by x
+  int64_t elements;
+  int lanes;
+  // By lane: hi, value, lo in the dtype of x; or scale, offset in the one it is computed in.
+  const void* parameters[3];
+  double low;  // of a quantizer's codes
+  double high;
+  double* sums;  // by sum and lane; what is there is added to
+};
+
+using Kernel = void (*)(const Block&);
+
+// One row of outputs of a 2x2 pooling. In memory that is channels-last its elements belong to the
+// channels in turn, else all to one.
+struct PoolRow {
+  const void* top;  // the two rows of inputs
+  const void* bottom;
+  void* y;
+  uint8_t* codes;    // two in a byte
+  uint8_t* scratch;  // a byte for each output
+  int64_t outputs;   // in the row, those of all its channels
+  int64_t channels;
+  const void* thresholds;  // by channel
+};
+
+struct PoolRowBackward {
+  const void* g;
+  const uint8_t* codes;
+  uint8_t* scratch;
+  void* top;  // the two rows of the gradient by the inputs
+  void* bottom;
+  int64_t outputs;
+  int64_t channels;
+  int lanes;     // a multiple of the channels
+  double* sums;  // by lane; what is there is added to
+};
+
+using PoolKernel = void (*)(const PoolRow&);
+using PoolBackwardKernel = void (*)(const PoolRowBackward&);
+
+// The kernels for one kind of processor.
+struct Kernels {
+  Kernel (*find)(Dtype, const Variant&);
+  PoolKernel (*find_pool)(Dtype, bool relu, bool channels_last);
+  PoolBackwardKernel (*find_pool_backward)(Dtype, bool channels_last);
+};
+
+extern const Kernels kPortableKernels;
+#ifdef __x86_64__
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+// Null when this processor does not run them.
+const Kernels* kernels(Target target);
+
+// The fastest that this processor runs.
+Target best_target();
+
+const char* name(Target target);
+
+}  // namespace actclip::cpu

@@ -1,0 +1,140 @@
+// What the operations for the CPU share: threads, sums in a fixed order, and the memory of results.
+#pragma once
+
+#include <algorithm>
+
+#include "cpu/kernels.h"
+#include "torch/tensor.h"
+
+namespace actclip {
+
+// Blocks are small enough to keep all threads busy, and their sums are added up in their order, so
+// that the same bits come out whatever the number of threads is.
+constexpr int64_t kBlockElements = 8192;
+// A thread gets at least so many: LibTorch's own grain.
+constexpr int64_t kGrainElements = 32768;
+
+inline const cpu::Kernels& kernels() {
+  static const cpu::Kernels* const best = cpu::kernels(cpu::best_target());
+  return *best;
+}
+
+inline cpu::Dtype dtype_of(const View& x) {
+  if (x.dtype == aoti_torch_dtype_float32()) {
+    return cpu::Dtype::kFloat32;
+  }
+  if (x.dtype == aoti_torch_dtype_float64()) {
+    return cpu::Dtype::kFloat64;
+  }
+  return x.dtype == aoti_torch_dtype_bfloat16() ? cpu::Dtype::kBFloat16 : cpu::Dtype::kFloat16;
+}
+
+// Calls `task` with one value of each C++ type that a dtype stands for.
+template <typename Task>
+auto with_type(cpu::Dtype dtype, const Task& task) {
+  switch (dtype) {
+    case cpu::Dtype::kFloat32:
+      return task(float{});
+    case cpu::Dtype::kFloat64:
+      return task(double{});
+    case cpu::Dtype::kBFloat16:
+      return task(BFloat16{});
+    default:
+      return task(Half{});
+  }
+}
+
+inline int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <typename Task>
+void parallel_for(int64_t count, int64_t grain, const Task& task) {
+  check(
+      torch_parallel_for(
+          0, count, std::max<int64_t>(1, grain),
+          [](int64_t begin, int64_t end, void* context) {
+            (*static_cast<const Task*>(context))(begin, end);
+          },
+          const_cast<Task*>(&task)),
+      "run in parallel");
+}
+
+// What the blocks of a tensor add up to, by sum and channel.
+class Reduction {
+ public:
+  // A block has sums for `width` channels: all of them, or one.
+  Reduction(int64_t blocks, int sums, int64_t width, int64_t channels)
+      : sums_(sums), width_(width), channels_(channels), blocks_(blocks),
+        partial_(static_cast<size_t>(blocks * sums * width)) {}
+
+  // Takes a block's sums by lane. Lane i belongs to channel i % width.
+  void put(int64_t block, const std::vector<double>& by_lane) {
+    const size_t lanes = by_lane.size() / static_cast<size_t>(std::max(1, sums_));
+    for (int sum = 0; sum < sums_; ++sum) {
+      double* of_block = partial_.data() + (block * sums_ + sum) * width_;
+      const double* of_sum = by_lane.data() + static_cast<size_t>(sum) * lanes;
+      for (size_t lane = 0; lane < lanes; ++lane) {
+        of_block[lane % static_cast<size_t>(width_)] += of_sum[lane];
+      }
+    }
+  }
+
+  // Adds the blocks in their order. `first_channel` tells where a block's channels begin.
+  template <typename FirstChannel>
+  std::vector<double> total(const FirstChannel& first_channel) const {
+    std::vector<double> total(static_cast<size_t>(sums_ * channels_));
+    for (int64_t block = 0; block < blocks_; ++block) {
+      for (int sum = 0; sum < sums_; ++sum) {
+        const double* of_block = partial_.data() + (block * sums_ + sum) * width_;
+        double* of_sum = total.data() + sum * channels_ + first_channel(block);
+        for (int64_t channel = 0; channel < width_; ++channel) {
+          of_sum[channel] += of_block[channel];
+        }
+      }
+    }
+    return total;
+  }
+
+ private:
+  int sums_;
+  int64_t width_;
+  int64_t channels_;
+  int64_t blocks_;
+  std::vector<double> partial_;
+};
+
+// A tensor of numbers, in the dtype and shape of a parameter; or in another shape.
+inline Tensor rounded(
+    const double* numbers, int64_t count, const std::vector<int64_t>& shape, int32_t dtype,
+    const View& like) {
+  Tensor made = empty_contiguous(shape, dtype, like);
+  const View view(made.get());
+  if (count > 0) {
+    with_type(dtype_of(view), [&](auto type) {
+      using T = decltype(type);
+      T* to = static_cast<T*>(view.data());
+      for (int64_t i = 0; i < count; ++i) {
+        to[i] = narrow<T>(static_cast<Wide<T>>(numbers[i]));
+      }
+    });
+  }
+  return made;
+}
+
+// The sums over what shares a parameter, by channel, as the parameter's gradient.
+inline Tensor gradient_of(const View& parameter, const double* sums, int64_t channels, double factor) {
+  const bool shared = parameter.numel == 1;
+  std::vector<double> gradient(static_cast<size_t>(shared ? 1 : channels));
+  for (int64_t channel = 0; channel < channels; ++channel) {
+    gradient[shared ? 0 : static_cast<size_t>(channel)] += sums[channel];
+  }
+  for (double& number : gradient) {
+    number *= factor;
+  }
+  return rounded(
+      gradient.data(), static_cast<int64_t>(gradient.size()), parameter.shape(), parameter.dtype,
+      parameter);
+}
+
+inline void* data_of_new(const Tensor& tensor) { return View(tensor.get()).data(); }
+
+}  // namespace actclip

@@ -1,0 +1,163 @@
+// How parameters, one for all elements or one for each channel, lie along the memory of x.
+#pragma once
+
+#include <algorithm>
+#include <initializer_list>
+#include <numeric>
+
+#include "torch/tensor.h"
+
+namespace actclip {
+
+// Memory as (outer, channels, inner): inner elements of one channel stand together.
+struct Geometry {
+  int64_t outer = 0;
+  int64_t channels = 1;
+  int64_t inner = 1;
+};
+
+inline bool is_floating(const View& x) {
+  return x.dtype == aoti_torch_dtype_float32() || x.dtype == aoti_torch_dtype_float64() ||
+      x.dtype == aoti_torch_dtype_bfloat16() || x.dtype == aoti_torch_dtype_float16();
+}
+
+inline void require_floating(const View& x, const char* what) {
+  int32_t layout = 0;
+  check(aoti_torch_get_layout(x.handle, &layout), "tell a tensor's layout");
+  if (layout != aoti_torch_layout_strided() || !is_floating(x)) {
+    throw std::runtime_error(
+        std::string(what) + " must be a dense tensor of float64, float32, bfloat16 or float16");
+  }
+}
+
+inline void require_threshold(const View& x, const View& threshold) {
+  require_floating(threshold, "a threshold");
+  if (threshold.device_type != x.device_type || threshold.device_index != x.device_index) {
+    throw std::runtime_error("the activations and a threshold are on different devices");
+  }
+}
+
+// Without gaps or overlaps: some order of the dimensions is contiguous.
+inline bool is_dense(const View& x) {
+  std::vector<int64_t> order(static_cast<size_t>(x.dim));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return x.strides[a] < x.strides[b];
+  });
+  int64_t stride = 1;
+  for (int64_t i : order) {
+    if (x.sizes[i] != 1) {
+      if (x.strides[i] != stride) {
+        return false;
+      }
+      stride *= x.sizes[i];
+    }
+  }
+  return true;
+}
+
+inline bool has_strides(const View& x, const std::vector<int64_t>& strides) {
+  for (int64_t i = 0; i < x.dim; ++i) {
+    if (x.sizes[i] != 1 && x.strides[i] != strides[static_cast<size_t>(i)]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// A tensor in memory of a given layout and dtype: itself, or a copy.
+class Laid {
+ public:
+  Laid(const View& tensor, const std::vector<int64_t>& strides, int32_t dtype) : view(tensor) {
+    if (tensor.numel > 0 && (tensor.dtype != dtype || !has_strides(tensor, strides))) {
+      copy_ = empty(tensor.shape(), strides, dtype, tensor);
+      check(aoti_torch_copy_(copy_.get(), tensor.handle, 0), "copy a tensor");
+      view = View(copy_.get());
+    }
+  }
+
+  // Dense in whatever order.
+  explicit Laid(const View& x)
+      : Laid(x, is_dense(x) ? strides_of(x) : contiguous_strides(x.shape()), x.dtype) {}
+
+  static std::vector<int64_t> strides_of(const View& x) { return {x.strides, x.strides + x.dim}; }
+
+  std::vector<int64_t> strides() const { return strides_of(view); }
+
+  View view;
+
+ private:
+  Tensor copy_;
+};
+
+// g in the layout of x.
+inline Laid laid_like(const View& g, const View& x) {
+  if (!g.has_shape(x.shape())) {
+    throw std::runtime_error(
+        "the gradient has the shape " + to_string(g.shape()) + ": it must be " +
+        to_string(x.shape()));
+  }
+  return Laid(g, Laid::strides_of(x), x.dtype);
+}
+
+// The only dimension along which a parameter differs, or -1 when it has one element.
+inline int64_t channel_dimension(const View& parameter) {
+  int64_t found = -1;
+  for (int64_t i = 0; i < parameter.dim; ++i) {
+    if (parameter.sizes[i] != 1) {
+      if (found >= 0) {
+        throw std::runtime_error(
+            "a threshold has the shape " + to_string(parameter.shape()) +
+            ": it may differ along one dimension only");
+      }
+      found = i;
+    }
+  }
+  return found;
+}
+
+// The dimension of x that a parameter's channels are, counted from 0, or -1.
+inline int64_t channel_dimension(const View& x, const View& parameter) {
+  const int64_t own = channel_dimension(parameter);
+  const int64_t in_x = own < 0 ? -1 : own + x.dim - parameter.dim;
+  if (own >= 0 && (in_x < 0 || x.sizes[in_x] != parameter.sizes[own])) {
+    throw std::runtime_error(
+        "a threshold of the shape " + to_string(parameter.shape()) +
+        " does not broadcast to the activations' " + to_string(x.shape()));
+  }
+  return in_x;
+}
+
+// Of a dense x and all its parameters.
+inline Geometry geometry(const View& x, std::initializer_list<const View*> parameters) {
+  int64_t dimension = -1;
+  for (const View* parameter : parameters) {
+    if (!*parameter) {
+      continue;
+    }
+    require_threshold(x, *parameter);
+    const int64_t own = channel_dimension(x, *parameter);
+    if (own >= 0 && dimension >= 0 && own != dimension) {
+      throw std::runtime_error("the thresholds differ along different dimensions");
+    }
+    dimension = std::max(dimension, own);
+  }
+  if (x.numel == 0) {
+    return {0, dimension < 0 ? 1 : x.sizes[dimension], 1};
+  }
+  if (dimension < 0) {
+    return {x.numel, 1, 1};
+  }
+  const int64_t channels = x.sizes[dimension];
+  // A dimension of one element may have any stride.
+  const int64_t inner = channels == 1 ? 1 : x.strides[dimension];
+  return {x.numel / channels / inner, channels, inner};
+}
+
+// How far a parameter's channels are apart in its memory: 0 when all share its one element.
+inline int64_t channel_stride(const View& parameter) {
+  const int64_t dimension = channel_dimension(parameter);
+  return dimension < 0 ? 0 : parameter.strides[dimension];
+}
+
+}  // namespace actclip

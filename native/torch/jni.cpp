@@ -1,0 +1,118 @@
+// The entries of io.github.actclip.op.NativeKernels. A tensor is given as the address of an
+// at::Tensor, which is what a handle of the stable ABI is.
+#include <jni.h>
+
+#include "cpu/kernels.h"
+#include "torch/boxed.h"
+#include "torch/ops.h"
+
+namespace actclip {
+namespace {
+
+AtenTensorHandle handle(jlong address) { return reinterpret_cast<AtenTensorHandle>(address); }
+
+View view(jlong address) { return View(handle(address)); }
+
+void assign(const Tensor& from, jlong to) {
+  check(aoti_torch_assign_tensors(from.get(), handle(to)), "hand over a tensor");
+}
+
+// No exception may pass from C++ into the JVM.
+template <typename Task>
+void guarded(JNIEnv* env, const Task& task) {
+  try {
+    task();
+  } catch (const std::exception& e) {
+    jclass exception = env->FindClass("java/lang/RuntimeException");
+    if (exception != nullptr) {
+      env->ThrowNew(exception, e.what());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace actclip
+
+using actclip::assign;
+using actclip::Cpu;
+using actclip::guarded;
+using actclip::view;
+
+extern "C" {
+
+JNIEXPORT jstring JNICALL
+Java_io_github_actclip_op_NativeKernels_cpuCapability(JNIEnv* env, jclass) {
+  return env->NewStringUTF(actclip::cpu::name(actclip::cpu::best_target()));
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
+    JNIEnv* env, jclass, jlong x, jlong hi, jlong lo, jlong value, jboolean relu, jlong y) {
+  guarded(env, [&] {
+    assign(Cpu::clip(view(x), {view(hi), view(lo), view(value), relu != 0}), y);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
+    JNIEnv* env, jclass, jlong g, jlong x, jlong hi, jlong lo, jlong value, jboolean relu,
+    jlong gx, jlong ghi, jlong glo) {
+  guarded(env, [&] {
+    const auto gradients =
+        Cpu::clip_backward(view(g), view(x), {view(hi), view(lo), view(value), relu != 0});
+    assign(gradients.x, gx);
+    assign(gradients.hi, ghi);
+    if (lo != 0) {
+      assign(gradients.lo, glo);
+    }
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipStatistics(
+    JNIEnv* env, jclass, jlong g, jlong x, jlong hi, jlong lo, jboolean relu, jlong statistics) {
+  guarded(env, [&] {
+    assign(
+        Cpu::clip_statistics(view(g), view(x), {view(hi), view(lo), view(0), relu != 0}),
+        statistics);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClip(
+    JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong y, jlong codes) {
+  guarded(env, [&] {
+    const auto pooled = Cpu::max_pool_clip(view(x), view(t), relu != 0);
+    assign(pooled.y, y);
+    assign(pooled.codes, codes);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClipBackward(
+    JNIEnv* env, jclass, jlong g, jlong codes, jlong t, jlong height, jlong width,
+    jboolean channels_last, jlong gx, jlong gt) {
+  guarded(env, [&] {
+    const auto gradients = Cpu::max_pool_clip_backward(
+        view(g), view(codes), view(t), {height, width, channels_last != 0});
+    assign(gradients.x, gx);
+    assign(gradients.t, gt);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantize(
+    JNIEnv* env, jclass, jlong x, jlong scale, jlong offset, jlong low, jlong high, jlong y) {
+  guarded(env, [&] {
+    assign(Cpu::fake_quantize(view(x), {view(scale), view(offset), low, high}), y);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackward(
+    JNIEnv* env, jclass, jlong g, jlong x, jlong scale, jlong offset, jlong low, jlong high,
+    jlong scale_gradient, jlong gx, jlong gscale, jlong goffset) {
+  guarded(env, [&] {
+    const auto gradients = Cpu::fake_quantize_backward(
+        view(g), view(x), {view(scale), view(offset), low, high},
+        actclip::scale_gradient_of(scale_gradient));
+    assign(gradients.x, gx);
+    assign(gradients.scale, gscale);
+    assign(gradients.offset, goffset);
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,69 @@
+// The operations on tensors, for one kind of device each. Arguments are the caller's; results too.
+// They throw std::runtime_error with one line when an argument does not suit.
+#pragma once
+
+#include "actclip/formulas.h"
+#include "torch/tensor.h"
+
+namespace actclip {
+
+// The thresholds of a clip, each of one element or of one for each channel. `value`, which replaces
+// what is above hi, is hi itself when there is none; nothing is clipped from below without lo.
+struct Limits {
+  View hi;
+  View lo;
+  View value;
+  bool relu;
+
+  const View& value_or_hi() const { return value ? value : hi; }
+};
+
+struct Quantizer {
+  View scale;
+  View offset;
+  int64_t low;
+  int64_t high;
+};
+
+struct ClipGradients {
+  Tensor x;
+  Tensor hi;  // by value, when there is one
+  Tensor lo;
+};
+
+struct QuantizerGradients {
+  Tensor x;
+  Tensor scale;
+  Tensor offset;
+};
+
+struct Pooled {
+  Tensor y;
+  Tensor codes;  // (rows of outputs, bytes), uint8
+};
+
+struct PoolGradients {
+  Tensor x;
+  Tensor t;
+};
+
+// What forward leaves for backward is not x itself: only its size, and how y lies in memory.
+struct PoolShape {
+  int64_t height;
+  int64_t width;
+  bool channels_last;
+};
+
+struct Cpu {
+  static Tensor clip(const View& x, const Limits& limits);
+  static ClipGradients clip_backward(const View& g, const View& x, const Limits& limits);
+  static Tensor clip_statistics(const View& g, const View& x, const Limits& limits);
+  static Pooled max_pool_clip(const View& x, const View& t, bool relu);
+  static PoolGradients max_pool_clip_backward(
+      const View& g, const View& codes, const View& t, const PoolShape& shape);
+  static Tensor fake_quantize(const View& x, const Quantizer& quantizer);
+  static QuantizerGradients fake_quantize_backward(
+      const View& g, const View& x, const Quantizer& quantizer, ScaleGradient scale_gradient);
+};
+
+}  // namespace actclip

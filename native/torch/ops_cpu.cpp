@@ -1,0 +1,284 @@
+// The operations on elements, for the CPU.
+#include <cmath>
+
+#include "torch/cpu.h"
+#include "torch/geometry.h"
+#include "torch/ops.h"
+
+namespace actclip {
+namespace {
+
+using cpu::Block;
+using cpu::Dtype;
+using cpu::Operation;
+using cpu::Variant;
+
+// How memory is split into blocks, and a block into lanes.
+struct Plan {
+  Geometry geometry;
+  int lanes;
+  int64_t block_elements;
+  int64_t blocks_of_run;  // 0 when a block holds all channels, else blocks of one channel's run
+  int64_t blocks;
+
+  explicit Plan(const Geometry& g) : geometry(g) {
+    const bool runs = g.inner > 1;
+    const int64_t repeated = runs ? 1 : std::max<int64_t>(1, g.channels);
+    lanes = static_cast<int>(
+        repeated * ceil_divide(cpu::kLeastLanes, repeated));
+    block_elements = lanes * std::max<int64_t>(1, kBlockElements / lanes);
+    blocks_of_run = runs ? ceil_divide(g.inner, block_elements) : 0;
+    blocks = runs ? g.outer * g.channels * blocks_of_run
+                  : ceil_divide(g.outer * g.channels, block_elements);
+  }
+
+  bool has_runs() const { return blocks_of_run > 0; }
+
+  int64_t start(int64_t block) const {
+    return has_runs() ? block / blocks_of_run * geometry.inner +
+                            block % blocks_of_run * block_elements
+                      : block * block_elements;
+  }
+
+  int64_t length(int64_t block) const {
+    const int64_t begin = has_runs() ? block % blocks_of_run * block_elements : start(block);
+    const int64_t whole = has_runs() ? geometry.inner : geometry.outer * geometry.channels;
+    return std::min(block_elements, whole - begin);
+  }
+
+  // The channel of all of a block's elements, where it holds only one.
+  int64_t channel(int64_t block) const {
+    return has_runs() ? block / blocks_of_run % geometry.channels : 0;
+  }
+
+  int64_t channels_of_block() const { return has_runs() ? 1 : geometry.channels; }
+
+  int64_t grain() const {
+    const int64_t elements = has_runs() ? std::min(block_elements, geometry.inner) : block_elements;
+    return kGrainElements / std::max<int64_t>(1, elements);
+  }
+};
+
+// A parameter's numbers, one for each lane: all lanes of a block, for each block's channel.
+template <typename To>
+std::vector<To> by_lane(const Plan& plan, const View& parameter) {
+  const void* data = parameter.data();
+  const int64_t stride = channel_stride(parameter);
+  return with_type(dtype_of(parameter), [&](auto type) {
+    using T = decltype(type);
+    const T* numbers = static_cast<const T*>(data);
+    const int64_t channels = plan.geometry.channels;
+    std::vector<To> lanes(static_cast<size_t>(
+        plan.has_runs() ? channels * plan.lanes : plan.lanes));
+    for (size_t i = 0; i < lanes.size(); ++i) {
+      const int64_t lane = static_cast<int64_t>(i);
+      const int64_t channel = plan.has_runs() ? lane / plan.lanes : lane % channels;
+      // A float64 is rounded to float32 on its way to fewer bits, as LibTorch does.
+      lanes[i] = narrow<To>(static_cast<Wide<To>>(widen(numbers[channel * stride])));
+    }
+    return lanes;
+  });
+}
+
+// The bytes of by_lane.
+template <typename To>
+class Lanes {
+ public:
+  Lanes(const Plan& plan, const View& parameter) {
+    if (parameter && plan.geometry.channels > 0) {
+      numbers_ = by_lane<To>(plan, parameter);
+    }
+  }
+
+  const void* of_channel(const Plan& plan, int64_t channel) const {
+    return numbers_.empty() ? nullptr : numbers_.data() + channel * plan.lanes;
+  }
+
+ private:
+  std::vector<To> numbers_;
+};
+
+// Runs a kernel over all blocks. `fill` gives a block its parameters, from its channel.
+template <typename Fill>
+std::vector<double> run(
+    const Plan& plan, const Variant& variant, int sums, const View* g, const View& x, void* y,
+    const Fill& fill) {
+  const cpu::Kernel kernel = kernels().find(dtype_of(x), variant);
+  const int64_t bytes = with_type(dtype_of(x), [](auto type) -> int64_t { return sizeof(type); });
+  const char* g_data = g == nullptr ? nullptr : static_cast<const char*>(g->data());
+  const char* x_data = static_cast<const char*>(x.data());
+  char* y_data = static_cast<char*>(y);
+  Reduction reduction(plan.blocks, sums, plan.channels_of_block(), plan.geometry.channels);
+  parallel_for(plan.blocks, plan.grain(), [&](int64_t begin, int64_t end) {
+    std::vector<double> by_lane(static_cast<size_t>(sums) * static_cast<size_t>(plan.lanes));
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t offset = plan.start(i) * bytes;
+      std::fill(by_lane.begin(), by_lane.end(), 0.0);
+      Block block{};
+      block.g = g_data == nullptr ? nullptr : g_data + offset;
+      block.x = x_data + offset;
+      block.y = y_data == nullptr ? nullptr : y_data + offset;
+      block.elements = plan.length(i);
+      block.lanes = plan.lanes;
+      block.sums = by_lane.data();
+      fill(block, plan.channel(i));
+      kernel(block);
+      reduction.put(i, by_lane);
+    }
+  });
+  return reduction.total([&](int64_t block) { return plan.channel(block); });
+}
+
+// Calls `task` with what gives a block the parameters of a clip.
+template <typename Task>
+auto with_limits(const Plan& plan, Dtype dtype, const Limits& limits, const Task& task) {
+  return with_type(dtype, [&](auto type) {
+    using T = decltype(type);
+    const Lanes<T> hi(plan, limits.hi);
+    const Lanes<T> value(plan, limits.value_or_hi());
+    const Lanes<T> lo(plan, limits.lo);
+    return task([&](Block& block, int64_t channel) {
+      block.parameters[0] = hi.of_channel(plan, channel);
+      block.parameters[1] = value.of_channel(plan, channel);
+      block.parameters[2] = lo.of_channel(plan, channel);
+    });
+  });
+}
+
+template <typename Task>
+auto with_quantizer(const Plan& plan, Dtype dtype, const Quantizer& quantizer, const Task& task) {
+  return with_type(dtype, [&](auto type) {
+    using W = Wide<decltype(type)>;
+    const Lanes<W> scale(plan, quantizer.scale);
+    const Lanes<W> offset(plan, quantizer.offset);
+    return task([&](Block& block, int64_t channel) {
+      block.parameters[0] = scale.of_channel(plan, channel);
+      block.parameters[1] = offset.of_channel(plan, channel);
+      block.low = static_cast<double>(quantizer.low);
+      block.high = static_cast<double>(quantizer.high);
+    });
+  });
+}
+
+Variant variant_of(Operation operation, const Limits& limits) {
+  Variant variant{operation};
+  variant.relu = limits.relu;
+  variant.below = static_cast<bool>(limits.lo);
+  return variant;
+}
+
+Plan plan_for(const View& x, const Limits& limits) {
+  return Plan(geometry(x, {&limits.hi, &limits.lo, &limits.value}));
+}
+
+Plan plan_for(const View& x, const Quantizer& quantizer) {
+  if (quantizer.low > 0 || quantizer.high < 1) {
+    throw std::runtime_error(
+        "codes from " + std::to_string(quantizer.low) + " to " + std::to_string(quantizer.high) +
+        ": low must be at most 0, and high above 0");
+  }
+  return Plan(geometry(x, {&quantizer.scale, &quantizer.offset}));
+}
+
+// LSQ's 1/sqrt(N*high), N being how many elements share the parameter.
+double lsq_factor(const View& x, const View& parameter, int64_t high) {
+  const int64_t shared = x.numel / std::max<int64_t>(1, parameter.numel);
+  return 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, shared) * high));
+}
+
+}  // namespace
+
+Tensor Cpu::clip(const View& given, const Limits& limits) {
+  require_floating(given, "the activations");
+  const Laid x(given);
+  const Plan plan = plan_for(x.view, limits);
+  Tensor y = empty(given.shape(), x.strides(), given.dtype, given);
+  with_limits(plan, dtype_of(given), limits, [&](const auto& fill) {
+    run(plan, variant_of(Operation::kClip, limits), 0, nullptr, x.view, data_of_new(y), fill);
+  });
+  return y;
+}
+
+ClipGradients Cpu::clip_backward(const View& given_g, const View& given, const Limits& limits) {
+  require_floating(given, "the activations");
+  const Laid x(given);
+  const Laid g = laid_like(given_g, x.view);
+  const Plan plan = plan_for(x.view, limits);
+  ClipGradients gradients;
+  gradients.x = empty(given.shape(), x.strides(), given.dtype, given);
+  const std::vector<double> sums = with_limits(
+      plan, dtype_of(given), limits, [&](const auto& fill) {
+        return run(
+            plan, variant_of(Operation::kClipBackward, limits), limits.lo ? 2 : 1, &g.view, x.view,
+            data_of_new(gradients.x), fill);
+      });
+  const int64_t channels = plan.geometry.channels;
+  gradients.hi = gradient_of(limits.value_or_hi(), sums.data(), channels, 1);
+  if (limits.lo) {
+    gradients.lo = gradient_of(limits.lo, sums.data() + channels, channels, 1);
+  }
+  return gradients;
+}
+
+Tensor Cpu::clip_statistics(const View& given_g, const View& given, const Limits& limits) {
+  require_floating(given, "the activations");
+  const Laid x(given);
+  const Laid g = laid_like(given_g, x.view);
+  const Plan plan = plan_for(x.view, limits);
+  if (limits.hi.numel != plan.geometry.channels) {
+    throw std::runtime_error("statistics take thresholds of the same number of elements");
+  }
+  const int count = limits.lo ? 8 : 4;
+  const std::vector<double> sums = with_limits(
+      plan, dtype_of(given), limits, [&](const auto& fill) {
+        return run(
+            plan, variant_of(Operation::kClipStatistics, limits), count, &g.view, x.view, nullptr,
+            fill);
+      });
+  std::vector<int64_t> shape = limits.hi.shape();
+  shape.insert(shape.begin(), count);
+  const bool wide = given.dtype == aoti_torch_dtype_float64();
+  return rounded(
+      sums.data(), static_cast<int64_t>(sums.size()), shape,
+      wide ? aoti_torch_dtype_float64() : aoti_torch_dtype_float32(), given);
+}
+
+Tensor Cpu::fake_quantize(const View& given, const Quantizer& quantizer) {
+  require_floating(given, "the activations");
+  const Laid x(given);
+  const Plan plan = plan_for(x.view, quantizer);
+  Tensor y = empty(given.shape(), x.strides(), given.dtype, given);
+  with_quantizer(plan, dtype_of(given), quantizer, [&](const auto& fill) {
+    run(plan, Variant{Operation::kFakeQuantize}, 0, nullptr, x.view, data_of_new(y), fill);
+  });
+  return y;
+}
+
+QuantizerGradients Cpu::fake_quantize_backward(
+    const View& given_g, const View& given, const Quantizer& quantizer,
+    ScaleGradient scale_gradient) {
+  require_floating(given, "the activations");
+  const Laid x(given);
+  const Laid g = laid_like(given_g, x.view);
+  const Plan plan = plan_for(x.view, quantizer);
+  Variant variant{Operation::kFakeQuantizeBackward};
+  variant.scale_gradient = scale_gradient;
+  QuantizerGradients gradients;
+  gradients.x = empty(given.shape(), x.strides(), given.dtype, given);
+  const std::vector<double> sums = with_quantizer(
+      plan, dtype_of(given), quantizer, [&](const auto& fill) {
+        return run(plan, variant, 2, &g.view, x.view, data_of_new(gradients.x), fill);
+      });
+  const int64_t channels = plan.geometry.channels;
+  const auto gradient = [&](const View& parameter, const double* of_parameter) {
+    const double factor = scale_gradient == ScaleGradient::kRoundedAndScaled
+        ? lsq_factor(given, parameter, quantizer.high)
+        : 1;
+    return gradient_of(parameter, of_parameter, channels, factor);
+  };
+  gradients.scale = gradient(quantizer.scale, sums.data());
+  gradients.offset = gradient(quantizer.offset, sums.data() + channels);
+  return gradients;
+}
+
+}  // namespace actclip

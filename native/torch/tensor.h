@@ -1,0 +1,120 @@
+// Tensors of LibTorch's, as the operations see them.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "torch/stable_abi.h"
+
+namespace actclip {
+
+// What LibTorch itself says of its errors goes to standard error, and we check arguments before.
+inline void check(AOTITorchError error, const char* what) {
+  if (error != 0) {
+    throw std::runtime_error(std::string("LibTorch failed to ") + what);
+  }
+}
+
+// Another's tensor, and what it is like. Valid as long as that tensor is.
+struct View {
+  AtenTensorHandle handle = nullptr;
+  int64_t numel = 0;
+  int64_t dim = 0;
+  const int64_t* sizes = nullptr;
+  const int64_t* strides = nullptr;
+  int32_t dtype = 0;
+  int32_t device_type = 0;
+  int32_t device_index = 0;
+
+  explicit View(AtenTensorHandle tensor) : handle(tensor) {
+    if (tensor == nullptr) {
+      return;
+    }
+    int64_t* numbers = nullptr;
+    check(aoti_torch_get_numel(handle, &numel), "tell a tensor's number of elements");
+    check(aoti_torch_get_dim(handle, &dim), "tell a tensor's number of dimensions");
+    check(aoti_torch_get_sizes(handle, &numbers), "tell a tensor's sizes");
+    sizes = numbers;
+    check(aoti_torch_get_strides(handle, &numbers), "tell a tensor's strides");
+    strides = numbers;
+    check(aoti_torch_get_dtype(handle, &dtype), "tell a tensor's dtype");
+    check(aoti_torch_get_device_type(handle, &device_type), "tell a tensor's device");
+    check(aoti_torch_get_device_index(handle, &device_index), "tell a tensor's device");
+  }
+
+  explicit operator bool() const { return handle != nullptr; }
+
+  void* data() const {
+    void* pointer = nullptr;
+    check(aoti_torch_get_data_ptr(handle, &pointer), "tell where a tensor's data are");
+    return pointer;
+  }
+
+  std::vector<int64_t> shape() const { return {sizes, sizes + dim}; }
+
+  bool has_shape(const std::vector<int64_t>& other) const { return shape() == other; }
+};
+
+// A tensor of our own.
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(AtenTensorHandle owned) : handle_(owned) {}
+  Tensor(Tensor&& other) noexcept : handle_(other.release()) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Tensor() {
+    if (handle_ != nullptr) {
+      aoti_torch_delete_tensor_object(handle_);
+    }
+  }
+
+  AtenTensorHandle get() const { return handle_; }
+  AtenTensorHandle release() { return std::exchange(handle_, nullptr); }
+
+ private:
+  AtenTensorHandle handle_ = nullptr;
+};
+
+// Uninitialised, on the device of `like`.
+inline Tensor empty(
+    const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int32_t dtype,
+    const View& like) {
+  AtenTensorHandle made = nullptr;
+  check(
+      aoti_torch_empty_strided(
+          static_cast<int64_t>(sizes.size()), sizes.data(), strides.data(), dtype,
+          like.device_type, like.device_index, &made),
+      "allocate a tensor");
+  return Tensor(made);
+}
+
+inline std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& sizes) {
+  std::vector<int64_t> strides(sizes.size());
+  int64_t stride = 1;
+  for (size_t i = sizes.size(); i-- > 0;) {
+    strides[i] = stride;
+    stride *= sizes[i] > 0 ? sizes[i] : 1;
+  }
+  return strides;
+}
+
+inline Tensor empty_contiguous(
+    const std::vector<int64_t>& sizes, int32_t dtype, const View& like) {
+  return empty(sizes, contiguous_strides(sizes), dtype, like);
+}
+
+inline std::string to_string(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (int64_t size : shape) {
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  }
+  return text + "]";
+}
+
+}  // namespace actclip

@@ -1,0 +1,81 @@
+package io.github.actclip.runtime;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.List;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+class KernelLibraryTest {
+
+  @BeforeAll
+  static void load() {
+    LibTorch.load();
+  }
+
+  @Test
+  void whatThisBuildPackedIsLoaded() {
+    assumePacked("libactclip.so");
+    assertEquals("", KernelLibrary.whyNotLoaded());
+    assertEquals("", KernelLibrary.whyNotLoaded());
+  }
+
+  @Test
+  void withoutCudaTheReasonIsTheDevices() {
+    assumeFalse(torch.cuda_is_available());
+    assertEquals(Devices.whyNoCuda(), KernelLibrary.whyNotLoadedForCuda());
+  }
+
+  @Test
+  void withCudaWhatThisBuildPackedIsLoaded() {
+    assumeTrue(torch.cuda_is_available());
+    assumePacked("libactclip_cuda.so");
+    assertEquals("", KernelLibrary.whyNotLoadedForCuda());
+  }
+
+  @Test
+  void aLibraryThatWasNotPackedIsOneClause() {
+    assertEquals(
+        "actclip was built without "
+            + System.mapLibraryName("absent")
+            + " for "
+            + LibTorch.platform(),
+        KernelLibrary.load("absent"));
+  }
+
+  @Test
+  @EnabledOnOs(value = OS.LINUX, architectures = "amd64")
+  void aDamagedLibraryIsOneClause() {
+    String reason = KernelLibrary.load("damaged");
+    assertTrue(reason.startsWith("libdamaged.so cannot be loaded ("), reason);
+    assertEquals(1, reason.lines().count(), reason);
+  }
+
+  @Test
+  void anotherBuildOfTheSameSizeAndTimeIsUnpackedToo(@TempDir Path folder) throws Exception {
+    Path packed = folder.resolve("libactclip.so");
+    for (String content : List.of("old", "new", "old")) {
+      Files.writeString(packed, content);
+      Files.setLastModifiedTime(packed, FileTime.fromMillis(0));
+      Path unpacked =
+          KernelLibrary.unpack(packed.toUri().toURL(), "libactclip.so", folder.resolve("cache"));
+      assertEquals(content, Files.readString(unpacked));
+    }
+  }
+
+  private static void assumePacked(String file) {
+    assumeTrue(
+        KernelLibrary.class.getResource(LibTorch.platform() + "/" + file) != null,
+        "this build has no " + file);
+  }
+}
