@@ -187,13 +187,11 @@ public final class ClipOp {
    * @param codes as forward gave them
    * @param t as forward took it
    * @param shape of x
-   * @param channelsLast whether forward's output was
    * @return the gradients by x and by t
    */
-  public static Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+  public static Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
     Tensor given = ClipArguments.pooledGradient(g, shape);
-    return Backends.ofCodes(codes).maxPoolClipBackward(given, codes, t, shape, channelsLast);
+    return Backends.ofCodes(codes).maxPoolClipBackward(given, codes, t, shape);
   }
 
   /**

@@ -206,11 +206,7 @@ class ClipRefusalTest {
         "the gradient has the shape [2, 3, 2]: it must be as the output is, of [2, 3, 2, 2]",
         () ->
             ClipOp.maxPoolClipBackward(
-                torch.ones(2, 3, 2),
-                pooled.codes(),
-                torch.ones(1),
-                new long[] {2, 3, 4, 5},
-                false));
+                torch.ones(2, 3, 2), pooled.codes(), torch.ones(1), 2, 3, 4, 5));
   }
 
   private static void assertRefused(String sentence, Runnable body) {
