@@ -12,6 +12,9 @@ import org.bytedeco.pytorch.global.torch;
  *
  * <p>Shapes, dtypes, ties and what is refused are those of {@link ClipOp}. A rule gets statistics
  * of the shape that the threshold is given in. Thread-safe.
+ *
+ * <p>They have no second derivative, as no {@link CustomFunction} has one: what is to be
+ * differentiated twice, for a penalty on gradients say, is a clip of {@link ClipOp}.
  */
 public final class ClipFunctions {
 

@@ -34,10 +34,8 @@ interface ClipBackend {
    *
    * @param codes what this backend's forward gave
    * @param shape of x
-   * @param channelsLast whether forward's output was
    */
-  Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast);
+  Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape);
 
   /** The formula of {@link QuantizeOp#fakeQuantize}. */
   Tensor fakeQuantize(Tensor x, Grid grid);

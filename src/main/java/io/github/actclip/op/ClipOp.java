@@ -66,8 +66,8 @@ public final class ClipOp {
    */
   public static Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
     limits.require(x);
-    ClipArguments.requireGradient(g, x);
-    return Backends.of(x, limits.thresholds()).clipBackward(g, x, limits, wanted);
+    Tensor given = ClipArguments.gradient(g, x);
+    return Backends.of(x, limits.thresholds()).clipBackward(given, x, limits, wanted);
   }
 
   /**
@@ -79,8 +79,8 @@ public final class ClipOp {
    */
   public static ClipStatistics[] statistics(Tensor g, Tensor x, Limits limits) {
     limits.require(x);
-    ClipArguments.requireGradient(g, x);
-    Sums[] sums = Backends.of(x, limits.thresholds()).statistics(g, x, limits);
+    Tensor given = ClipArguments.gradient(g, x);
+    Sums[] sums = Backends.of(x, limits.thresholds()).statistics(given, x, limits);
     Tensor upper = limits.upper();
     Tensor jump = limits.value() == null ? torch.zeros_like(upper) : upper.sub(limits.value());
     return new ClipStatistics[] {
@@ -187,12 +187,11 @@ public final class ClipOp {
    * @param codes as forward gave them
    * @param t as forward took it
    * @param shape of x
-   * @param channelsLast whether forward's output was
    * @return the gradients by x and by t
    */
-  public static Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
-    return Backends.of(g, t).maxPoolClipBackward(g, codes, t, shape, channelsLast);
+  public static Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
+    Tensor given = ClipArguments.pooledGradient(g, shape);
+    return Backends.ofCodes(codes).maxPoolClipBackward(given, codes, t, shape);
   }
 
   /**

@@ -110,8 +110,7 @@ final class NativeBackend implements ClipBackend {
   }
 
   @Override
-  public Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+  public Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
     Tensor[] gradients = {new Tensor(), new Tensor()};
     NativeKernels.maxPoolClipBackward(
         address(g),
@@ -119,11 +118,18 @@ final class NativeBackend implements ClipBackend {
         address(t),
         shape[2],
         shape[3],
-        channelsLast,
+        isChannelsLast(codes, shape),
         gradients[0].address(),
         gradients[1].address());
     keep(g, codes, t, gradients);
     return gradients;
+  }
+
+  /** A row of codes, half a byte each, is one of all channels where the output was so. */
+  private static boolean isChannelsLast(Tensor codes, long... shape) {
+    long rows = shape[0] * (shape[2] / 2);
+    long outputs = shape[1] * (shape[3] / 2);
+    return codes.size(0) == rows && codes.size(1) == (outputs + 1) / 2;
   }
 
   @Override

@@ -85,6 +85,24 @@ class NativeBackendTest extends ClipBackendContract {
     assertSupports(false, x, torch.ones(3, 4));
     assertSupports(false, x, torch.ones(3, 1), torch.ones(1));
     assertSupports(false, torch.randn(3, 3), torch.ones(3), torch.ones(3, 1));
+    assertSupports(false, lazilyNegated(torch.ones(3)), torch.ones(1));
+  }
+
+  /** The imaginary part of a conjugate is not negated in memory. */
+  private static Tensor lazilyNegated(Tensor values) {
+    Tensor negated = torch.imag(torch.view_as_complex(values.unsqueeze(-1).repeat(1, 2)).conj());
+    assertTrue(negated.is_neg());
+    return negated;
+  }
+
+  @Test
+  void aLazilyNegatedGradientIsNegative() {
+    Tensor g = lazilyNegated(torch.ones(3));
+    Limits limits = Limits.above(Tensor.create(1f));
+    Tensor[] gradients =
+        ClipOp.clipBackward(g, Tensor.create(0f, 1f, 2f), limits, true, true, false, false);
+    Bits.assertSame(Tensor.create(-1f, -1f, 0f), gradients[0], "by x");
+    assertEquals(-1, gradients[1].item_double());
   }
 
   private void assertSupports(boolean expected, Tensor x, Tensor... thresholds) {
