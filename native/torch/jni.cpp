@@ -6,6 +6,7 @@
 #include "torch/boxed.h"
 #include "torch/ops.h"
 #include "torch/small.h"
+#include "torch/suitable.h"
 
 namespace actclip {
 namespace {
@@ -44,6 +45,17 @@ extern "C" {
 JNIEXPORT jstring JNICALL
 Java_io_github_actclip_op_NativeKernels_cpuCapability(JNIEnv* env, jclass) {
   return env->NewStringUTF(actclip::cpu::name(actclip::cpu::best_target()));
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
+    JNIEnv* env, jclass, jlong x, jlong a, jlong b, jlong c) {
+  bool suit = false;
+  guarded(env, [&] {
+    suit = x != 0 && a != 0 &&
+        actclip::suit_kernels(
+            actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)});
+  });
+  return suit ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(

@@ -2,21 +2,10 @@
 
 #include <initializer_list>
 
-#include "torch/geometry.h"
+#include "torch/suitable.h"
 
 namespace actclip {
 namespace {
-
-bool is_plain(AtenTensorHandle tensor) {
-  bool defined = false;
-  check(aoti_torch_is_defined(tensor, &defined), "tell whether there is a tensor");
-  if (!defined) {
-    return false;
-  }
-  int32_t layout = 0;
-  check(aoti_torch_get_layout(tensor, &layout), "tell a tensor's layout");
-  return layout == aoti_torch_layout_strided();
-}
 
 bool broadcasts(const View& t, const View& x) {
   const int64_t missing = x.dim - t.dim;
@@ -39,7 +28,7 @@ Tensor call(
   StableIValue stack[3] = {};
   size_t size = 0;
   for (AtenTensorHandle tensor : tensors) {
-    AtenTensorHandle taken = nullptr; // The dispatcher deletes the handles that it is given.
+    AtenTensorHandle taken = nullptr;  // The dispatcher deletes the handles that it is given.
     check(aoti_torch_new_tensor_handle(tensor, &taken), "refer to a tensor");
     stack[size++] = static_cast<StableIValue>(reinterpret_cast<uintptr_t>(taken));
   }
@@ -50,7 +39,7 @@ Tensor call(
 }  // namespace
 
 Tensor clip_small(AtenTensorHandle x, AtenTensorHandle t, bool relu, int64_t limit) {
-  if (!is_plain(x) || !is_plain(t) || !suits(View(x), View(t), limit)) {
+  if (!is_strided(x) || !is_strided(t) || !suits(View(x), View(t), limit)) {
     return Tensor();
   }
   Tensor rectified;
