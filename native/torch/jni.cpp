@@ -1,4 +1,4 @@
-// The entries of io.github.actclip.op.NativeKernels. A tensor is given as the address of an
+// What Java calls. The entries of io.github.actclip.op.NativeKernels: a tensor is given as the address of an
 // at::Tensor, which is what a handle of the stable ABI is.
 #include <jni.h>
 
@@ -140,6 +140,22 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
     assign(gradients.scale, gscale);
     assign(gradients.offset, goffset);
   });
+}
+
+// The entries of io.github.actclip.autograd.WeakReferenceOfPeer. JavaCPP's peers are subclasses of
+// the C++ class whose first own member is the reference; of a class without members, it stands
+// behind the pointer to the virtual functions. The JVM tells whether it is that.
+JNIEXPORT jlong JNICALL Java_io_github_actclip_autograd_WeakReferenceOfPeer_find(
+    JNIEnv* env, jclass, jlong peer, jobject object) {
+  jobject reference = reinterpret_cast<jobject*>(peer)[1];
+  const bool found = env->GetObjectRefType(reference) == JNIWeakGlobalRefType &&
+      env->IsSameObject(reference, object);
+  return found ? reinterpret_cast<jlong>(reference) : 0;
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_autograd_WeakReferenceOfPeer_delete(
+    JNIEnv* env, jclass, jlong reference) {
+  env->DeleteWeakGlobalRef(reinterpret_cast<jweak>(reference));
 }
 
 }  // extern "C"
