@@ -5,6 +5,8 @@
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
 #include "torch/ops.h"
+#include "torch/small.h"
+#include "torch/suitable.h"
 
 namespace actclip {
 namespace {
@@ -45,11 +47,36 @@ Java_io_github_actclip_op_NativeKernels_cpuCapability(JNIEnv* env, jclass) {
   return env->NewStringUTF(actclip::cpu::name(actclip::cpu::best_target()));
 }
 
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
+    JNIEnv* env, jclass, jlong x, jlong a, jlong b, jlong c) {
+  bool suit = false;
+  guarded(env, [&] {
+    suit = x != 0 && a != 0 &&
+        actclip::suit_kernels(
+            actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)});
+  });
+  return suit ? JNI_TRUE : JNI_FALSE;
+}
+
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
     JNIEnv* env, jclass, jlong x, jlong hi, jlong lo, jlong value, jboolean relu, jlong y) {
   guarded(env, [&] {
     assign(Cpu::clip(view(x), {view(hi), view(lo), view(value), relu != 0}), y);
   });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_clipSmall(
+    JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong limit, jlong y) {
+  bool done = false;
+  guarded(env, [&] {
+    const actclip::Tensor clipped = actclip::clip_small(
+        actclip::handle(x), actclip::handle(t), relu != 0, limit);
+    done = clipped.get() != nullptr;
+    if (done) {
+      assign(clipped, y);
+    }
+  });
+  return done ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
