@@ -189,13 +189,15 @@ template <typename T, bool kRelu, int kStep>
 void pool_row(const PoolRow& row) {
   const T* thresholds = static_cast<const T*>(row.thresholds);
   const int64_t step = kStep == 0 ? row.channels : kStep;
-  for (int64_t out = 0; out < row.outputs; out += kStep == 0 ? step : row.outputs) {
+  // Read once: for all that compilers know, what is stored below might change it.
+  const int64_t run = kStep == 0 ? step : row.outputs;
+  for (int64_t out = 0; out < row.outputs; out += run) {
     const T* top = static_cast<const T*>(row.top) + 2 * out;
     const T* bottom = static_cast<const T*>(row.bottom) + 2 * out;
     T* y = static_cast<T*>(row.y) + out;
     uint8_t* codes = row.scratch + out;
     ACTCLIP_INDEPENDENT
-    for (int64_t i = 0; i < (kStep == 0 ? step : row.outputs); ++i) {
+    for (int64_t i = 0; i < run; ++i) {
       const int64_t in = kStep == 0 ? i : 2 * i;
       const auto result = MaxPoolClip<T, kRelu>::forward(
           top[in], top[in + step], bottom[in], bottom[in + step], thresholds[kStep == 0 ? i : 0]);
@@ -209,14 +211,15 @@ template <typename T, int kStep>
 void pool_row_backward(const PoolRowBackward& row) {
   unpack(row.codes, row.scratch, row.outputs);
   const int64_t step = kStep == 0 ? row.channels : kStep;
+  const int64_t run = kStep == 0 ? step : row.outputs;
   using Gradient = MaxPoolClipGradient<T>;
-  for (int64_t out = 0; out < row.outputs; out += kStep == 0 ? step : row.outputs) {
+  for (int64_t out = 0; out < row.outputs; out += run) {
     const T* g = static_cast<const T*>(row.g) + out;
     const uint8_t* codes = row.scratch + out;
     T* top = static_cast<T*>(row.top) + 2 * out;
     T* bottom = static_cast<T*>(row.bottom) + 2 * out;
     ACTCLIP_INDEPENDENT
-    for (int64_t i = 0; i < (kStep == 0 ? step : row.outputs); ++i) {
+    for (int64_t i = 0; i < run; ++i) {
       const int64_t in = kStep == 0 ? i : 2 * i;
       top[in] = Gradient::of(g[i], codes[i], 0);
       top[in + step] = Gradient::of(g[i], codes[i], 1);

@@ -1,10 +1,12 @@
-// The entries of io.github.actclip.op.NativeKernels. A tensor is given as the address of an
+// What Java calls. The entries of io.github.actclip.op.NativeKernels: a tensor is given as the address of an
 // at::Tensor, which is what a handle of the stable ABI is.
 #include <jni.h>
 
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
 #include "torch/ops.h"
+#include "torch/small.h"
+#include "torch/suitable.h"
 
 namespace actclip {
 namespace {
@@ -45,11 +47,36 @@ Java_io_github_actclip_op_NativeKernels_cpuCapability(JNIEnv* env, jclass) {
   return env->NewStringUTF(actclip::cpu::name(actclip::cpu::best_target()));
 }
 
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
+    JNIEnv* env, jclass, jlong x, jlong a, jlong b, jlong c) {
+  bool suit = false;
+  guarded(env, [&] {
+    suit = x != 0 && a != 0 &&
+        actclip::suit_kernels(
+            actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)});
+  });
+  return suit ? JNI_TRUE : JNI_FALSE;
+}
+
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
     JNIEnv* env, jclass, jlong x, jlong hi, jlong lo, jlong value, jboolean relu, jlong y) {
   guarded(env, [&] {
     assign(Cpu::clip(view(x), {view(hi), view(lo), view(value), relu != 0}), y);
   });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_clipSmall(
+    JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong limit, jlong y) {
+  bool done = false;
+  guarded(env, [&] {
+    const actclip::Tensor clipped = actclip::clip_small(
+        actclip::handle(x), actclip::handle(t), relu != 0, limit);
+    done = clipped.get() != nullptr;
+    if (done) {
+      assign(clipped, y);
+    }
+  });
+  return done ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
@@ -113,6 +140,22 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
     assign(gradients.scale, gscale);
     assign(gradients.offset, goffset);
   });
+}
+
+// The entries of io.github.actclip.autograd.WeakReferenceOfPeer. JavaCPP's peers are subclasses of
+// the C++ class whose first own member is the reference; of a class without members, it stands
+// behind the pointer to the virtual functions. The JVM tells whether it is that.
+JNIEXPORT jlong JNICALL Java_io_github_actclip_autograd_WeakReferenceOfPeer_find(
+    JNIEnv* env, jclass, jlong peer, jobject object) {
+  jobject reference = reinterpret_cast<jobject*>(peer)[1];
+  const bool found = env->GetObjectRefType(reference) == JNIWeakGlobalRefType &&
+      env->IsSameObject(reference, object);
+  return found ? reinterpret_cast<jlong>(reference) : 0;
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_autograd_WeakReferenceOfPeer_delete(
+    JNIEnv* env, jclass, jlong reference) {
+  env->DeleteWeakGlobalRef(reinterpret_cast<jweak>(reference));
 }
 
 }  // extern "C"

@@ -3,6 +3,7 @@
 // docs/source/notes/libtorch_stable_abi.md in pytorch/pytorch.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 extern "C" {
@@ -31,6 +32,8 @@ AOTITorchError aoti_torch_empty_strided(
     int32_t device_index, AtenTensorHandle*);
 AOTITorchError aoti_torch_copy_(AtenTensorHandle to, AtenTensorHandle from, int32_t non_blocking);
 AOTITorchError aoti_torch_assign_tensors(AtenTensorHandle from, AtenTensorHandle to);
+AOTITorchError aoti_torch_new_tensor_handle(AtenTensorHandle, AtenTensorHandle*);
+AOTITorchError aoti_torch_is_defined(AtenTensorHandle, bool*);
 AOTITorchError aoti_torch_delete_tensor_object(AtenTensorHandle);
 
 int32_t aoti_torch_dtype_float32();
@@ -38,6 +41,7 @@ int32_t aoti_torch_dtype_float64();
 int32_t aoti_torch_dtype_bfloat16();
 int32_t aoti_torch_dtype_float16();
 int32_t aoti_torch_dtype_uint8();
+size_t aoti_torch_dtype_element_size(int32_t dtype);
 int32_t aoti_torch_layout_strided();
 int32_t aoti_torch_device_type_cpu();
 int32_t aoti_torch_device_type_cuda();

@@ -49,8 +49,9 @@ struct Clip {
   // Where it is above, too, the upper threshold has it.
   static ACTCLIP_FUNCTION bool below(T x, const Parameters& p, int lane) {
     if constexpr (kBelow) {
+      const W v = widen(x);
       const W lo = widen(p.lo[lane]);
-      return (widen(x) < lo) & (!kRelu | (lo > W{0})) & !above(x, p, lane);
+      return (v < lo) & (!kRelu | (lo > W{0})) & !above(x, p, lane);
     } else {
       return false;
     }
@@ -199,7 +200,8 @@ struct MaxPoolClip {
  private:
   // The first of equal ones, and the last NaN before any number, as LibTorch's max_pool2d has it.
   static ACTCLIP_FUNCTION bool beats(T later, T earlier) {
-    return (widen(later) > widen(earlier)) | (widen(later) != widen(later));
+    const auto v = widen(later);
+    return (v > widen(earlier)) | (v != v);
   }
 };
 

@@ -44,10 +44,12 @@ final class BackwardNode extends FunctionPreHook {
 
   private final CustomFunction function;
   private final FunctionContext context;
+  private final WeakReferenceOfPeer reference;
 
   private BackwardNode(CustomFunction function, FunctionContext context) {
     this.function = function;
     this.context = context;
+    reference = WeakReferenceOfPeer.of(this);
   }
 
   /** Makes {@code output} the result of {@code function} in the graph. */
@@ -148,6 +150,7 @@ final class BackwardNode extends FunctionPreHook {
       if (hook != null) {
         hook.context.close();
         hook.close();
+        hook.reference.delete();
       }
     }
   }

@@ -12,6 +12,9 @@ import org.bytedeco.pytorch.global.torch;
  *
  * <p>Shapes, dtypes, ties and what is refused are those of {@link ClipOp}. A rule gets statistics
  * of the shape that the threshold is given in. Thread-safe.
+ *
+ * <p>They have no second derivative, as no {@link CustomFunction} has one: what is to be
+ * differentiated twice, for a penalty on gradients say, is a clip of {@link ClipOp}.
  */
 public final class ClipFunctions {
 
@@ -23,6 +26,10 @@ public final class ClipFunctions {
   /** {@link ClipOp#clip(Tensor, Tensor)} whose threshold learns by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor t, ThresholdGradient rule) {
     requireRule(rule);
+    Tensor few = few(x, t, false, rule);
+    if (few != null) {
+      return few;
+    }
     return isPlain(x, rule, Limits.above(t))
         ? ClipOp.clip(x, t)
         : ClipFunction.above(false, rule).apply(x, t);
@@ -31,6 +38,10 @@ public final class ClipFunctions {
   /** {@link ClipOp#relu} whose threshold learns by {@code rule}. */
   public static Tensor relu(Tensor x, Tensor t, ThresholdGradient rule) {
     requireRule(rule);
+    Tensor few = few(x, t, true, rule);
+    if (few != null) {
+      return few;
+    }
     return isPlain(x, rule, Limits.rectified(t))
         ? ClipOp.relu(x, t)
         : ClipFunction.above(true, rule).apply(x, t);
@@ -81,19 +92,23 @@ public final class ClipFunctions {
     return new GeneralizedReluFunction(cutRule).apply(x, b, t);
   }
 
+  private static Tensor few(Tensor x, Tensor t, boolean relu, ThresholdGradient rule) {
+    return rule == ThresholdGradient.SUM ? ClipOp.clipFew(x, t, relu, NATIVE_PAYS_FROM) : null;
+  }
+
   /**
    * Whether LibTorch's own gradient of the composed clip is the one that is wanted, and no kernel
    * computes it faster. What is no tensor, or not floating point, goes that way, too, and is
    * refused there.
    */
   private static boolean isPlain(Tensor x, ThresholdGradient rule, Limits limits) {
-    if (x == null || x.isNull() || !x.defined() || !x.is_floating_point()) {
+    boolean isNative = ClipOp.isNative(x, limits);
+    if (!isNative && (x == null || x.isNull() || !x.defined() || !x.is_floating_point())) {
       return true;
     }
-    if (rule != ThresholdGradient.SUM || torch.isReducedFloatingType(x.scalar_type())) {
-      return false;
-    }
-    return x.numel() < NATIVE_PAYS_FROM || !ClipOp.isNative(x, limits);
+    return rule == ThresholdGradient.SUM
+        && !(isNative && x.numel() >= NATIVE_PAYS_FROM)
+        && !torch.isReducedFloatingType(x.scalar_type());
   }
 
   private static void requireRule(ThresholdGradient rule) {

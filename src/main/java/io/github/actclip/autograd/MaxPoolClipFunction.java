@@ -3,11 +3,10 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.Pooled;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.MemoryFormat;
 
 /**
  * Max pooling of 2×2, ReLU and the clip, of (x, t). It keeps half a byte for each output, where the
- * three functions would keep x and two more. For one call, whose memory format it remembers.
+ * three functions would keep x and two more.
  */
 final class MaxPoolClipFunction extends CustomFunction {
 
@@ -18,12 +17,9 @@ final class MaxPoolClipFunction extends CustomFunction {
   private static final int CODES = 0;
   private static final int THRESHOLD = 1;
 
-  private boolean channelsLast;
-
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Pooled pooled = ClipOp.maxPoolClip(inputs[X], inputs[T], true);
-    channelsLast = pooled.output().is_contiguous(MemoryFormat.ChannelsLast);
     context.saveForBackward(pooled.codes(), inputs[T]);
     return pooled.output();
   }
@@ -31,10 +27,6 @@ final class MaxPoolClipFunction extends CustomFunction {
   @Override
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
     return ClipOp.maxPoolClipBackward(
-        gradOutput,
-        context.saved(CODES),
-        context.saved(THRESHOLD),
-        context.inputShape(X),
-        channelsLast);
+        gradOutput, context.saved(CODES), context.saved(THRESHOLD), context.inputShape(X));
   }
 }

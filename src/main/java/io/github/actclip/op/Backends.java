@@ -4,11 +4,13 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import java.util.function.BinaryOperator;
 import java.util.function.Supplier;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Which backend computes: chosen once for the process, and asked for each call. */
 final class Backends {
@@ -29,15 +31,29 @@ final class Backends {
   /** A backend, and what it is in words. */
   record Choice(ClipBackend backend, String description) {}
 
-  /** The chosen backend where it takes these tensors, else the composed one. */
-  static ClipBackend of(Tensor x, Tensor... thresholds) {
+  /**
+   * The chosen backend where it takes these tensors, else the composed one.
+   *
+   * @param check is run before the composed one gets them: the kernels' own is several times faster
+   */
+  static ClipBackend of(Runnable check, Tensor x, Tensor... thresholds) {
     ClipBackend backend = chosen().backend();
-    return backend.supports(x, thresholds) ? backend : COMPOSED;
+    if (backend != COMPOSED && backend.supports(x, thresholds)) {
+      return backend;
+    }
+    check.run();
+    return COMPOSED;
   }
 
   /** The same for a forward pass, which LibTorch must differentiate where it records one. */
-  static ClipBackend forward(Tensor x, Tensor... thresholds) {
-    return isRecorded(x, thresholds) ? COMPOSED : of(x, thresholds);
+  static ClipBackend forward(Runnable check, Tensor x, Tensor... thresholds) {
+    ClipBackend backend = of(check, x, thresholds);
+    return isRecorded(x, thresholds) ? COMPOSED : backend;
+  }
+
+  /** The backend that made these codes: the kernels' are bytes. */
+  static ClipBackend ofCodes(Tensor codes) {
+    return codes.scalar_type().intern() == ScalarType.Byte ? chosen().backend() : COMPOSED;
   }
 
   private static boolean isRecorded(Tensor x, Tensor... thresholds) {
@@ -93,15 +109,18 @@ final class Backends {
 
   private static String whyNotNative() {
     String reason = KernelLibrary.whyNotLoaded();
-    return reason.isEmpty() ? whyNotRight(new NativeBackend()) : reason;
+    return reason.isEmpty() ? whyNotRight(Backends::clipNatively) : reason;
+  }
+
+  private static Tensor clipNatively(Tensor x, Tensor t) {
+    return new NativeBackend().clip(x, Limits.above(t));
   }
 
   /** Three elements, a tie among them, before a library of another version is trusted with more. */
-  static String whyNotRight(ClipBackend backend) {
+  static String whyNotRight(BinaryOperator<Tensor> clip) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor t = Tensor.create(1f);
-      Tensor y = backend.clip(Tensor.create(-2f, 1f, 3f), Limits.above(t));
+      Tensor y = clip.apply(Tensor.create(-2f, 1f, 3f), Tensor.create(1f));
       boolean right = y.defined() && y.equal(Tensor.create(-2f, 1f, 1f));
       return right ? "" : "the kernels clip wrongly";
     } catch (UnsatisfiedLinkError | RuntimeException e) {

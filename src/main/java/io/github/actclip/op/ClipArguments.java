@@ -53,8 +53,12 @@ final class ClipArguments {
     return type == fitted.scalar_type().intern() ? fitted : fitted.to(type);
   }
 
-  /** Checks the gradient of a loss by what was made of x. */
-  static void requireGradient(Tensor g, Tensor x) {
+  /**
+   * Checks the gradient of a loss by what was made of x.
+   *
+   * @return the same with its signs in memory, where a lazy negation leaves them out
+   */
+  static Tensor gradient(Tensor g, Tensor x) {
     requireFloating("the gradient", g);
     if (!Arrays.equals(g.shape(), x.shape())
         || g.scalar_type().intern() != x.scalar_type().intern()) {
@@ -65,6 +69,19 @@ final class ClipArguments {
           x.scalar_type().intern(),
           Arrays.toString(x.shape()));
     }
+    return g.resolve_neg();
+  }
+
+  /** The same for what was pooled from activations of a shape. */
+  static Tensor pooledGradient(Tensor g, long... shape) {
+    requireFloating("the gradient", g);
+    long[] pooled = {shape[0], shape[1], shape[2] / 2, shape[3] / 2};
+    if (!Arrays.equals(g.shape(), pooled)) {
+      throw ActclipException.badInput(
+          "the gradient has the shape %s: it must be as the output is, of %s",
+          Arrays.toString(g.shape()), Arrays.toString(pooled));
+    }
+    return g.resolve_neg();
   }
 
   /** Checks what is pooled, and a threshold for all or for each channel of it. */

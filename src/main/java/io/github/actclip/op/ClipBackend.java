@@ -9,11 +9,16 @@ import org.bytedeco.pytorch.Tensor;
  */
 interface ClipBackend {
 
-  /** Whether it takes these tensors, which are suitable ones. */
+  /** Whether it takes these tensors, of which nothing was checked. */
   boolean supports(Tensor x, Tensor... thresholds);
 
   /** The formula of {@link Limits}. */
   Tensor clip(Tensor x, Limits limits);
+
+  /** {@link ClipOp#clipFew} of tensors that were not checked; null where it does not do that. */
+  default Tensor clipFew(Tensor x, Tensor t, boolean relu, long limit) {
+    return null;
+  }
 
   /**
    * The exact gradients by x, {@code upper} of a tied clip, {@code lower} and {@code value}.
@@ -34,10 +39,8 @@ interface ClipBackend {
    *
    * @param codes what this backend's forward gave
    * @param shape of x
-   * @param channelsLast whether forward's output was
    */
-  Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast);
+  Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape);
 
   /** The formula of {@link QuantizeOp#fakeQuantize}. */
   Tensor fakeQuantize(Tensor x, Grid grid);

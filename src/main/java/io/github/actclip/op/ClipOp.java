@@ -45,14 +45,26 @@ public final class ClipOp {
 
   /** Whether the native kernels compute the clip of x by these limits. */
   public static boolean isNative(Tensor x, Limits limits) {
-    limits.require(x);
-    return Backends.of(x, limits.thresholds()) instanceof NativeBackend;
+    return Backends.chosen().backend() instanceof NativeBackend kernels
+        && kernels.supports(x, limits.thresholds());
+  }
+
+  /**
+   * Where a pass over x takes less time than the calls to check and to clip it: the same as {@link
+   * #relu} or {@link #clip(Tensor, Tensor)}, in one call.
+   *
+   * @param limit how many elements are no longer few
+   * @return null where they are not float32 or float64, or not few, or do not suit, or the backend
+   *     is not native: one of those methods is then to be asked
+   */
+  public static Tensor clipFew(Tensor x, Tensor t, boolean relu, long limit) {
+    boolean given = x != null && t != null && !x.isNull() && !t.isNull();
+    return given ? Backends.chosen().backend().clipFew(x, t, relu, limit) : null;
   }
 
   /** Clips as the limits say. */
   public static Tensor clip(Tensor x, Limits limits) {
-    limits.require(x);
-    return Backends.forward(x, limits.thresholds()).clip(x, limits);
+    return Backends.forward(() -> limits.require(x), x, limits.thresholds()).clip(x, limits);
   }
 
   /**
@@ -65,9 +77,8 @@ public final class ClipOp {
    *     wanted are anything
    */
   public static Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
-    limits.require(x);
-    ClipArguments.requireGradient(g, x);
-    return Backends.of(x, limits.thresholds()).clipBackward(g, x, limits, wanted);
+    ClipBackend backend = Backends.of(() -> limits.require(x), x, limits.thresholds());
+    return backend.clipBackward(ClipArguments.gradient(g, x), x, limits, wanted);
   }
 
   /**
@@ -78,9 +89,8 @@ public final class ClipOp {
    *     one; null for what is not there
    */
   public static ClipStatistics[] statistics(Tensor g, Tensor x, Limits limits) {
-    limits.require(x);
-    ClipArguments.requireGradient(g, x);
-    Sums[] sums = Backends.of(x, limits.thresholds()).statistics(g, x, limits);
+    ClipBackend backend = Backends.of(() -> limits.require(x), x, limits.thresholds());
+    Sums[] sums = backend.statistics(ClipArguments.gradient(g, x), x, limits);
     Tensor upper = limits.upper();
     Tensor jump = limits.value() == null ? torch.zeros_like(upper) : upper.sub(limits.value());
     return new ClipStatistics[] {
@@ -171,13 +181,13 @@ public final class ClipOp {
    */
   public static Pooled maxPoolClip(Tensor x, Tensor t, boolean relu) {
     ClipArguments.requirePoolable(x, t);
-    return Backends.of(x, t).maxPoolClip(x, t, relu);
+    return Backends.of(() -> {}, x, t).maxPoolClip(x, t, relu);
   }
 
   /** Whether the native kernels compute {@link #maxPoolClip}. */
   public static boolean isPoolNative(Tensor x, Tensor t) {
     ClipArguments.requirePoolable(x, t);
-    return Backends.of(x, t) instanceof NativeBackend;
+    return isNative(x, Limits.above(t));
   }
 
   /**
@@ -187,12 +197,11 @@ public final class ClipOp {
    * @param codes as forward gave them
    * @param t as forward took it
    * @param shape of x
-   * @param channelsLast whether forward's output was
    * @return the gradients by x and by t
    */
-  public static Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
-    return Backends.of(g, t).maxPoolClipBackward(g, codes, t, shape, channelsLast);
+  public static Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
+    Tensor given = ClipArguments.pooledGradient(g, shape);
+    return Backends.ofCodes(codes).maxPoolClipBackward(given, codes, t, shape);
   }
 
   /**

@@ -8,10 +8,9 @@ import org.bytedeco.pytorch.global.torch;
  * What a rule may know about one backward pass through a clip: sums and counts over the elements
  * that share a threshold. g is the gradient of the loss by the clip's output.
  *
- * <p>All tensors have the threshold's shape, whatever its dtype: sums are float64 for float64
- * activations, else float32, and counts are float32, so that neither overflows in float16. They
- * belong to the current scope. Each is computed when it is asked for. Use it within the call that
- * it is given to.
+ * <p>All tensors have the threshold's shape, whatever its dtype: sums and counts are float64 for
+ * float64 activations, else float32, so that neither overflows in float16. They belong to the
+ * current scope. Use it within the call that it is given to.
  */
 public final class ClipStatistics {
 

@@ -73,10 +73,16 @@ final class ComposedBackend implements ClipBackend {
     return (what, threshold) ->
         switch (what) {
           case CLIPPED_GRADIENTS -> ClipStatistics.sum(where(clipped, g), threshold);
-          case CLIPPED -> ClipStatistics.sum(clipped.to(ScalarType.Float), threshold);
+          case CLIPPED -> count(clipped, g, threshold);
           case POSITIVE_GRADIENTS -> ClipStatistics.sum(where(positive(x, clipped), g), threshold);
-          case POSITIVE -> ClipStatistics.sum(positive(x, clipped).to(ScalarType.Float), threshold);
+          case POSITIVE -> count(positive(x, clipped), g, threshold);
         };
+  }
+
+  /** In float16 a large number would be infinite. */
+  private static Tensor count(Tensor mask, Tensor g, Tensor threshold) {
+    boolean isDouble = g.scalar_type().intern() == ScalarType.Double;
+    return ClipStatistics.sum(mask.to(isDouble ? ScalarType.Double : ScalarType.Float), threshold);
   }
 
   @Override
@@ -95,8 +101,8 @@ final class ComposedBackend implements ClipBackend {
   }
 
   @Override
-  public Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+  public Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
+    boolean channelsLast = codes.is_contiguous(MemoryFormat.ChannelsLast); // as the output was
     Tensor state = codes.remainder(new Scalar(STATES));
     Tensor byLargest = where(state.eq(new Scalar(PASSED)), g);
     Tensor like =

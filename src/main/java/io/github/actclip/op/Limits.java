@@ -1,7 +1,5 @@
 package io.github.actclip.op;
 
-import java.util.Objects;
-import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -46,7 +44,11 @@ public record Limits(boolean relu, Tensor upper, Tensor lower, Tensor value) {
     }
   }
 
+  /** Those that are there. */
   Tensor[] thresholds() {
-    return Stream.of(upper, lower, value).filter(Objects::nonNull).toArray(Tensor[]::new);
+    if (lower == null) {
+      return value == null ? new Tensor[] {upper} : new Tensor[] {upper, value};
+    }
+    return value == null ? new Tensor[] {upper, lower} : new Tensor[] {upper, lower, value};
   }
 }

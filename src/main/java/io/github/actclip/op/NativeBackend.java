@@ -2,7 +2,6 @@ package io.github.actclip.op;
 
 import java.lang.ref.Reference;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.Layout;
 
 /**
  * The clips as kernels of this library, one pass each. Takes tensors on the CPU whose thresholds
@@ -10,42 +9,25 @@ import org.bytedeco.pytorch.global.torch.Layout;
  */
 final class NativeBackend implements ClipBackend {
 
-  private static final int ALL = 0;
-  private static final int SEVERAL = -1;
-
   /** How many sums the kernel gives for each threshold. */
   private static final int SUMS = Sums.Of.values().length;
 
   @Override
   public boolean supports(Tensor x, Tensor... thresholds) {
-    int dimension = dimension(thresholds[0]);
-    boolean suits = dimension != SEVERAL && isPlain(x);
+    boolean suits =
+        isThere(x)
+            && isThere(thresholds[0])
+            && NativeKernels.suit(
+                x.address(), address(thresholds, 0), address(thresholds, 1), address(thresholds, 2))
+            && !x.is_neg();
     for (int i = 0; suits && i < thresholds.length; i++) {
-      suits = isPlain(thresholds[i]) && dimension(thresholds[i]) == dimension;
+      suits = !thresholds[i].is_neg();
     }
     return suits;
   }
 
-  private static boolean isPlain(Tensor tensor) {
-    return tensor.is_cpu() && tensor.layout().intern() == Layout.Strided && !tensor.is_neg();
-  }
-
-  /** The one dimension along which a threshold differs, counted from 1 at the last. */
-  private static int dimension(Tensor threshold) {
-    if (threshold.numel() == 1) {
-      return ALL;
-    }
-    long[] shape = threshold.shape();
-    int found = ALL;
-    for (int i = 0; i < shape.length; i++) {
-      if (shape[i] != 1) {
-        if (found != ALL) {
-          return SEVERAL;
-        }
-        found = shape.length - i;
-      }
-    }
-    return found;
+  private static boolean isThere(Tensor tensor) {
+    return tensor != null && !tensor.isNull();
   }
 
   @Override
@@ -60,6 +42,14 @@ final class NativeBackend implements ClipBackend {
         y.address());
     keep(x, limits, y);
     return y;
+  }
+
+  @Override
+  public Tensor clipFew(Tensor x, Tensor t, boolean relu, long limit) {
+    Tensor y = new Tensor();
+    boolean done = NativeKernels.clipSmall(address(x), address(t), relu, limit, y.address());
+    keep(x, t, y);
+    return done ? y : null;
   }
 
   @Override
@@ -110,8 +100,7 @@ final class NativeBackend implements ClipBackend {
   }
 
   @Override
-  public Tensor[] maxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor t, long[] shape, boolean channelsLast) {
+  public Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
     Tensor[] gradients = {new Tensor(), new Tensor()};
     NativeKernels.maxPoolClipBackward(
         address(g),
@@ -119,11 +108,18 @@ final class NativeBackend implements ClipBackend {
         address(t),
         shape[2],
         shape[3],
-        channelsLast,
+        isChannelsLast(codes, shape),
         gradients[0].address(),
         gradients[1].address());
     keep(g, codes, t, gradients);
     return gradients;
+  }
+
+  /** A row of codes, half a byte each, is one of all channels where the output was so. */
+  private static boolean isChannelsLast(Tensor codes, long... shape) {
+    long rows = shape[0] * (shape[2] / 2);
+    long outputs = shape[1] * (shape[3] / 2);
+    return codes.size(0) == rows && codes.size(1) == (outputs + 1) / 2;
   }
 
   @Override
@@ -157,6 +153,10 @@ final class NativeBackend implements ClipBackend {
         gradients[2].address());
     keep(g, x, grid, gradients);
     return gradients;
+  }
+
+  private static long address(Tensor[] tensors, int index) {
+    return index < tensors.length ? address(tensors[index]) : 0;
   }
 
   private static long address(Tensor tensor) {

@@ -13,7 +13,16 @@ final class NativeKernels {
   /** The vector instructions that the kernels use here, such as {@code AVX-512}. */
   static native String cpuCapability();
 
+  /**
+   * Whether the kernels take x and one to three thresholds, of which nothing is known but that they
+   * are addresses.
+   */
+  static native boolean suit(long x, long a, long b, long c);
+
   static native void clip(long x, long hi, long lo, long value, boolean relu, long y);
+
+  /** As {@link ClipOp#clipFew}: whether it did. */
+  static native boolean clipSmall(long x, long t, boolean relu, long limit, long y);
 
   static native void clipBackward(
       long g, long x, long hi, long lo, long value, boolean relu, long gx, long ghi, long glo);

@@ -58,8 +58,8 @@ public final class QuantizeOp {
    * @throws ActclipException as {@link ClipOp} does
    */
   public static Tensor fakeQuantize(Tensor x, Grid grid) {
-    grid.require(x);
-    return Backends.forward(x, grid.scale(), grid.offset()).fakeQuantize(x, grid);
+    return Backends.forward(() -> grid.require(x), x, grid.scale(), grid.offset())
+        .fakeQuantize(x, grid);
   }
 
   /**
@@ -72,9 +72,7 @@ public final class QuantizeOp {
    */
   public static Tensor[] fakeQuantizeBackward(
       Tensor g, Tensor x, Grid grid, ScaleGradient rule, boolean... wanted) {
-    grid.require(x);
-    ClipArguments.requireGradient(g, x);
-    return Backends.of(x, grid.scale(), grid.offset())
-        .fakeQuantizeBackward(g, x, grid, rule, wanted);
+    return Backends.of(() -> grid.require(x), x, grid.scale(), grid.offset())
+        .fakeQuantizeBackward(ClipArguments.gradient(g, x), x, grid, rule, wanted);
   }
 }

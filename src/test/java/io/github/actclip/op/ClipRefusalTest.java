@@ -10,6 +10,7 @@ import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.BinaryOperator;
@@ -20,6 +21,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -161,6 +163,50 @@ class ClipRefusalTest {
     assertRefused("the rule: there is none", () -> ClipFunctions.untied(x, t, t, null, rule));
     assertRefused("the rule: there is none", () -> ClipFunctions.untied(x, t, t, rule, null));
     assertRefused("the rule: there is none", () -> ClipFunctions.generalizedRelu(x, t, t, null));
+  }
+
+  /** A kernel reads the gradient as it reads the activations. */
+  @Test
+  void aGradientThatIsNotAsTheOutput() {
+    Tensor x = torch.ones(2, 3);
+    Limits limits = Limits.above(torch.ones(1));
+    Grid grid = new Grid(torch.ones(1), torch.zeros(1), 0, 3);
+    Tensor[] wrong = {torch.ones(3), torch.ones(2, 3).to(ScalarType.Double)};
+    String[] is = {"Float of the shape [3]", "Double of the shape [2, 3]"};
+    for (int i = 0; i < wrong.length; i++) {
+      Tensor g = wrong[i];
+      String sentence =
+          "the gradient is " + is[i] + ": it must be as the output is, Float of [2, 3]";
+      assertRefused(sentence, () -> ClipOp.clipBackward(g, x, limits, true, true, false, false));
+      assertRefused(sentence, () -> ClipOp.statistics(g, x, limits));
+      assertRefused(
+          sentence,
+          () ->
+              QuantizeOp.fakeQuantizeBackward(g, x, grid, ScaleGradient.CLIPPED, true, true, true));
+    }
+    assertRefused(
+        "the gradient: there is no tensor",
+        () -> ClipOp.clipBackward(null, x, limits, true, true, false, false));
+  }
+
+  @Test
+  void whatCannotBePooled() {
+    for (long[] shape : new long[][] {{3}, {2, 3, 4}, {2, 3, 1, 4}, {2, 3, 4, 1}, {2, 0, 4, 4}}) {
+      assertRefused(
+          "the activations have the shape "
+              + Arrays.toString(shape)
+              + ": max pooling takes (B, C, H, W), H and W 2 at least",
+          () -> ClipFunctions.maxPoolClip(torch.ones(shape), torch.ones(1)));
+    }
+    assertRefused(
+        "the threshold has the shape [4]: after max pooling it is one element, or (C, 1, 1)",
+        () -> ClipOp.maxPoolClip(torch.ones(2, 3, 4, 4), torch.ones(4), true));
+    Pooled pooled = ClipOp.maxPoolClip(torch.ones(2, 3, 4, 5), torch.ones(1), true);
+    assertRefused(
+        "the gradient has the shape [2, 3, 2]: it must be as the output is, of [2, 3, 2, 2]",
+        () ->
+            ClipOp.maxPoolClipBackward(
+                torch.ones(2, 3, 2), pooled.codes(), torch.ones(1), 2, 3, 4, 5));
   }
 
   private static void assertRefused(String sentence, Runnable body) {

@@ -25,7 +25,8 @@ import picocli.CommandLine.Option;
         "Times one training step of Net (forward, backward, SGD) beside Python's PyTorch,"
             + " channels-last, in interleaved rounds; without Python's PyTorch, alone.",
     mixinStandardHelpOptions = true,
-    sortOptions = false)
+    sortOptions = false,
+    subcommands = ClipBenchmarkCommand.class)
 final class BenchmarkCommand implements Runnable {
 
   private static final int WARM_UP_STEPS = 50;
