@@ -52,7 +52,7 @@ inline ScaleGradient scale_gradient_of(int64_t number) {
 template <typename Device>
 struct Boxed {
   static void clip(StableIValue* stack, uint64_t, uint64_t) {
-    const Arguments a(stack, "tooon");
+    const Arguments a(stack, "ttoon");
     const Limits limits{a.tensor(1), a.tensor(2), a.tensor(3), a.flag(4)};
     stack[0] = result(Device::clip(a.tensor(0), limits));
   }
