@@ -8,8 +8,6 @@
 
 namespace actclip::cpu {
 
-enum class Dtype { kFloat32, kFloat64, kBFloat16, kFloat16 };
-
 enum class Target { kPortable, kAvx2, kAvx512 };
 
 enum class Operation { kClip, kClipBackward, kClipStatistics, kFakeQuantize, kFakeQuantizeBackward };

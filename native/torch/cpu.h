@@ -24,33 +24,6 @@ inline const cpu::Kernels& kernels() {
   return *best;
 }
 
-inline cpu::Dtype dtype_of(const View& x) {
-  if (x.dtype == aoti_torch_dtype_float32()) {
-    return cpu::Dtype::kFloat32;
-  }
-  if (x.dtype == aoti_torch_dtype_float64()) {
-    return cpu::Dtype::kFloat64;
-  }
-  return x.dtype == aoti_torch_dtype_bfloat16() ? cpu::Dtype::kBFloat16 : cpu::Dtype::kFloat16;
-}
-
-// Calls `task` with one value of each C++ type that a dtype stands for.
-template <typename Task>
-auto with_type(cpu::Dtype dtype, const Task& task) {
-  switch (dtype) {
-    case cpu::Dtype::kFloat32:
-      return task(float{});
-    case cpu::Dtype::kFloat64:
-      return task(double{});
-    case cpu::Dtype::kBFloat16:
-      return task(BFloat16{});
-    default:
-      return task(Half{});
-  }
-}
-
-inline int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 template <typename Task>
 void parallel_for(int64_t count, int64_t grain, const Task& task) {
   check(

@@ -9,6 +9,8 @@
 
 namespace actclip {
 
+inline int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 // Memory as (outer, channels, inner): inner elements of one channel stand together.
 struct Geometry {
   int64_t outer = 0;
@@ -30,11 +32,15 @@ inline void require_floating(const View& x, const char* what) {
   }
 }
 
+inline void require_same_device(const View& a, const View& b) {
+  if (a.device_type != b.device_type || a.device_index != b.device_index) {
+    throw std::runtime_error("the tensors are on different devices");
+  }
+}
+
 inline void require_threshold(const View& x, const View& threshold) {
   require_floating(threshold, "a threshold");
-  if (threshold.device_type != x.device_type || threshold.device_index != x.device_index) {
-    throw std::runtime_error("the activations and a threshold are on different devices");
-  }
+  require_same_device(x, threshold);
 }
 
 // Without gaps or overlaps: some order of the dimensions is contiguous.
@@ -92,6 +98,8 @@ class Laid {
 
 // g in the layout of x.
 inline Laid laid_like(const View& g, const View& x) {
+  require_floating(g, "the gradient");
+  require_same_device(x, g);
   if (!g.has_shape(x.shape())) {
     throw std::runtime_error(
         "the gradient has the shape " + to_string(g.shape()) + ": it must be " +

@@ -1,6 +1,8 @@
-// What Java calls. The entries of io.github.actclip.op.NativeKernels: a tensor is given as the address of an
-// at::Tensor, which is what a handle of the stable ABI is.
+// What Java calls. The entries of io.github.actclip.op.NativeKernels: a tensor is given as the
+// address of an at::Tensor, which is what a handle of the stable ABI is.
 #include <jni.h>
+
+#include <atomic>
 
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
@@ -14,6 +16,25 @@ namespace {
 AtenTensorHandle handle(jlong address) { return reinterpret_cast<AtenTensorHandle>(address); }
 
 View view(jlong address) { return View(handle(address)); }
+
+// Those of the library for CUDA, once Java has loaded and tried it.
+std::atomic<const Operations*> cuda_operations{nullptr};
+
+// Null when there are no kernels for a tensor's device.
+const Operations* find_operations(const View& x) {
+  if (x.device_type == aoti_torch_device_type_cpu()) {
+    return &kOperations<Cpu>;
+  }
+  return x.device_type == aoti_torch_device_type_cuda() ? cuda_operations.load() : nullptr;
+}
+
+const Operations& on_device_of(const View& x) {
+  const Operations* const found = find_operations(x);
+  if (found == nullptr) {
+    throw std::runtime_error("there are no kernels for the device of the activations");
+  }
+  return *found;
+}
 
 void assign(const Tensor& from, jlong to) {
   check(aoti_torch_assign_tensors(from.get(), handle(to)), "hand over a tensor");
@@ -36,8 +57,8 @@ void guarded(JNIEnv* env, const Task& task) {
 }  // namespace actclip
 
 using actclip::assign;
-using actclip::Cpu;
 using actclip::guarded;
+using actclip::on_device_of;
 using actclip::view;
 
 extern "C" {
@@ -47,13 +68,19 @@ Java_io_github_actclip_op_NativeKernels_cpuCapability(JNIEnv* env, jclass) {
   return env->NewStringUTF(actclip::cpu::name(actclip::cpu::best_target()));
 }
 
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_useCuda(
+    JNIEnv*, jclass, jlong operations) {
+  actclip::cuda_operations = reinterpret_cast<const actclip::Operations*>(operations);
+}
+
 JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
     JNIEnv* env, jclass, jlong x, jlong a, jlong b, jlong c) {
   bool suit = false;
   guarded(env, [&] {
     suit = x != 0 && a != 0 &&
         actclip::suit_kernels(
-            actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)});
+            actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)}) &&
+        actclip::find_operations(view(x)) != nullptr;
   });
   return suit ? JNI_TRUE : JNI_FALSE;
 }
@@ -70,7 +97,8 @@ JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitsAsGradie
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
     JNIEnv* env, jclass, jlong x, jlong hi, jlong lo, jlong value, jboolean relu, jlong y) {
   guarded(env, [&] {
-    assign(Cpu::clip(view(x), {view(hi), view(lo), view(value), relu != 0}), y);
+    const auto of_x = view(x);
+    assign(on_device_of(of_x).clip(of_x, {view(hi), view(lo), view(value), relu != 0}), y);
   });
 }
 
@@ -92,8 +120,9 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
     JNIEnv* env, jclass, jlong g, jlong x, jlong hi, jlong lo, jlong value, jboolean relu,
     jlong gx, jlong ghi, jlong glo) {
   guarded(env, [&] {
-    const auto gradients =
-        Cpu::clip_backward(view(g), view(x), {view(hi), view(lo), view(value), relu != 0});
+    const auto of_x = view(x);
+    const auto gradients = on_device_of(of_x).clip_backward(
+        view(g), of_x, {view(hi), view(lo), view(value), relu != 0});
     assign(gradients.x, gx);
     assign(gradients.hi, ghi);
     if (lo != 0) {
@@ -105,8 +134,10 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipStatistics(
     JNIEnv* env, jclass, jlong g, jlong x, jlong hi, jlong lo, jboolean relu, jlong statistics) {
   guarded(env, [&] {
+    const auto of_x = view(x);
     assign(
-        Cpu::clip_statistics(view(g), view(x), {view(hi), view(lo), view(0), relu != 0}),
+        on_device_of(of_x).clip_statistics(
+            view(g), of_x, {view(hi), view(lo), view(0), relu != 0}),
         statistics);
   });
 }
@@ -114,7 +145,8 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipStatistics(
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClip(
     JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong y, jlong codes) {
   guarded(env, [&] {
-    const auto pooled = Cpu::max_pool_clip(view(x), view(t), relu != 0);
+    const auto of_x = view(x);
+    const auto pooled = on_device_of(of_x).max_pool_clip(of_x, view(t), relu != 0);
     assign(pooled.y, y);
     assign(pooled.codes, codes);
   });
@@ -124,8 +156,9 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClipBackwa
     JNIEnv* env, jclass, jlong g, jlong codes, jlong t, jlong height, jlong width,
     jboolean channels_last, jlong gx, jlong gt) {
   guarded(env, [&] {
-    const auto gradients = Cpu::max_pool_clip_backward(
-        view(g), view(codes), view(t), {height, width, channels_last != 0});
+    const auto of_g = view(g);
+    const auto gradients = on_device_of(of_g).max_pool_clip_backward(
+        of_g, view(codes), view(t), {height, width, channels_last != 0});
     assign(gradients.x, gx);
     assign(gradients.t, gt);
   });
@@ -134,7 +167,8 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClipBackwa
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantize(
     JNIEnv* env, jclass, jlong x, jlong scale, jlong offset, jlong low, jlong high, jlong y) {
   guarded(env, [&] {
-    assign(Cpu::fake_quantize(view(x), {view(scale), view(offset), low, high}), y);
+    const auto of_x = view(x);
+    assign(on_device_of(of_x).fake_quantize(of_x, {view(scale), view(offset), low, high}), y);
   });
 }
 
@@ -142,8 +176,9 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
     JNIEnv* env, jclass, jlong g, jlong x, jlong scale, jlong offset, jlong low, jlong high,
     jlong scale_gradient, jlong gx, jlong gscale, jlong goffset) {
   guarded(env, [&] {
-    const auto gradients = Cpu::fake_quantize_backward(
-        view(g), view(x), {view(scale), view(offset), low, high},
+    const auto of_x = view(x);
+    const auto gradients = on_device_of(of_x).fake_quantize_backward(
+        view(g), of_x, {view(scale), view(offset), low, high},
         actclip::scale_gradient_of(scale_gradient));
     assign(gradients.x, gx);
     assign(gradients.scale, gscale);

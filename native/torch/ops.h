@@ -66,4 +66,38 @@ struct Cpu {
       const View& g, const View& x, const Quantizer& quantizer, ScaleGradient scale_gradient);
 };
 
+struct Cuda {
+  static Tensor clip(const View& x, const Limits& limits);
+  static ClipGradients clip_backward(const View& g, const View& x, const Limits& limits);
+  static Tensor clip_statistics(const View& g, const View& x, const Limits& limits);
+  static Pooled max_pool_clip(const View& x, const View& t, bool relu);
+  static PoolGradients max_pool_clip_backward(
+      const View& g, const View& codes, const View& t, const PoolShape& shape);
+  static Tensor fake_quantize(const View& x, const Quantizer& quantizer);
+  static QuantizerGradients fake_quantize_backward(
+      const View& g, const View& x, const Quantizer& quantizer, ScaleGradient scale_gradient);
+};
+
+// The same for a caller that learns only when it runs which device a tensor is on.
+struct Operations {
+  decltype(&Cpu::clip) clip;
+  decltype(&Cpu::clip_backward) clip_backward;
+  decltype(&Cpu::clip_statistics) clip_statistics;
+  decltype(&Cpu::max_pool_clip) max_pool_clip;
+  decltype(&Cpu::max_pool_clip_backward) max_pool_clip_backward;
+  decltype(&Cpu::fake_quantize) fake_quantize;
+  decltype(&Cpu::fake_quantize_backward) fake_quantize_backward;
+};
+
+template <typename Device>
+constexpr Operations kOperations{
+    Device::clip,
+    Device::clip_backward,
+    Device::clip_statistics,
+    Device::max_pool_clip,
+    Device::max_pool_clip_backward,
+    Device::fake_quantize,
+    Device::fake_quantize_backward,
+};
+
 }  // namespace actclip

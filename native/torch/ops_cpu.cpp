@@ -1,15 +1,11 @@
 // The operations on elements, for the CPU.
-#include <cmath>
-
 #include "torch/cpu.h"
-#include "torch/geometry.h"
-#include "torch/ops.h"
+#include "torch/elements.h"
 
 namespace actclip {
 namespace {
 
 using cpu::Block;
-using cpu::Dtype;
 using cpu::Operation;
 using cpu::Variant;
 
@@ -167,31 +163,12 @@ Variant variant_of(Operation operation, const Limits& limits) {
   return variant;
 }
 
-Plan plan_for(const View& x, const Limits& limits) {
-  return Plan(geometry(x, {&limits.hi, &limits.lo, &limits.value}));
-}
-
-Plan plan_for(const View& x, const Quantizer& quantizer) {
-  if (quantizer.low > 0 || quantizer.high < 1) {
-    throw std::runtime_error(
-        "codes from " + std::to_string(quantizer.low) + " to " + std::to_string(quantizer.high) +
-        ": low must be at most 0, and high above 0");
-  }
-  return Plan(geometry(x, {&quantizer.scale, &quantizer.offset}));
-}
-
-// LSQ's 1/sqrt(N*high), N being how many elements share the parameter.
-double lsq_factor(const View& x, const View& parameter, int64_t high) {
-  const int64_t shared = x.numel / std::max<int64_t>(1, parameter.numel);
-  return 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, shared) * high));
-}
-
 }  // namespace
 
 Tensor Cpu::clip(const View& given, const Limits& limits) {
   require_floating(given, "the activations");
   const Laid x(given);
-  const Plan plan = plan_for(x.view, limits);
+  const Plan plan(geometry_of(x.view, limits));
   Tensor y = empty(given.shape(), x.strides(), given.dtype, given);
   with_limits(plan, dtype_of(given), limits, [&](const auto& fill) {
     run(plan, variant_of(Operation::kClip, limits), 0, nullptr, x.view, data_of_new(y), fill);
@@ -203,7 +180,7 @@ ClipGradients Cpu::clip_backward(const View& given_g, const View& given, const L
   require_floating(given, "the activations");
   const Laid x(given);
   const Laid g = laid_like(given_g, x.view);
-  const Plan plan = plan_for(x.view, limits);
+  const Plan plan(geometry_of(x.view, limits));
   ClipGradients gradients;
   gradients.x = empty(given.shape(), x.strides(), given.dtype, given);
   const std::vector<double> sums = with_limits(
@@ -224,29 +201,22 @@ Tensor Cpu::clip_statistics(const View& given_g, const View& given, const Limits
   require_floating(given, "the activations");
   const Laid x(given);
   const Laid g = laid_like(given_g, x.view);
-  const Plan plan = plan_for(x.view, limits);
-  if (limits.hi.numel != plan.geometry.channels) {
-    throw std::runtime_error("statistics take thresholds of the same number of elements");
-  }
-  const int count = limits.lo ? 8 : 4;
+  const Plan plan(geometry_of(x.view, limits));
+  const std::vector<int64_t> shape = statistics_shape(limits, plan.geometry);
   const std::vector<double> sums = with_limits(
       plan, dtype_of(given), limits, [&](const auto& fill) {
         return run(
-            plan, variant_of(Operation::kClipStatistics, limits), count, &g.view, x.view, nullptr,
-            fill);
+            plan, variant_of(Operation::kClipStatistics, limits), static_cast<int>(shape[0]),
+            &g.view, x.view, nullptr, fill);
       });
-  std::vector<int64_t> shape = limits.hi.shape();
-  shape.insert(shape.begin(), count);
-  const bool wide = given.dtype == aoti_torch_dtype_float64();
   return rounded(
-      sums.data(), static_cast<int64_t>(sums.size()), shape,
-      wide ? aoti_torch_dtype_float64() : aoti_torch_dtype_float32(), given);
+      sums.data(), static_cast<int64_t>(sums.size()), shape, statistics_dtype(given), given);
 }
 
 Tensor Cpu::fake_quantize(const View& given, const Quantizer& quantizer) {
   require_floating(given, "the activations");
   const Laid x(given);
-  const Plan plan = plan_for(x.view, quantizer);
+  const Plan plan(geometry_of(x.view, quantizer));
   Tensor y = empty(given.shape(), x.strides(), given.dtype, given);
   with_quantizer(plan, dtype_of(given), quantizer, [&](const auto& fill) {
     run(plan, Variant{Operation::kFakeQuantize}, 0, nullptr, x.view, data_of_new(y), fill);
@@ -260,7 +230,7 @@ QuantizerGradients Cpu::fake_quantize_backward(
   require_floating(given, "the activations");
   const Laid x(given);
   const Laid g = laid_like(given_g, x.view);
-  const Plan plan = plan_for(x.view, quantizer);
+  const Plan plan(geometry_of(x.view, quantizer));
   Variant variant{Operation::kFakeQuantizeBackward};
   variant.scale_gradient = scale_gradient;
   QuantizerGradients gradients;
@@ -271,9 +241,7 @@ QuantizerGradients Cpu::fake_quantize_backward(
       });
   const int64_t channels = plan.geometry.channels;
   const auto gradient = [&](const View& parameter, const double* of_parameter) {
-    const double factor = scale_gradient == ScaleGradient::kRoundedAndScaled
-        ? lsq_factor(given, parameter, quantizer.high)
-        : 1;
+    const double factor = gradient_factor(given, parameter, quantizer, scale_gradient);
     return gradient_of(parameter, of_parameter, channels, factor);
   };
   gradients.scale = gradient(quantizer.scale, sums.data());

@@ -14,14 +14,20 @@ struct PoolGeometry {
   int64_t width;
   bool channels_last;
 
-  int64_t rows_out() const { return height / 2; }
-  int64_t columns_out() const { return width / 2; }
+  ACTCLIP_FUNCTION int64_t rows_out() const { return height / 2; }
+  ACTCLIP_FUNCTION int64_t columns_out() const { return width / 2; }
 
   // A row of outputs is one of all channels in channels-last memory, else one of a channel.
-  int64_t rows() const { return batch * rows_out() * (channels_last ? 1 : channels); }
-  int64_t row_outputs() const { return columns_out() * interleaved(); }
-  int64_t row_bytes() const { return (row_outputs() + 1) / 2; }
-  int64_t interleaved() const { return channels_last ? channels : 1; }
+  ACTCLIP_FUNCTION int64_t rows() const { return batch * rows_out() * (channels_last ? 1 : channels); }
+  ACTCLIP_FUNCTION int64_t row_outputs() const { return columns_out() * interleaved(); }
+  ACTCLIP_FUNCTION int64_t row_bytes() const { return (row_outputs() + 1) / 2; }
+  ACTCLIP_FUNCTION int64_t interleaved() const { return channels_last ? channels : 1; }
+
+  // In elements; a row of outputs has the input rows that begin at its offset and one row on.
+  ACTCLIP_FUNCTION int64_t input_row() const { return width * interleaved(); }
+  ACTCLIP_FUNCTION int64_t input_offset(int64_t row) const {
+    return (row / rows_out() * height + 2 * (row % rows_out())) * input_row();
+  }
 
   std::vector<int64_t> inputs() const { return {batch, channels, height, width}; }
   std::vector<int64_t> outputs() const { return {batch, channels, rows_out(), columns_out()}; }
@@ -65,6 +71,7 @@ inline PoolGeometry pool_geometry(const View& g, const View& codes, const PoolSh
   }
   const PoolGeometry geometry{
       g.sizes[0], g.sizes[1], shape.height, shape.width, shape.channels_last};
+  require_same_device(g, codes);
   if (codes.dtype != aoti_torch_dtype_uint8() ||
       !codes.has_shape({geometry.rows(), geometry.row_bytes()}) ||
       !has_strides(codes, contiguous_strides(codes.shape()))) {

@@ -41,14 +41,6 @@ struct RowBlocks {
     const int64_t rows = std::min(rows_of_block, rows_of_plane);
     return kGrainElements / std::max<int64_t>(1, 4 * rows * geometry.row_outputs());
   }
-
-  // Of the upper of the two rows of inputs, in elements.
-  int64_t input_offset(int64_t row) const {
-    const int64_t plane = row / geometry.rows_out();
-    return (plane * geometry.height + 2 * (row % geometry.rows_out())) * input_row();
-  }
-
-  int64_t input_row() const { return geometry.width * geometry.interleaved(); }
 };
 
 // One threshold for each channel.
@@ -69,7 +61,7 @@ std::vector<T> thresholds_of(const View& t, int64_t channels) {
 // No window covers the last row or column of an odd number.
 void clear_uncovered(const RowBlocks& blocks, int64_t row, char* top, int64_t bytes) {
   const PoolGeometry& g = blocks.geometry;
-  const int64_t whole = blocks.input_row() * bytes;
+  const int64_t whole = g.input_row() * bytes;
   const int64_t covered = 2 * g.row_outputs() * bytes;
   std::memset(top + covered, 0, static_cast<size_t>(whole - covered));
   std::memset(top + whole + covered, 0, static_cast<size_t>(whole - covered));
@@ -101,8 +93,8 @@ Pooled Cpu::max_pool_clip(const View& given, const View& t, bool relu) {
       for (int64_t block = begin; block < end; ++block) {
         const int64_t first = blocks.first_row(block);
         for (int64_t row = first; row < first + blocks.rows(block); ++row) {
-          const T* top = inputs + blocks.input_offset(row);
-          kernel({top, top + blocks.input_row(), y + row * g.row_outputs(),
+          const T* top = inputs + g.input_offset(row);
+          kernel({top, top + g.input_row(), y + row * g.row_outputs(),
                   codes + row * g.row_bytes(), scratch.data(), g.row_outputs(), g.interleaved(),
                   thresholds.data() + blocks.channel(block)});
         }
@@ -140,10 +132,10 @@ PoolGradients Cpu::max_pool_clip_backward(
       std::fill(by_lane.begin(), by_lane.end(), 0.0);
       const int64_t first = blocks.first_row(block);
       for (int64_t row = first; row < first + blocks.rows(block); ++row) {
-        char* top = x_data + blocks.input_offset(row) * bytes;
+        char* top = x_data + geometry.input_offset(row) * bytes;
         kernel({g_data + row * geometry.row_outputs() * bytes,
                 code_data + row * geometry.row_bytes(), scratch.data(), top,
-                top + blocks.input_row() * bytes, geometry.row_outputs(), width, lanes,
+                top + geometry.input_row() * bytes, geometry.row_outputs(), width, lanes,
                 by_lane.data()});
         clear_uncovered(blocks, row, top, bytes);
       }

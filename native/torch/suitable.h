@@ -1,4 +1,5 @@
-// Whether arguments that nobody has checked suit the kernels. Never throws for those that do not.
+// Whether arguments that nobody has checked suit the kernels, if there are some for their device.
+// Never throws for those that do not.
 #pragma once
 
 #include "torch/geometry.h"
@@ -63,7 +64,7 @@ inline bool suit_kernels(
     }
     dimension = along;
   }
-  return dimension >= 0 && is_floating(x) && x.device_type == aoti_torch_device_type_cpu();
+  return dimension >= 0 && is_floating(x);
 }
 
 // Whether a gradient has the shape and the dtype of x, which suits.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "actclip/dtypes.h"
 #include "torch/stable_abi.h"
 
 namespace actclip {
@@ -57,6 +58,32 @@ struct View {
 
   bool has_shape(const std::vector<int64_t>& other) const { return shape() == other; }
 };
+
+// Of a tensor of one of them.
+inline Dtype dtype_of(const View& x) {
+  if (x.dtype == aoti_torch_dtype_float32()) {
+    return Dtype::kFloat32;
+  }
+  if (x.dtype == aoti_torch_dtype_float64()) {
+    return Dtype::kFloat64;
+  }
+  return x.dtype == aoti_torch_dtype_bfloat16() ? Dtype::kBFloat16 : Dtype::kFloat16;
+}
+
+// Calls `task` with one value of the C++ type that a dtype stands for.
+template <typename Task>
+auto with_type(Dtype dtype, const Task& task) {
+  switch (dtype) {
+    case Dtype::kFloat32:
+      return task(float{});
+    case Dtype::kFloat64:
+      return task(double{});
+    case Dtype::kBFloat16:
+      return task(BFloat16{});
+    default:
+      return task(Half{});
+  }
+}
 
 // A tensor of our own.
 class Tensor {

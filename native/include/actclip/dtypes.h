@@ -21,6 +21,8 @@ struct Half {
   uint16_t bits;
 };
 
+enum class Dtype { kFloat32, kFloat64, kBFloat16, kFloat16 };
+
 // Everything that kernels call has internal linkage: the same source is compiled for several
 // processors, and the linker must not take one's code for another.
 namespace {

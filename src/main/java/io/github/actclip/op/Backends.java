@@ -1,6 +1,7 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -93,7 +94,8 @@ final class Backends {
     }
     String reason = whyNotNative.get();
     if (reason.isEmpty()) {
-      return new Choice(new NativeBackend(), "native (" + NativeKernels.cpuCapability() + ")");
+      return new Choice(
+          new NativeBackend(), "native (" + NativeKernels.cpuCapability() + cuda() + ")");
     }
     if (wanted != null) {
       throw ActclipException.failure(
@@ -110,6 +112,28 @@ final class Backends {
   private static String whyNotNative() {
     String reason = KernelLibrary.whyNotLoaded();
     return reason.isEmpty() ? whyNotRight(Backends::clipNatively) : reason;
+  }
+
+  /** Takes the kernels for CUDA into use where CUDA is, and says so. */
+  private static String cuda() {
+    if (!Devices.whyNoCuda().isEmpty()) {
+      return "";
+    }
+    String reason = KernelLibrary.whyNotLoadedForCuda();
+    if (reason.isEmpty()) {
+      reason = whyNotRight(Backends::clipOnCuda);
+    }
+    if (reason.isEmpty()) {
+      return ", CUDA";
+    }
+    NativeKernels.useCuda(0);
+    LOG.info("On CUDA, clips are composed of LibTorch's operations: {}", reason);
+    return ", not on CUDA: " + reason;
+  }
+
+  private static Tensor clipOnCuda(Tensor x, Tensor t) {
+    NativeKernels.useCuda(NativeKernels.cuda());
+    return clipNatively(x.cuda(), t.cuda()).cpu();
   }
 
   private static Tensor clipNatively(Tensor x, Tensor t) {

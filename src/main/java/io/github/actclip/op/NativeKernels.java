@@ -1,7 +1,7 @@
 package io.github.actclip.op;
 
 /**
- * The entries of the kernel library, see {@code native/torch}. Tensors are given as the addresses
+ * The entries of the kernel libraries, see {@code native/torch}. Tensors are given as the addresses
  * of {@code at::Tensor}s, 0 for none; results are assigned to the undefined tensors that come last.
  * What is computed stands at {@link ClipBackend}. A {@link RuntimeException} with one line says
  * what a kernel does not take.
@@ -12,6 +12,12 @@ final class NativeKernels {
 
   /** The vector instructions that the kernels use here, such as {@code AVX-512}. */
   static native String cpuCapability();
+
+  /** The kernels for CUDA: of the library that has them, which must be loaded. */
+  static native long cuda();
+
+  /** Uses these for tensors on CUDA devices from now on; none when 0. */
+  static native void useCuda(long kernels);
 
   /**
    * Whether the kernels take x and one to three thresholds, of which nothing is known but that they
