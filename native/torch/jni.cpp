@@ -85,6 +85,15 @@ JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
   return suit ? JNI_TRUE : JNI_FALSE;
 }
 
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitsAsGradient(
+    JNIEnv* env, jclass, jlong g, jlong x) {
+  bool suits = false;
+  guarded(env, [&] {
+    suits = actclip::suits_as_gradient(actclip::handle(g), actclip::handle(x));
+  });
+  return suits ? JNI_TRUE : JNI_FALSE;
+}
+
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
     JNIEnv* env, jclass, jlong x, jlong hi, jlong lo, jlong value, jboolean relu, jlong y) {
   guarded(env, [&] {

@@ -67,4 +67,15 @@ inline bool suit_kernels(
   return dimension >= 0 && is_floating(x);
 }
 
+// Whether a gradient has the shape and the dtype of x, which suits.
+inline bool suits_as_gradient(AtenTensorHandle given, AtenTensorHandle of) {
+  if (!is_strided(given)) {
+    return false;
+  }
+  const View g(given);
+  const View x(of);
+  return g.dtype == x.dtype && is_like(g, x) && g.dim == x.dim &&
+      std::equal(g.sizes, g.sizes + g.dim, x.sizes);
+}
+
 }  // namespace actclip

@@ -1,5 +1,6 @@
 package io.github.actclip.op;
 
+import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -11,6 +12,15 @@ interface ClipBackend {
 
   /** Whether it takes these tensors, of which nothing was checked. */
   boolean supports(Tensor x, Tensor... thresholds);
+
+  /**
+   * The gradient of a loss by what was made of x, checked.
+   *
+   * @throws ActclipException when its shape or dtype is not that of x
+   */
+  default Tensor gradient(Tensor g, Tensor x) {
+    return ClipArguments.gradient(g, x);
+  }
 
   /** The formula of {@link Limits}. */
   Tensor clip(Tensor x, Limits limits);

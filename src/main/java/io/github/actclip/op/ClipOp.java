@@ -78,7 +78,7 @@ public final class ClipOp {
    */
   public static Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
     ClipBackend backend = Backends.of(() -> limits.require(x), x, limits.thresholds());
-    return backend.clipBackward(ClipArguments.gradient(g, x), x, limits, wanted);
+    return backend.clipBackward(backend.gradient(g, x), x, limits, wanted);
   }
 
   /**
@@ -90,7 +90,7 @@ public final class ClipOp {
    */
   public static ClipStatistics[] statistics(Tensor g, Tensor x, Limits limits) {
     ClipBackend backend = Backends.of(() -> limits.require(x), x, limits.thresholds());
-    Sums[] sums = backend.statistics(ClipArguments.gradient(g, x), x, limits);
+    Sums[] sums = backend.statistics(backend.gradient(g, x), x, limits);
     Tensor upper = limits.upper();
     Tensor jump = limits.value() == null ? torch.zeros_like(upper) : upper.sub(limits.value());
     return new ClipStatistics[] {

@@ -25,6 +25,9 @@ final class NativeKernels {
    */
   static native boolean suit(long x, long a, long b, long c);
 
+  /** Whether g, of which nothing is known, has the shape and the dtype of x, which suits. */
+  static native boolean suitsAsGradient(long g, long x);
+
   static native void clip(long x, long hi, long lo, long value, boolean relu, long y);
 
   /** As {@link ClipOp#clipFew}: whether it did. */

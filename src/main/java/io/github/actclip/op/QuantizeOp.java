@@ -72,7 +72,7 @@ public final class QuantizeOp {
    */
   public static Tensor[] fakeQuantizeBackward(
       Tensor g, Tensor x, Grid grid, ScaleGradient rule, boolean... wanted) {
-    return Backends.of(() -> grid.require(x), x, grid.scale(), grid.offset())
-        .fakeQuantizeBackward(ClipArguments.gradient(g, x), x, grid, rule, wanted);
+    ClipBackend backend = Backends.of(() -> grid.require(x), x, grid.scale(), grid.offset());
+    return backend.fakeQuantizeBackward(backend.gradient(g, x), x, grid, rule, wanted);
   }
 }
