@@ -6,9 +6,14 @@
 namespace actclip {
 namespace {
 
+// Runs when the library is loaded, from where an exception would end the process.
 const bool registered = [] {
-  register_kernels<Cuda>("CUDA");
-  return true;
+  try {
+    register_kernels<Cuda>("CUDA");
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }();
 
 }  // namespace
@@ -16,5 +21,5 @@ const bool registered = [] {
 
 extern "C" JNIEXPORT jlong JNICALL
 Java_io_github_actclip_op_NativeKernels_cuda(JNIEnv*, jclass) {
-  return reinterpret_cast<jlong>(&actclip::kOperations<actclip::Cuda>);
+  return actclip::registered ? reinterpret_cast<jlong>(&actclip::kOperations<actclip::Cuda>) : 0;
 }

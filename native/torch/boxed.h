@@ -108,6 +108,9 @@ struct Boxed {
   }
 };
 
+// Why the operations of the CPU could not be defined when the library was loaded, or nothing.
+const std::string& registration_error();
+
 // Registers the operations for one of the dispatcher's keys, such as "CPU".
 template <typename Device>
 void register_kernels(const char* key) {

@@ -36,15 +36,15 @@ void parallel_for(int64_t count, int64_t grain, const Task& task) {
       "run in parallel");
 }
 
-// What the blocks of a tensor add up to, by sum and channel.
+// What the blocks of a tensor add up to, by sum and column.
 class Reduction {
  public:
-  // A block has sums for `width` channels: all of them, or one.
-  Reduction(int64_t blocks, int sums, int64_t width, int64_t channels)
-      : sums_(sums), width_(width), channels_(channels), blocks_(blocks),
+  // A block has sums for `width` columns: all of them, or one.
+  Reduction(int64_t blocks, int sums, int64_t width, int64_t columns)
+      : sums_(sums), width_(width), columns_(columns), blocks_(blocks),
         partial_(static_cast<size_t>(blocks * sums * width)) {}
 
-  // Takes a block's sums by lane. Lane i belongs to channel i % width.
+  // Takes a block's sums by lane. Lane i belongs to column i % width.
   void put(int64_t block, const std::vector<double>& by_lane) {
     const size_t lanes = by_lane.size() / static_cast<size_t>(std::max(1, sums_));
     for (int sum = 0; sum < sums_; ++sum) {
@@ -56,16 +56,16 @@ class Reduction {
     }
   }
 
-  // Adds the blocks in their order. `first_channel` tells where a block's channels begin.
-  template <typename FirstChannel>
-  std::vector<double> total(const FirstChannel& first_channel) const {
-    std::vector<double> total(static_cast<size_t>(sums_ * channels_));
+  // Adds the blocks in their order. `first_column` tells where a block's columns begin.
+  template <typename FirstColumn>
+  std::vector<double> total(const FirstColumn& first_column) const {
+    std::vector<double> total(static_cast<size_t>(sums_ * columns_));
     for (int64_t block = 0; block < blocks_; ++block) {
       for (int sum = 0; sum < sums_; ++sum) {
         const double* of_block = partial_.data() + (block * sums_ + sum) * width_;
-        double* of_sum = total.data() + sum * channels_ + first_channel(block);
-        for (int64_t channel = 0; channel < width_; ++channel) {
-          of_sum[channel] += of_block[channel];
+        double* of_sum = total.data() + sum * columns_ + first_column(block);
+        for (int64_t column = 0; column < width_; ++column) {
+          of_sum[column] += of_block[column];
         }
       }
     }
@@ -75,7 +75,7 @@ class Reduction {
  private:
   int sums_;
   int64_t width_;
-  int64_t channels_;
+  int64_t columns_;
   int64_t blocks_;
   std::vector<double> partial_;
 };

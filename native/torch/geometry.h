@@ -11,6 +11,9 @@ namespace actclip {
 
 inline int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// More thresholds than any network has: their sums would take more memory than the activations.
+constexpr int64_t kMostChannels = int64_t{1} << 20;
+
 // Memory as (outer, channels, inner): inner elements of one channel stand together.
 struct Geometry {
   int64_t outer = 0;
@@ -24,6 +27,9 @@ inline bool is_floating(const View& x) {
 }
 
 inline void require_floating(const View& x, const char* what) {
+  if (!x) {
+    throw std::runtime_error(std::string(what) + ": there is no tensor");
+  }
   int32_t layout = 0;
   check(aoti_torch_get_layout(x.handle, &layout), "tell a tensor's layout");
   if (layout != aoti_torch_layout_strided() || !is_floating(x)) {
@@ -71,6 +77,25 @@ inline bool has_strides(const View& x, const std::vector<int64_t>& strides) {
   return true;
 }
 
+// Those of memory without gaps whose dimensions have the order that they have in x.
+inline std::vector<int64_t> dense_strides(const View& x) {
+  std::vector<int64_t> order(static_cast<size_t>(x.dim));
+  std::iota(order.begin(), order.end(), 0);
+  const bool expanded = std::count(x.strides, x.strides + x.dim, 0) > 0;
+  if (!expanded) {
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return x.strides[a] > x.strides[b];
+    });
+  }
+  std::vector<int64_t> strides(order.size());
+  int64_t stride = 1;
+  for (size_t i = order.size(); i-- > 0;) {
+    strides[static_cast<size_t>(order[i])] = stride;
+    stride *= std::max<int64_t>(1, x.sizes[order[i]]);
+  }
+  return strides;
+}
+
 // A tensor in memory of a given layout and dtype: itself, or a copy.
 class Laid {
  public:
@@ -84,7 +109,7 @@ class Laid {
 
   // Dense in whatever order.
   explicit Laid(const View& x)
-      : Laid(x, is_dense(x) ? strides_of(x) : contiguous_strides(x.shape()), x.dtype) {}
+      : Laid(x, is_dense(x) ? strides_of(x) : dense_strides(x), x.dtype) {}
 
   static std::vector<int64_t> strides_of(const View& x) { return {x.strides, x.strides + x.dim}; }
 
@@ -108,55 +133,63 @@ inline Laid laid_like(const View& g, const View& x) {
   return Laid(g, Laid::strides_of(x), x.dtype);
 }
 
-// The only dimension along which a parameter differs, or -1 when it has one element.
-inline int64_t channel_dimension(const View& parameter) {
-  int64_t found = -1;
+constexpr int64_t kShared = -1;
+constexpr int64_t kNone = -2;
+
+// The dimension of x, counted from 0, along which a parameter differs: kShared when it has one
+// element, kNone when it differs along several or does not broadcast to x.
+inline int64_t find_channel_dimension(const View& x, const View& parameter) {
+  int64_t found = kShared;
+  if (parameter.numel == 1) {
+    return found;
+  }
+  const int64_t missing = x.dim - parameter.dim;
   for (int64_t i = 0; i < parameter.dim; ++i) {
     if (parameter.sizes[i] != 1) {
-      if (found >= 0) {
-        throw std::runtime_error(
-            "a threshold has the shape " + to_string(parameter.shape()) +
-            ": it may differ along one dimension only");
+      if (found != kShared || missing < 0 || x.sizes[missing + i] != parameter.sizes[i]) {
+        return kNone;
       }
-      found = i;
+      found = missing + i;
     }
   }
   return found;
 }
 
-// The dimension of x that a parameter's channels are, counted from 0, or -1.
 inline int64_t channel_dimension(const View& x, const View& parameter) {
-  const int64_t own = channel_dimension(parameter);
-  const int64_t in_x = own < 0 ? -1 : own + x.dim - parameter.dim;
-  if (own >= 0 && (in_x < 0 || x.sizes[in_x] != parameter.sizes[own])) {
+  const int64_t found = find_channel_dimension(x, parameter);
+  if (found == kNone) {
     throw std::runtime_error(
-        "a threshold of the shape " + to_string(parameter.shape()) +
-        " does not broadcast to the activations' " + to_string(x.shape()));
+        "a threshold has the shape " + to_string(parameter.shape()) + ", and the activations " +
+        to_string(x.shape()) + ": it must have one element, or differ along one dimension of theirs");
   }
-  return in_x;
+  return found;
 }
 
 // Of a dense x and all its parameters.
 inline Geometry geometry(const View& x, std::initializer_list<const View*> parameters) {
-  int64_t dimension = -1;
+  int64_t dimension = kShared;
   for (const View* parameter : parameters) {
     if (!*parameter) {
       continue;
     }
     require_threshold(x, *parameter);
     const int64_t own = channel_dimension(x, *parameter);
-    if (own >= 0 && dimension >= 0 && own != dimension) {
+    if (own != kShared && dimension != kShared && own != dimension) {
       throw std::runtime_error("the thresholds differ along different dimensions");
     }
     dimension = std::max(dimension, own);
   }
-  if (x.numel == 0) {
-    return {0, dimension < 0 ? 1 : x.sizes[dimension], 1};
-  }
-  if (dimension < 0) {
+  if (dimension == kShared) {
     return {x.numel, 1, 1};
   }
   const int64_t channels = x.sizes[dimension];
+  if (channels > kMostChannels) {
+    throw std::runtime_error(
+        std::to_string(channels) + " thresholds: there may be " + std::to_string(kMostChannels));
+  }
+  if (x.numel == 0) {
+    return {0, channels, 1};
+  }
   // A dimension of one element may have any stride.
   const int64_t inner = channels == 1 ? 1 : x.strides[dimension];
   return {x.numel / channels / inner, channels, inner};
@@ -164,8 +197,12 @@ inline Geometry geometry(const View& x, std::initializer_list<const View*> param
 
 // How far a parameter's channels are apart in its memory: 0 when all share its one element.
 inline int64_t channel_stride(const View& parameter) {
-  const int64_t dimension = channel_dimension(parameter);
-  return dimension < 0 ? 0 : parameter.strides[dimension];
+  for (int64_t i = 0; i < parameter.dim; ++i) {
+    if (parameter.sizes[i] != 1) {
+      return parameter.strides[i];
+    }
+  }
+  return 0;
 }
 
 }  // namespace actclip

@@ -53,15 +53,38 @@ void guarded(JNIEnv* env, const Task& task) {
   }
 }
 
+// What LibTorch cannot even tell about does not suit.
+template <typename Question>
+jboolean answer(const Question& question) {
+  try {
+    return question() ? JNI_TRUE : JNI_FALSE;
+  } catch (const std::exception&) {
+    return JNI_FALSE;
+  }
+}
+
 }  // namespace
 }  // namespace actclip
 
+using actclip::answer;
 using actclip::assign;
 using actclip::guarded;
 using actclip::on_device_of;
 using actclip::view;
 
 extern "C" {
+
+// An exception that is pending here comes out of System.load.
+JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
+  void* env = nullptr;
+  if (vm->GetEnv(&env, JNI_VERSION_1_8) == JNI_OK && !actclip::registration_error().empty()) {
+    JNIEnv* const of_thread = static_cast<JNIEnv*>(env);
+    of_thread->ThrowNew(
+        of_thread->FindClass("java/lang/UnsatisfiedLinkError"),
+        actclip::registration_error().c_str());
+  }
+  return JNI_VERSION_1_8;
+}
 
 JNIEXPORT jstring JNICALL
 Java_io_github_actclip_op_NativeKernels_cpuCapability(JNIEnv* env, jclass) {
@@ -74,24 +97,20 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_useCuda(
 }
 
 JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
-    JNIEnv* env, jclass, jlong x, jlong a, jlong b, jlong c) {
-  bool suit = false;
-  guarded(env, [&] {
-    suit = x != 0 && a != 0 &&
+    JNIEnv*, jclass, jlong x, jlong a, jlong b, jlong c) {
+  return answer([&] {
+    return x != 0 && a != 0 &&
         actclip::suit_kernels(
             actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)}) &&
         actclip::find_operations(view(x)) != nullptr;
   });
-  return suit ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitsAsGradient(
-    JNIEnv* env, jclass, jlong g, jlong x) {
-  bool suits = false;
-  guarded(env, [&] {
-    suits = actclip::suits_as_gradient(actclip::handle(g), actclip::handle(x));
+    JNIEnv*, jclass, jlong g, jlong x) {
+  return answer([&] {
+    return actclip::suits_as_gradient(actclip::handle(g), actclip::handle(x));
   });
-  return suits ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(

@@ -9,23 +9,30 @@ using cpu::Block;
 using cpu::Operation;
 using cpu::Variant;
 
-// How memory is split into blocks, and a block into lanes.
+// How memory is split into blocks, and a block into lanes. A block holds whole rows of all channels,
+// each with its inner elements; or where such a row would be long, a part of one channel's run.
 struct Plan {
+  static constexpr int64_t kShortRun = 64;
+  static constexpr int64_t kLongRow = 1 << 14;
+  // Each block has sums for all columns: with few rows they would take as much memory as x.
+  static constexpr int64_t kLeastRows = 16;
+
   Geometry geometry;
+  int64_t columns;  // whose sums are kept apart: all elements of a row, or one
   int lanes;
   int64_t block_elements;
-  int64_t blocks_of_run;  // 0 when a block holds all channels, else blocks of one channel's run
+  int64_t blocks_of_run;  // 0 when blocks hold rows
   int64_t blocks;
 
   explicit Plan(const Geometry& g) : geometry(g) {
-    const bool runs = g.inner > 1;
-    const int64_t repeated = runs ? 1 : std::max<int64_t>(1, g.channels);
-    lanes = static_cast<int>(
-        repeated * ceil_divide(cpu::kLeastLanes, repeated));
-    block_elements = lanes * std::max<int64_t>(1, kBlockElements / lanes);
+    const int64_t row = std::max<int64_t>(1, g.channels * g.inner);
+    const bool runs = g.inner > 1 && (g.inner >= kShortRun || row > kLongRow);
+    columns = runs ? 1 : row;
+    lanes = static_cast<int>(columns * ceil_divide(cpu::kLeastLanes, columns));
+    block_elements = lanes * std::max(kLeastRows, kBlockElements / lanes);
     blocks_of_run = runs ? ceil_divide(g.inner, block_elements) : 0;
     blocks = runs ? g.outer * g.channels * blocks_of_run
-                  : ceil_divide(g.outer * g.channels, block_elements);
+                  : ceil_divide(g.outer * g.channels * g.inner, block_elements);
   }
 
   bool has_runs() const { return blocks_of_run > 0; }
@@ -38,7 +45,8 @@ struct Plan {
 
   int64_t length(int64_t block) const {
     const int64_t begin = has_runs() ? block % blocks_of_run * block_elements : start(block);
-    const int64_t whole = has_runs() ? geometry.inner : geometry.outer * geometry.channels;
+    const int64_t whole =
+        has_runs() ? geometry.inner : geometry.outer * geometry.channels * geometry.inner;
     return std::min(block_elements, whole - begin);
   }
 
@@ -47,7 +55,9 @@ struct Plan {
     return has_runs() ? block / blocks_of_run % geometry.channels : 0;
   }
 
-  int64_t channels_of_block() const { return has_runs() ? 1 : geometry.channels; }
+  int64_t columns_of_channel() const { return has_runs() ? 1 : geometry.inner; }
+
+  int64_t all_columns() const { return geometry.channels * columns_of_channel(); }
 
   int64_t grain() const {
     const int64_t elements = has_runs() ? std::min(block_elements, geometry.inner) : block_elements;
@@ -55,35 +65,29 @@ struct Plan {
   }
 };
 
-// A parameter's numbers, one for each lane: all lanes of a block, for each block's channel.
-template <typename To>
-std::vector<To> by_lane(const Plan& plan, const View& parameter) {
-  const void* data = parameter.data();
-  const int64_t stride = channel_stride(parameter);
-  return with_type(dtype_of(parameter), [&](auto type) {
-    using T = decltype(type);
-    const T* numbers = static_cast<const T*>(data);
-    const int64_t channels = plan.geometry.channels;
-    std::vector<To> lanes(static_cast<size_t>(
-        plan.has_runs() ? channels * plan.lanes : plan.lanes));
-    for (size_t i = 0; i < lanes.size(); ++i) {
-      const int64_t lane = static_cast<int64_t>(i);
-      const int64_t channel = plan.has_runs() ? lane / plan.lanes : lane % channels;
-      // A float64 is rounded to float32 on its way to fewer bits, as LibTorch does.
-      lanes[i] = narrow<To>(static_cast<Wide<To>>(widen(numbers[channel * stride])));
-    }
-    return lanes;
-  });
-}
-
-// The bytes of by_lane.
+// A parameter's numbers, one for each lane: of a row, or of each channel's runs.
 template <typename To>
 class Lanes {
  public:
   Lanes(const Plan& plan, const View& parameter) {
-    if (parameter && plan.geometry.channels > 0) {
-      numbers_ = by_lane<To>(plan, parameter);
+    if (!parameter || plan.geometry.channels == 0) {
+      return;
     }
+    numbers_.resize(static_cast<size_t>(
+        plan.has_runs() ? plan.geometry.channels * plan.lanes : plan.lanes));
+    with_type(dtype_of(parameter), [&](auto type) {
+      using T = decltype(type);
+      const T* numbers = static_cast<const T*>(parameter.data());
+      const int64_t stride = channel_stride(parameter);
+      for (size_t i = 0; i < numbers_.size(); ++i) {
+        const int64_t lane = static_cast<int64_t>(i);
+        const int64_t channel = plan.has_runs()
+            ? lane / plan.lanes
+            : lane % plan.columns / plan.columns_of_channel();
+        // A float64 is rounded to float32 on its way to fewer bits, as LibTorch does.
+        numbers_[i] = narrow<To>(static_cast<Wide<To>>(widen(numbers[channel * stride])));
+      }
+    });
   }
 
   const void* of_channel(const Plan& plan, int64_t channel) const {
@@ -93,6 +97,19 @@ class Lanes {
  private:
   std::vector<To> numbers_;
 };
+
+// Sums by sum and column, as sums by sum and channel.
+std::vector<double> by_channel(const Plan& plan, int sums, std::vector<double> by_column) {
+  const int64_t of_channel = plan.columns_of_channel();
+  if (of_channel == 1) {
+    return by_column;
+  }
+  std::vector<double> result(static_cast<size_t>(sums * plan.geometry.channels));
+  for (size_t i = 0; i < by_column.size(); ++i) {
+    result[i / static_cast<size_t>(of_channel)] += by_column[i];
+  }
+  return result;
+}
 
 // Runs a kernel over all blocks. `fill` gives a block its parameters, from its channel.
 template <typename Fill>
@@ -104,7 +121,7 @@ std::vector<double> run(
   const char* g_data = g == nullptr ? nullptr : static_cast<const char*>(g->data());
   const char* x_data = static_cast<const char*>(x.data());
   char* y_data = static_cast<char*>(y);
-  Reduction reduction(plan.blocks, sums, plan.channels_of_block(), plan.geometry.channels);
+  Reduction reduction(plan.blocks, sums, plan.columns, plan.all_columns());
   parallel_for(plan.blocks, plan.grain(), [&](int64_t begin, int64_t end) {
     std::vector<double> by_lane(static_cast<size_t>(sums) * static_cast<size_t>(plan.lanes));
     for (int64_t i = begin; i < end; ++i) {
@@ -122,7 +139,8 @@ std::vector<double> run(
       reduction.put(i, by_lane);
     }
   });
-  return reduction.total([&](int64_t block) { return plan.channel(block); });
+  return by_channel(
+      plan, sums, reduction.total([&](int64_t block) { return plan.channel(block); }));
 }
 
 // Calls `task` with what gives a block the parameters of a clip.

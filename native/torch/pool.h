@@ -42,8 +42,7 @@ struct PoolGeometry {
 
 inline void require_pool_threshold(const View& x, const View& t, int64_t channels) {
   require_threshold(x, t);
-  const int64_t dimension = channel_dimension(t);
-  if (dimension >= 0 && (t.dim - dimension != 3 || t.sizes[dimension] != channels)) {
+  if (t.numel != 1 && (t.dim < 3 || t.numel != channels || t.sizes[t.dim - 3] != channels)) {
     throw std::runtime_error(
         "a threshold has the shape " + to_string(t.shape()) + ": pooling takes one element, or " +
         to_string({channels, 1, 1}));
@@ -56,10 +55,10 @@ inline PoolGeometry pool_geometry(const View& x) {
         "the activations have the shape " + to_string(x.shape()) +
         ": pooling takes (batch, channels, height, width), at least 2 high and 2 wide");
   }
-  PoolGeometry geometry{x.sizes[0], x.sizes[1], x.sizes[2], x.sizes[3], true};
+  // Where channels are one element apart, memory is channels-last, with or without gaps.
   const bool contiguous = has_strides(x, contiguous_strides(x.shape()));
-  geometry.channels_last = !contiguous && has_strides(x, geometry.strides(x.shape()));
-  return geometry;
+  const bool channels_last = !contiguous && x.sizes[1] > 1 && x.strides[1] == 1;
+  return {x.sizes[0], x.sizes[1], x.sizes[2], x.sizes[3], channels_last};
 }
 
 // From what backward gets.

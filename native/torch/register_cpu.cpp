@@ -25,11 +25,20 @@ void define_operations() {
   }
 }
 
-const bool registered = [] {
-  define_operations();
-  register_kernels<Cpu>("CPU");
-  return true;
+// Runs when the library is loaded, from where an exception would end the process: another copy of
+// this library may have defined the operations.
+const std::string error = [] {
+  try {
+    define_operations();
+    register_kernels<Cpu>("CPU");
+    return std::string();
+  } catch (const std::exception& e) {
+    return std::string(e.what());
+  }
 }();
 
 }  // namespace
+
+const std::string& registration_error() { return error; }
+
 }  // namespace actclip

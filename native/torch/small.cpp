@@ -7,20 +7,11 @@
 namespace actclip {
 namespace {
 
-bool broadcasts(const View& t, const View& x) {
-  const int64_t missing = x.dim - t.dim;
-  bool fits = missing >= 0;
-  for (int64_t i = 0; fits && i < t.dim; ++i) {
-    fits = t.sizes[i] == 1 || t.sizes[i] == x.sizes[missing + i];
-  }
-  return fits;
-}
-
 bool suits(const View& x, const View& t, int64_t limit) {
   return x.numel < limit && x.dtype == t.dtype && x.device_type == t.device_type &&
       x.device_index == t.device_index &&
       (x.dtype == aoti_torch_dtype_float32() || x.dtype == aoti_torch_dtype_float64()) &&
-      broadcasts(t, x);
+      t.dim <= x.dim && find_channel_dimension(x, t) != kNone;
 }
 
 Tensor call(

@@ -17,27 +17,20 @@ inline bool is_strided(AtenTensorHandle tensor) {
   return layout == aoti_torch_layout_strided();
 }
 
-// The dimension along which a threshold differs, counted from 1 at the last; 0 when it has one
-// element, -1 when it differs along several.
-inline int64_t differs_along(const View& threshold) {
-  int64_t found = 0;
-  if (threshold.numel != 1) {
-    for (int64_t i = 0; i < threshold.dim; ++i) {
-      if (threshold.sizes[i] != 1) {
-        if (found != 0) {
-          return -1;
-        }
-        found = threshold.dim - i;
-      }
-    }
-  }
-  return found;
-}
-
 inline bool is_like(const View& tensor, const View& x) {
   return is_floating(tensor) && tensor.device_type == x.device_type &&
       tensor.device_index == x.device_index;
 }
+
+// What LibTorch materialises only when it is used has none.
+inline bool has_memory(const View& tensor) {
+  void* pointer = nullptr;
+  check(aoti_torch_get_data_ptr(tensor.handle, &pointer), "tell where a tensor's data are");
+  return pointer != nullptr || tensor.numel == 0;
+}
+
+// Their sums take less memory than the activations, and LibTorch's operations are faster for more.
+constexpr int64_t kChannelsThatPay = int64_t{1} << 14;
 
 // For thresholds, one at least, that all have one element or differ along the same dimension of x.
 inline bool suit_kernels(
@@ -46,7 +39,7 @@ inline bool suit_kernels(
     return false;
   }
   const View x(given);
-  int64_t dimension = -1;
+  int64_t dimension = kNone;
   for (AtenTensorHandle handle : thresholds) {
     if (handle == nullptr) {
       continue;
@@ -55,16 +48,15 @@ inline bool suit_kernels(
       return false;
     }
     const View threshold(handle);
-    const int64_t along = differs_along(threshold);
-    const bool fits = along >= 0 && along <= x.dim && is_like(threshold, x) &&
-        (along == 0 || x.sizes[x.dim - along] == threshold.numel) &&
-        (dimension < 0 || dimension == along);
+    const int64_t own = find_channel_dimension(x, threshold);
+    const bool fits = own != kNone && (dimension == kNone || dimension == own) &&
+        threshold.numel <= kChannelsThatPay && is_like(threshold, x) && has_memory(threshold);
     if (!fits) {
       return false;
     }
-    dimension = along;
+    dimension = own;
   }
-  return dimension >= 0 && is_floating(x);
+  return dimension != kNone && is_floating(x) && has_memory(x);
 }
 
 // Whether a gradient has the shape and the dtype of x, which suits.
@@ -75,7 +67,7 @@ inline bool suits_as_gradient(AtenTensorHandle given, AtenTensorHandle of) {
   const View g(given);
   const View x(of);
   return g.dtype == x.dtype && is_like(g, x) && g.dim == x.dim &&
-      std::equal(g.sizes, g.sizes + g.dim, x.sizes);
+      std::equal(g.sizes, g.sizes + g.dim, x.sizes) && has_memory(g);
 }
 
 }  // namespace actclip

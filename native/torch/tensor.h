@@ -34,6 +34,11 @@ struct View {
     if (tensor == nullptr) {
       return;
     }
+    bool defined = false;
+    check(aoti_torch_is_defined(handle, &defined), "tell whether there is a tensor");
+    if (!defined) {
+      throw std::runtime_error("a tensor is undefined");
+    }
     int64_t* numbers = nullptr;
     check(aoti_torch_get_numel(handle, &numel), "tell a tensor's number of elements");
     check(aoti_torch_get_dim(handle, &dim), "tell a tensor's number of dimensions");
@@ -51,6 +56,9 @@ struct View {
   void* data() const {
     void* pointer = nullptr;
     check(aoti_torch_get_data_ptr(handle, &pointer), "tell where a tensor's data are");
+    if (pointer == nullptr && numel > 0) {
+      throw std::runtime_error("a tensor has no memory: it may be on meta, or a ZeroTensor");
+    }
     return pointer;
   }
 
