@@ -52,9 +52,13 @@ final class Backends {
     return isRecorded(x, thresholds) ? COMPOSED : backend;
   }
 
-  /** The backend that made these codes: the kernels' are bytes. */
+  /** The backend that made these codes: the kernels' are bytes, LibTorch's indices are not. */
   static ClipBackend ofCodes(Tensor codes) {
-    return codes.scalar_type().intern() == ScalarType.Byte ? chosen().backend() : COMPOSED;
+    return switch (codes.scalar_type().intern()) {
+      case Byte -> chosen().backend();
+      case Long -> COMPOSED;
+      default -> throw ClipArguments.wrongCodes();
+    };
   }
 
   private static boolean isRecorded(Tensor x, Tensor... thresholds) {
