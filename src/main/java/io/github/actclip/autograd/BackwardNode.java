@@ -95,7 +95,9 @@ final class BackwardNode extends FunctionPreHook {
   private void turn(TensorVector gradients) {
     if (GradMode.is_enabled()) {
       throw ActclipException.badInput(
-          "%s has no second derivative: do not call it with create_graph", name());
+          "%s has no second derivative: do not call it with create_graph%s",
+          name(),
+          function instanceof ClipFunction ? ", or use ClipOp's clips, which have one" : "");
     }
     Tensor gradOutput = new Tensor(gradients.get(0));
     gradients.clear();

@@ -3,7 +3,6 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.Grid;
 import io.github.actclip.op.QuantizeOp;
 import io.github.actclip.op.ScaleGradient;
-import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
 import org.bytedeco.pytorch.Tensor;
 
@@ -38,13 +37,10 @@ public final class FakeQuantizeFunction extends CustomFunction {
    *
    * @param low at most 0
    * @param high above 0
-   * @throws ActclipException when one of them is not
+   * @throws io.github.actclip.runtime.ActclipException when one of them is not
    */
   public FakeQuantizeFunction(int low, int high, ScaleGradient scaleGradient) {
-    if (low > 0 || high < 1) {
-      throw ActclipException.badInput(
-          "codes from %d to %d: low must be at most 0, and high above 0", low, high);
-    }
+    Grid.requireCodes(low, high);
     this.low = low;
     this.high = high;
     this.scaleGradient = Objects.requireNonNull(scaleGradient, "scaleGradient");

@@ -31,13 +31,17 @@ public final class FunctionContext {
    *
    * @param tensors inputs, the output or anything else; they are not copied, so {@link #saved}
    *     refuses one that was changed in place since
-   * @throws ActclipException when one is null or undefined
+   * @throws ActclipException when one is null or undefined, or was made in LibTorch's inference
+   *     mode, where changes are not counted
    */
   public void saveForBackward(Tensor... tensors) {
     for (int i = 0; i < tensors.length; i++) {
       if (tensors[i] == null || !tensors[i].defined()) {
         throw ActclipException.badInput("there is no tensor to save at place %d", i);
       }
+    }
+    if (!needsAnyGrad()) { // Backward will not be called.
+      return;
     }
     close();
     saved = new Tensor[tensors.length];
@@ -47,6 +51,10 @@ public final class FunctionContext {
         // With its place in the graph it could keep the node alive that keeps it here. Where it has
         // none, a second handle is enough, and cheaper.
         Tensor tensor = tensors[i];
+        if (tensor.is_inference()) {
+          throw ActclipException.badInput(
+              "the tensor to save at place %d was made in inference mode: save a clone of it", i);
+        }
         saved[i] = scope.keep(tensor.requires_grad() ? tensor.detach() : new Tensor(tensor));
         versions[i] = saved[i]._version();
       }
@@ -100,7 +108,9 @@ public final class FunctionContext {
 
   void close() {
     for (Tensor tensor : saved) {
-      tensor.close();
+      if (tensor != null) { // Saving them may have failed half way.
+        tensor.close();
+      }
     }
     saved = new Tensor[0];
   }

@@ -31,7 +31,7 @@ final class WeakReferenceOfPeer {
   }
 
   /** 0 unless the peer has a weak global reference to the object where JavaCPP puts it. */
-  private static native long find(long peer, Object object);
+  static native long find(long peer, Object object);
 
   private static native void delete(long reference);
 }

@@ -18,6 +18,9 @@ import org.bytedeco.pytorch.Tensor;
  *
  * <p>{@code max} is called {@code raw_max} where a {@link Parameterization} makes the threshold of
  * it. Formulas and gradients are those of {@link ClipOp}.
+ *
+ * <p>By the native backend, a clip of 20,000 elements or more has no second derivative ({@code
+ * create_graph}); those of {@link ClipOp} always have one.
  */
 public final class Clip extends ThresholdLayer {
 
@@ -64,6 +67,9 @@ public final class Clip extends ThresholdLayer {
 
   /**
    * The shortest way to clip: {@code clip(relu(x), threshold)}, see {@link ClipOp#relu}.
+   *
+   * <p>By the native backend it has no second derivative from 20,000 elements on ({@code
+   * create_graph}); {@link ClipOp#relu} always has one.
    *
    * @return of the shape and dtype of x; the caller's scope owns it
    */

@@ -46,6 +46,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * last, such as {@code conv1_quantizer.scale} (32). {@link ActivationOptions} says which ways there
  * are.
  *
+ * <p>By the native backend it has no second derivative, except for a few images: see {@link Clip}.
+ *
  * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first: the initialiser of {@link
  * Module} loads LibTorch, too, but does not survive a cold cache beside another libtorch.
  *

@@ -11,15 +11,11 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Which backend computes: chosen once for the process, and asked for each call. */
 final class Backends {
 
-  /**
-   * System property: {@code native} or {@code composed}; without it, native where it can be had.
-   */
-  static final String PROPERTY = "actclip.backend";
+  private static final String PROPERTY = KernelLibrary.BACKEND_PROPERTY;
 
   private static final Logger LOG = LogManager.getLogger(Backends.class);
 
@@ -52,9 +48,13 @@ final class Backends {
     return isRecorded(x, thresholds) ? COMPOSED : backend;
   }
 
-  /** The backend that made these codes: the kernels' are bytes. */
+  /** The backend that made these codes: the kernels' are bytes, LibTorch's indices are not. */
   static ClipBackend ofCodes(Tensor codes) {
-    return codes.scalar_type().intern() == ScalarType.Byte ? chosen().backend() : COMPOSED;
+    return switch (codes.scalar_type().intern()) {
+      case Byte -> chosen().backend();
+      case Long -> COMPOSED;
+      default -> throw ClipArguments.wrongCodes();
+    };
   }
 
   private static boolean isRecorded(Tensor x, Tensor... thresholds) {
@@ -82,14 +82,10 @@ final class Backends {
    * Chooses.
    *
    * @param wanted the property's value, or null
-   * @param whyNotNative why the native backend cannot be had; empty when it can. Not asked when the
-   *     composed one is wanted.
+   * @param whyNotNative why the native backend cannot be had; empty when it can
    */
   static Choice choose(String wanted, Supplier<String> whyNotNative) {
-    if ("composed".equals(wanted)) {
-      return composed(PROPERTY + " asks for it");
-    }
-    if (wanted != null && !wanted.equals("native")) {
+    if (wanted != null && !wanted.equals("native") && !wanted.equals("composed")) {
       throw ActclipException.badInput("%s (%s) must be native or composed", PROPERTY, wanted);
     }
     String reason = whyNotNative.get();
@@ -97,15 +93,11 @@ final class Backends {
       return new Choice(
           new NativeBackend(), "native (" + NativeKernels.cpuCapability() + cuda() + ")");
     }
-    if (wanted != null) {
+    if ("native".equals(wanted)) {
       throw ActclipException.failure(
           null, "%s is native, which cannot be had here: %s", PROPERTY, reason);
     }
     LOG.info("Clips are composed of LibTorch's operations: {}", reason);
-    return composed(reason);
-  }
-
-  private static Choice composed(String reason) {
     return new Choice(COMPOSED, "composed of LibTorch's operations: " + reason);
   }
 

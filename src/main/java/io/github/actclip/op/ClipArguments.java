@@ -14,6 +14,7 @@ final class ClipArguments {
 
   static final String ACTIVATIONS = "the activations";
   static final String THRESHOLD = "the threshold";
+  private static final String GRADIENT = "the gradient";
 
   private static final long[] SCALAR = {};
 
@@ -36,14 +37,8 @@ final class ClipArguments {
   static void require(Tensor x, Tensor t) {
     requireFloating(ACTIVATIONS, x);
     requireFloating(THRESHOLD, t);
-    if (!(x.is_cpu() && t.is_cpu()) && !device(x).equals(device(t))) {
-      throw ActclipException.badInput(
-          "the activations are on %s and the threshold is on %s: move one of them",
-          device(x), device(t));
-    }
-    if (t.numel() != 1) {
-      requireBroadcast(x.shape(), t.shape());
-    }
+    requireSameDevice("the activations are", x, "the threshold is", t);
+    requireBroadcast(x.shape(), t);
   }
 
   /** A threshold that was checked, as {@link #threshold} gives it. */
@@ -56,10 +51,11 @@ final class ClipArguments {
   /**
    * Checks the gradient of a loss by what was made of x.
    *
-   * @return the same with its signs in memory, where a lazy negation leaves them out
+   * @return the same, {@link #inMemory}
    */
   static Tensor gradient(Tensor g, Tensor x) {
-    requireFloating("the gradient", g);
+    requireFloating(GRADIENT, g);
+    requireSameDevice("the activations are", x, "the gradient is", g);
     if (!Arrays.equals(g.shape(), x.shape())
         || g.scalar_type().intern() != x.scalar_type().intern()) {
       throw ActclipException.badInput(
@@ -69,29 +65,49 @@ final class ClipArguments {
           x.scalar_type().intern(),
           Arrays.toString(x.shape()));
     }
-    return g.resolve_neg();
+    return inMemory(g);
   }
 
-  /** The same for what was pooled from activations of a shape. */
-  static Tensor pooledGradient(Tensor g, long... shape) {
-    requireFloating("the gradient", g);
+  /** Checks what the backward pass of pooling gets; its codes' shape is the backend's to check. */
+  static Tensor pooledGradient(Tensor g, Tensor codes, Tensor t, long... shape) {
+    requireFloating(GRADIENT, g);
+    requireFloating(THRESHOLD, t);
+    requireThere("the codes", codes);
+    requireSameDevice("the gradient is", g, "the threshold is", t);
+    requireSameDevice("the gradient is", g, "the codes are", codes);
+    requirePoolable(shape, t);
     long[] pooled = {shape[0], shape[1], shape[2] / 2, shape[3] / 2};
     if (!Arrays.equals(g.shape(), pooled)) {
       throw ActclipException.badInput(
           "the gradient has the shape %s: it must be as the output is, of %s",
           Arrays.toString(g.shape()), Arrays.toString(pooled));
     }
-    return g.resolve_neg();
+    return inMemory(g);
+  }
+
+  static ActclipException wrongCodes() {
+    return ActclipException.badInput(
+        "the codes are not those that max pooling of activations of this shape gave");
+  }
+
+  /** With its numbers in memory, where a lazy negation or a tensor of zeros leaves them out. */
+  private static Tensor inMemory(Tensor g) {
+    return g.is_neg() || g._is_zerotensor() ? g.clone() : g;
   }
 
   /** Checks what is pooled, and a threshold for all or for each channel of it. */
   static void requirePoolable(Tensor x, Tensor t) {
     require(x, t);
-    if (x.dim() != 4 || x.size(1) < 1 || x.size(2) < 2 || x.size(3) < 2) {
+    requirePoolable(x.shape(), t);
+  }
+
+  private static void requirePoolable(long[] x, Tensor t) {
+    if (x.length != 4 || x[0] < 0 || x[1] < 1 || x[2] < 2 || x[3] < 2) {
       throw ActclipException.badInput(
           "the activations have the shape %s: max pooling takes (B, C, H, W), H and W 2 at least",
-          Arrays.toString(x.shape()));
+          Arrays.toString(x));
     }
+    requireBroadcast(x, t);
     if (t.numel() != 1 && (t.dim() < 3 || t.size(-3) != t.numel())) {
       throw ActclipException.badInput(
           "the threshold has the shape %s: after max pooling it is one element, or (C, 1, 1)",
@@ -100,10 +116,7 @@ final class ClipArguments {
   }
 
   static void requireFloating(String what, Tensor tensor) {
-    LibTorch.load();
-    if (tensor == null || tensor.isNull() || !tensor.defined()) {
-      throw ActclipException.badInput("%s: there is no tensor", what);
-    }
+    requireThere(what, tensor);
     if (tensor.is_sparse() || tensor.is_sparse_csr()) {
       throw ActclipException.badInput(
           "%s: the tensor is sparse, and a clip takes dense ones", what);
@@ -115,13 +128,31 @@ final class ClipArguments {
     }
   }
 
+  private static void requireThere(String what, Tensor tensor) {
+    LibTorch.load();
+    if (tensor == null || tensor.isNull() || !tensor.defined()) {
+      throw ActclipException.badInput("%s: there is no tensor", what);
+    }
+  }
+
+  private static void requireSameDevice(String one, Tensor x, String other, Tensor y) {
+    if (!(x.is_cpu() && y.is_cpu()) && !device(x).equals(device(y))) {
+      throw ActclipException.badInput(
+          "%s on %s and %s on %s: move one of them", one, device(x), other, device(y));
+    }
+  }
+
   /** bfloat16 and float16 as float32, others as they are. */
   static Tensor atLeastFloat32(Tensor tensor) {
     requireFloating(ACTIVATIONS, tensor);
     return torch.isReducedFloatingType(tensor.scalar_type()) ? tensor.to(ScalarType.Float) : tensor;
   }
 
-  private static void requireBroadcast(long[] x, long[] t) {
+  private static void requireBroadcast(long[] x, Tensor threshold) {
+    if (threshold.numel() == 1) {
+      return;
+    }
+    long[] t = threshold.shape();
     int missing = x.length - t.length;
     boolean fits = missing >= 0;
     for (int i = 0; fits && i < t.length; i++) {

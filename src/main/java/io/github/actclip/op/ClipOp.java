@@ -200,7 +200,7 @@ public final class ClipOp {
    * @return the gradients by x and by t
    */
   public static Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
-    Tensor given = ClipArguments.pooledGradient(g, shape);
+    Tensor given = ClipArguments.pooledGradient(g, codes, t, shape);
     return Backends.ofCodes(codes).maxPoolClipBackward(given, codes, t, shape);
   }
 

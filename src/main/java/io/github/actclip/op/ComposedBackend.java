@@ -1,5 +1,6 @@
 package io.github.actclip.op;
 
+import java.util.Arrays;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.T_TensorTensor_T;
@@ -102,6 +103,9 @@ final class ComposedBackend implements ClipBackend {
 
   @Override
   public Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
+    if (!Arrays.equals(codes.shape(), g.shape())) {
+      throw ClipArguments.wrongCodes();
+    }
     boolean channelsLast = codes.is_contiguous(MemoryFormat.ChannelsLast); // as the output was
     Tensor state = codes.remainder(new Scalar(STATES));
     Tensor byLargest = where(state.eq(new Scalar(PASSED)), g);

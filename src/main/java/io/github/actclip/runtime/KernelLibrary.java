@@ -19,19 +19,27 @@ import org.apache.logging.log4j.Logger;
  */
 public final class KernelLibrary {
 
+  /**
+   * System property: which backend computes clips, {@code native} or {@code composed}; without it,
+   * native where it can be had. Who asks for the composed one does not get the kernels loaded.
+   */
+  public static final String BACKEND_PROPERTY = "actclip.backend";
+
   private static final Logger LOG = LogManager.getLogger(KernelLibrary.class);
 
   private KernelLibrary() {}
 
   /**
-   * Loads the kernels for the CPU, once.
+   * Loads the kernels for the CPU, once, unless {@link #BACKEND_PROPERTY} asks for none.
    *
    * @return why they cannot be used, in one clause; empty when they are loaded
    * @throws ActclipException when LibTorch itself cannot be loaded
    */
   public static String whyNotLoaded() {
     LibTorch.load();
-    return Cpu.WHY_NOT_LOADED;
+    return "composed".equals(System.getProperty(BACKEND_PROPERTY))
+        ? BACKEND_PROPERTY + " is composed"
+        : Cpu.WHY_NOT_LOADED;
   }
 
   /**

@@ -20,6 +20,7 @@ import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
@@ -227,6 +228,34 @@ class CustomFunctionTest {
     for (int i = 0; i < 2; i++) {
       assertArrayEquals(Fixture.values(expected.get(i)), Fixture.values(gradients.get(i)), 1e-6);
     }
+  }
+
+  @Test
+  void aTensorOfInferenceModeIsNotSavedAndNothingIsLeft() {
+    int before = BackwardNode.alive();
+    Tensor[] inputs = {torch.randn(3).requires_grad_(true), null};
+    InferenceMode guard = new InferenceMode();
+    try (guard) {
+      inputs[1] = torch.randn(3);
+    }
+    CustomFunction saving =
+        new CustomFunction() {
+          @Override
+          protected Tensor forward(FunctionContext context, Tensor... in) {
+            context.saveForBackward(in);
+            return in[0].mul(in[1]);
+          }
+
+          @Override
+          protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+            return new Tensor[] {context.saved(1).mul(gradOutput), null};
+          }
+        };
+    ActclipException e = assertThrows(ActclipException.class, () -> saving.apply(inputs));
+    assertEquals(
+        "the tensor to save at place 1 was made in inference mode: save a clone of it",
+        e.getMessage());
+    assertEquals(before, BackwardNode.alive());
   }
 
   @Test

@@ -19,6 +19,7 @@ import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.AdamW;
 import org.bytedeco.pytorch.AdamWOptions;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
@@ -67,6 +68,20 @@ class NetTest {
   private Net net;
   private Tensor images;
   private Tensor labels;
+
+  /** Tensors that are made there cannot be saved for backward, and need not be. */
+  @Test
+  void runsInInferenceMode() {
+    Tensor many = torch.randn(100_000);
+    Tensor t = Tensor.create(0.5f).requires_grad_(true);
+    Tensor clipped = Clip.relu(many, t);
+    Tensor logits = net.forward(images);
+    InferenceMode guard = new InferenceMode();
+    try (guard) {
+      assertTrue(torch.equal(clipped, Clip.relu(many.clone(), t)));
+      assertTrue(torch.equal(logits, net.forward(images)));
+    }
+  }
 
   @BeforeEach
   void startAsPythonDid() {

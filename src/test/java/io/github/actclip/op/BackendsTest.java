@@ -9,13 +9,18 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.testing.ForkedJvm;
 import io.github.actclip.testing.LogCapture;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** How the backend is chosen. */
@@ -38,12 +43,23 @@ class BackendsTest {
     }
   }
 
-  @Test
-  void thePropertyAsksForTheComposedOneWithoutLookingForTheOther() {
-    Backends.Choice choice = Backends.choose("composed", () -> fail().toString());
-    assertTrue(choice.backend() instanceof ComposedBackend);
-    assertEquals(
-        "composed of LibTorch's operations: actclip.backend asks for it", choice.description());
+  /** And who forces the composed one does not get the library loaded, by a custom function say. */
+  @ParameterizedTest
+  @EnabledOnOs(OS.LINUX)
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "native | native ( | true",
+        "composed | composed of LibTorch's operations: actclip.backend is composed | false",
+        "cuda | refused: actclip.backend (cuda) must be native or composed | true"
+      })
+  void thePropertyForcesABackend(String value, String line, boolean loads) throws Exception {
+    NativeBackendTest.assumeKernels();
+    Map<String, String> property = Map.of(KernelLibrary.BACKEND_PROPERTY, value);
+    String output =
+        ForkedJvm.start(BackendProbe.class, List.of(), property, Map.of()).awaitOutput();
+    assertTrue(output.contains("\n" + line), output);
+    assertTrue(output.contains("kernels loaded: " + loads), output);
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.github.actclip.op;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -62,6 +63,7 @@ class ClipBackendFuzzTest {
     Tensor x = layOut(type, shape);
     Tensor g = layOut(type, shape);
     Limits limits = limits(shape);
+    assertTrue(kernels.supports(x, limits.thresholds()), where);
     Bits.assertSame(composed.clip(x, limits), kernels.clip(x, limits), where);
     boolean tied = limits.value() == null;
     boolean[] wanted = {true, tied, limits.lower() != null, !tied};
@@ -75,12 +77,16 @@ class ClipBackendFuzzTest {
     }
     Sums[] expectedSums = composed.statistics(g, x, limits);
     Sums[] actualSums = kernels.statistics(g, x, limits);
+    assertClose(expectedSums[0], actualSums[0], limits.upper(), g, where + ", upper");
+    if (limits.lower() != null) {
+      assertClose(expectedSums[1], actualSums[1], limits.lower(), g, where + ", lower");
+    }
+  }
+
+  private static void assertClose(
+      Sums expected, Sums actual, Tensor threshold, Tensor g, String where) {
     for (Sums.Of of : Sums.Of.values()) {
-      assertClose(
-          expectedSums[0].get(of, limits.upper()),
-          actualSums[0].get(of, limits.upper()),
-          g,
-          where + ", " + of);
+      assertClose(expected.get(of, threshold), actual.get(of, threshold), g, where + ", " + of);
     }
   }
 
@@ -93,6 +99,7 @@ class ClipBackendFuzzTest {
     Tensor g = layOut(type, shape[0], shape[1], shape[2] / 2, shape[3] / 2);
     Tensor t = threshold(dtype(), random.nextBoolean() ? new long[] {shape[1], 1, 1} : new long[0]);
     boolean relu = random.nextBoolean();
+    assertTrue(kernels.supports(x, t), where);
     Pooled expected = composed.maxPoolClip(x, t, relu);
     Pooled actual = kernels.maxPoolClip(x, t, relu);
     Bits.assertSame(expected.output(), actual.output(), where);
@@ -119,10 +126,9 @@ class ClipBackendFuzzTest {
     Tensor g = layOut(type, shape);
     long[] shared = thresholdShape(shape);
     int high = 1 << random.nextInt(9);
-    Tensor scale = threshold(ScalarType.Float, shared).abs().add(new Scalar(0.01));
-    Grid grid =
-        new Grid(
-            scale, threshold(ScalarType.Float, shared), random.nextBoolean() ? 0 : -high, high);
+    Tensor scale = threshold(dtype(), shared).abs().add(new Scalar(0.01));
+    Grid grid = new Grid(scale, threshold(dtype(), shared), random.nextBoolean() ? 0 : -high, high);
+    assertTrue(kernels.supports(x, grid.scale(), grid.offset()), where);
     ScaleGradient rule = ScaleGradient.values()[random.nextInt(3)];
     Bits.assertSame(composed.fakeQuantize(x, grid), kernels.fakeQuantize(x, grid), where);
     boolean[] wanted = {true, true, true};
@@ -183,6 +189,17 @@ class ClipBackendFuzzTest {
   }
 
   private long[] shape(int dimensions) {
+    switch (random.nextInt(20)) {
+      case 0: // channels of a few elements each
+        return new long[] {1 + random.nextInt(3), 1 + random.nextInt(2000), 2 + random.nextInt(3)};
+      case 1: // more channels than a block of the kernels has elements
+        return new long[] {1 + random.nextInt(2), 8193 + random.nextInt(2000)};
+      default:
+        return anyShape(dimensions);
+    }
+  }
+
+  private long[] anyShape(int dimensions) {
     long[] shape = new long[dimensions];
     int most = dimensions <= 1 ? 5000 : dimensions == 2 ? 90 : 14;
     for (int i = 0; i < dimensions; i++) {

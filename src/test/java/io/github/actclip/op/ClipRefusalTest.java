@@ -67,6 +67,58 @@ class ClipRefusalTest {
     return methods.entrySet().stream().map(e -> Arguments.of(e.getKey(), e.getValue()));
   }
 
+  private static Tensor onMeta(long... shape) {
+    return torch.ones(shape).to(new Device("meta"), ScalarType.Float);
+  }
+
+  /** A kernel would read the memory that it does not have. */
+  @Test
+  void aGradientElsewhere() {
+    Tensor x = torch.ones(2, 3);
+    Limits limits = Limits.above(torch.ones(1));
+    Grid grid = new Grid(torch.ones(1), torch.zeros(1), 0, 3);
+    Tensor g = onMeta(2, 3);
+    String sentence = "the activations are on cpu and the gradient is on meta: move one of them";
+    assertRefused(sentence, () -> ClipOp.clipBackward(g, x, limits, true, true, false, false));
+    assertRefused(sentence, () -> ClipOp.statistics(g, x, limits));
+    assertRefused(
+        sentence,
+        () -> QuantizeOp.fakeQuantizeBackward(g, x, grid, ScaleGradient.CLIPPED, true, true, true));
+  }
+
+  /** A record may be made of anything. */
+  @Test
+  void aLimitThatIsNoTensor() {
+    Tensor x = torch.ones(3);
+    Tensor t = torch.ones(1);
+    Tensor closed = torch.ones(1);
+    closed.close();
+    String sentence = "the threshold: there is no tensor";
+    for (Tensor none : new Tensor[] {closed, new Tensor()}) {
+      assertRefused(sentence, () -> ClipOp.clip(x, new Limits(false, none, null, null)));
+      assertRefused(sentence, () -> ClipOp.clip(x, new Limits(false, t, none, null)));
+      assertRefused(sentence, () -> ClipOp.clip(x, new Limits(false, t, null, none)));
+    }
+    for (Tensor none : new Tensor[] {null, closed, new Tensor()}) {
+      assertRefused(sentence, () -> QuantizeOp.fakeQuantize(x, new Grid(none, t, 0, 3)));
+      assertRefused(sentence, () -> QuantizeOp.fakeQuantize(x, new Grid(t, none, 0, 3)));
+    }
+    assertRefused(sentence, () -> ClipOp.clip(x, new Limits(false, null, null, null)));
+  }
+
+  @Test
+  void codesThatAreNone() {
+    for (int[] codes : new int[][] {{1, 3}, {0, 0}, {-3, -1}}) {
+      assertRefused(
+          "codes from "
+              + codes[0]
+              + " to "
+              + codes[1]
+              + ": low must be at most 0, and high above 0",
+          () -> new Grid(torch.ones(1), torch.zeros(1), codes[0], codes[1]));
+    }
+  }
+
   private static Tensor fakeQuantize(Tensor x, Tensor t) {
     return new FakeQuantizeFunction(0, 3, ScaleGradient.CLIPPED).apply(x, t, torch.zeros(1));
   }
@@ -133,11 +185,19 @@ class ClipRefusalTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("methods")
+  void aThresholdOfMoreDimensionsThanTheActivations(String name, BinaryOperator<Tensor> method) {
+    assertRefused(
+        "the threshold has the shape [1, 3], which does not broadcast to the activations' [3]: give"
+            + " one element, or one for each channel",
+        () -> method.apply(torch.ones(3), torch.ones(1, 3)));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("methods")
   void aThresholdElsewhere(String name, BinaryOperator<Tensor> method) {
-    Tensor elsewhere = torch.ones(1).to(new Device("meta"), ScalarType.Float);
     assertRefused(
         "the activations are on cpu and the threshold is on meta: move one of them",
-        () -> method.apply(torch.ones(3), elsewhere));
+        () -> method.apply(torch.ones(3), onMeta(1)));
   }
 
   @ParameterizedTest
@@ -207,6 +267,58 @@ class ClipRefusalTest {
         () ->
             ClipOp.maxPoolClipBackward(
                 torch.ones(2, 3, 2), pooled.codes(), torch.ones(1), 2, 3, 4, 5));
+  }
+
+  @Test
+  void whatIsNotAsPoolingGaveIt() {
+    Tensor g = torch.ones(2, 3, 2, 2);
+    Tensor t = torch.ones(1);
+    Tensor codes = ClipOp.maxPoolClip(torch.ones(2, 3, 4, 5), t, true).codes();
+    assertPoolRefused("the gradient: there is no tensor", null, codes, t);
+    assertPoolRefused("the threshold: there is no tensor", g, codes, null);
+    assertPoolRefused("the codes: there is no tensor", g, null, t);
+    assertPoolRefused("the codes: there is no tensor", g, new Tensor(), t);
+    String elsewhere = "the gradient is on %s and the %s on %s: move one of them";
+    assertPoolRefused(elsewhere.formatted("cpu", "threshold is", "meta"), g, codes, onMeta(1));
+    assertPoolRefused(elsewhere.formatted("cpu", "codes are", "meta"), g, onMeta(3), t);
+    assertPoolRefused(
+        elsewhere.formatted("meta", "threshold is", "cpu"), onMeta(2, 3, 2, 2), codes, t);
+    assertPoolRefused(
+        "the threshold has the shape [5]: after max pooling it is one element, or (C, 1, 1)",
+        g,
+        codes,
+        torch.ones(5));
+    assertPoolRefused(
+        "the threshold has the shape [4, 1, 1], which does not broadcast to the activations' [2, 3,"
+            + " 4, 5]: give one element, or one for each channel",
+        g,
+        codes,
+        torch.ones(4, 1, 1));
+    assertRefused(
+        "the activations have the shape [2, 3, 4]: max pooling takes (B, C, H, W), H and W 2 at"
+            + " least",
+        () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4));
+    for (Tensor wrong :
+        new Tensor[] {codes.narrow(0, 0, 1), codes.view(-1), codes.to(ScalarType.Float)}) {
+      assertPoolRefused(
+          "the codes are not those that max pooling of activations of this shape gave",
+          g,
+          wrong,
+          t);
+    }
+  }
+
+  private static void assertPoolRefused(String sentence, Tensor g, Tensor codes, Tensor t) {
+    assertRefused(sentence, () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
+  }
+
+  @Test
+  void whatHasNoDataIsPooledWithoutThem() {
+    Tensor x = onMeta(2, 3, 4, 5);
+    Tensor t = onMeta(1);
+    Pooled pooled = ClipOp.maxPoolClip(x, t, false); // LibTorch's relu has none of "meta"
+    Tensor[] gradients = ClipOp.maxPoolClipBackward(pooled.output(), pooled.codes(), t, 2, 3, 4, 5);
+    assertTrue(pooled.output().is_meta() && gradients[0].is_meta() && gradients[1].is_meta());
   }
 
   private static void assertRefused(String sentence, Runnable body) {

@@ -1,9 +1,13 @@
 package io.github.actclip.op;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -11,6 +15,7 @@ import io.github.actclip.testing.Bits;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
@@ -107,6 +112,81 @@ class NativeBackendTest extends ClipBackendContract {
 
   private void assertSupports(boolean expected, Tensor x, Tensor... thresholds) {
     assertEquals(expected, kernels.supports(x, thresholds));
+  }
+
+  /** Such a tensor has a device and strides, but no memory. */
+  @Test
+  void aTensorOfZerosWithoutMemoryIsZero() {
+    Tensor none = torch.torch__efficientzerotensor(1, 2, 2, 2);
+    Tensor zeros = torch.zeros(1, 2, 2, 2);
+    Tensor t = torch.torch__efficientzerotensor(1);
+    assertSupports(false, none, Tensor.create(1f));
+    assertSupports(false, zeros, t);
+    Bits.assertSame(zeros, ClipOp.clip(none, Tensor.create(1f)), "activations");
+    Bits.assertSame(zeros, ClipOp.clip(torch.ones(1, 2, 2, 2), t), "threshold");
+    Tensor x = torch.ones(1, 2, 2, 2);
+    Limits limits = Limits.above(Tensor.create(0.5f));
+    Tensor[] gradients = ClipOp.clipBackward(none, x, limits, true, true, false, false);
+    Bits.assertSame(zeros, gradients[0], "by x");
+    assertEquals(0, gradients[1].item_double());
+    assertEquals(0, ClipOp.statistics(none, x, limits)[1].clippedSum().item_double());
+    Grid grid = new Grid(Tensor.create(1f), Tensor.create(0f), 0, 3);
+    gradients =
+        QuantizeOp.fakeQuantizeBackward(none, x, grid, ScaleGradient.CLIPPED, true, true, true);
+    Bits.assertSame(zeros, gradients[0], "by x, quantized");
+  }
+
+  @Test
+  void aPooledGradientOfZerosWithoutMemoryIsZero() {
+    Tensor x = torch.ones(1, 2, 2, 2);
+    Tensor t = Tensor.create(0.5f);
+    Tensor codes = ClipOp.maxPoolClip(x, t, true).codes();
+    Tensor g = torch.torch__efficientzerotensor(1, 2, 1, 1);
+    Tensor[] gradients = ClipOp.maxPoolClipBackward(g, codes, t, 1, 2, 2, 2);
+    Bits.assertSame(torch.zeros_like(x), gradients[0], "by x");
+    assertEquals(0, gradients[1].item_double());
+  }
+
+  /** As an element of a vector may have, which is a pointer to the first and a position. */
+  @Test
+  void aTensorAtAPositionIsThatOne() {
+    TensorVector two = new TensorVector(torch.zeros(3), Tensor.create(1f, 2f, 3f));
+    Tensor x = two.get(0).position(1);
+    TensorVector thresholds = new TensorVector(torch.ones(3, 4), Tensor.create(2f));
+    Tensor t = thresholds.get(0).position(1);
+    assertSupports(true, x, t);
+    Bits.assertSame(Tensor.create(1f, 2f, 2f), ClipOp.clip(x, t), "clip");
+    Bits.assertSame(Tensor.create(1f, 2f, 2f), ClipOp.clipFew(x, t, true, 4), "few");
+    Tensor[] gradients = ClipOp.clipBackward(x, x, Limits.above(t), true, true, false, false);
+    Bits.assertSame(Tensor.create(1f, 2f, 0f), gradients[0], "by x");
+    assertEquals(3, gradients[1].item_double());
+  }
+
+  @Test
+  void clipsFewInOneCall() {
+    Tensor x = torch.randn(2, 3);
+    Tensor t = Tensor.create(0.5f);
+    Bits.assertSame(ClipOp.clip(x, t), ClipOp.clipFew(x, t, false, 7), "clip");
+    Bits.assertSame(ClipOp.relu(x, t), ClipOp.clipFew(x, t, true, 7), "relu");
+    assertNull(ClipOp.clipFew(x, t, true, 6), "not few");
+    assertNull(ClipOp.clipFew(x, t.to(ScalarType.Double), true, 7), "of two dtypes");
+    assertNull(ClipOp.clipFew(x.to(ScalarType.Half), t.to(ScalarType.Half), true, 7), "float16");
+    assertNull(ClipOp.clipFew(x.to(ScalarType.Long), t.to(ScalarType.Long), true, 7), "integers");
+    assertNull(ClipOp.clipFew(x, torch.ones(2), true, 7), "does not broadcast");
+    for (Tensor none : new Tensor[] {null, new Tensor()}) {
+      assertNull(ClipOp.clipFew(none, t, true, 7), "no activations");
+      assertNull(ClipOp.clipFew(x, none, true, 7), "no threshold");
+    }
+  }
+
+  /** Unchecked, it gets that far. */
+  @Test
+  void whatAKernelThrowsIsOneSentence() {
+    Tensor integers = torch.ones(3).to(ScalarType.Long);
+    Limits limits = Limits.above(Tensor.create(1f));
+    ActclipException e = assertThrows(ActclipException.class, () -> kernels.clip(integers, limits));
+    assertTrue(e.getMessage().startsWith("the kernels: the activations must be"), e.getMessage());
+    assertFalse(e.isBadInput());
   }
 
   /** Of 2³¹ + 1 elements; it takes 11 GB. */
