@@ -15,6 +15,7 @@ using namespace actclip::cpu;
 using actclip::BFloat16;
 using actclip::bit_cast;
 using actclip::BitsOf;
+using actclip::Dtype;
 using actclip::Half;
 using actclip::ScaleGradient;
 using reference::value;
