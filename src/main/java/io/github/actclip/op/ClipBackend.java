@@ -16,7 +16,7 @@ interface ClipBackend {
   /**
    * The gradient of a loss by what was made of x, checked.
    *
-   * @throws ActclipException when its shape or dtype is not that of x
+   * @throws ActclipException when its shape, dtype or device is not that of x
    */
   default Tensor gradient(Tensor g, Tensor x) {
     return ClipArguments.gradient(g, x);

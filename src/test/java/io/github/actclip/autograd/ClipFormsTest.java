@@ -1,6 +1,9 @@
 package io.github.actclip.autograd;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.LibTorch;
@@ -102,6 +105,18 @@ class ClipFormsTest {
     }
     GradientCheck.check(form::composed, inputs);
     GradientCheck.check(form::custom, inputs);
+  }
+
+  @Test
+  void theNativeBackendTakesACustomFunctionFrom20000ElementsOn() {
+    assumeTrue(ClipOp.backend().startsWith("native"), ClipOp.backend());
+    Tensor t = Gradients.leaf(Tensor.create(0.5f));
+    int before = BackwardNode.alive();
+    Tensor few = ClipFunctions.relu(torch.randn(19_999), t, ThresholdGradient.SUM);
+    assertEquals(before, BackwardNode.alive());
+    Tensor many = ClipFunctions.relu(torch.randn(20_000), t, ThresholdGradient.SUM);
+    assertEquals(before + 1, BackwardNode.alive());
+    assertTrue(few.requires_grad() && many.requires_grad());
   }
 
   /** Networks that are converted to spiking ones clip in this way. */

@@ -261,7 +261,15 @@ class CustomFunctionTest {
   @Test
   void aSecondDerivativeIsRefused() {
     Tensor x = torch.randn(3).requires_grad_(true);
-    Tensor loss = new WeightedSum().apply(x);
+    assertNoSecondDerivative(
+        new WeightedSum().apply(x), x, "WeightedSum has no second derivative: do not call it with");
+    assertNoSecondDerivative(
+        ClipFunctions.clip(x, Tensor.create(1f), ThresholdGradient.MEAN).sum(),
+        x,
+        "create_graph, or use ClipOp's clips, which have one");
+  }
+
+  private static void assertNoSecondDerivative(Tensor loss, Tensor x, String sentence) {
     RuntimeException e =
         assertThrows(
             RuntimeException.class,
@@ -273,7 +281,7 @@ class CustomFunctionTest {
                     new BoolOptional(true),
                     true,
                     false));
-    assertTrue(e.getMessage().contains("WeightedSum has no second derivative"), e.getMessage());
+    assertTrue(e.getMessage().contains(sentence), e.getMessage());
   }
 
   @Test

@@ -312,13 +312,17 @@ class ClipRefusalTest {
     assertRefused(sentence, () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
   }
 
+  /** The kernels would crash; LibTorch refuses it where it cannot compute without data. */
   @Test
-  void whatHasNoDataIsPooledWithoutThem() {
+  void whatHasNoDataIsNotForTheKernels() {
     Tensor x = onMeta(2, 3, 4, 5);
     Tensor t = onMeta(1);
-    Pooled pooled = ClipOp.maxPoolClip(x, t, false); // LibTorch's relu has none of "meta"
-    Tensor[] gradients = ClipOp.maxPoolClipBackward(pooled.output(), pooled.codes(), t, 2, 3, 4, 5);
-    assertTrue(pooled.output().is_meta() && gradients[0].is_meta() && gradients[1].is_meta());
+    assertThrows(RuntimeException.class, () -> ClipOp.maxPoolClip(x, t, true));
+    Tensor g = onMeta(2, 3, 2, 2);
+    for (Tensor codes : new Tensor[] {g.to(ScalarType.Long), onMeta(12, 1).to(ScalarType.Byte)}) {
+      assertThrows(
+          RuntimeException.class, () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
+    }
   }
 
   private static void assertRefused(String sentence, Runnable body) {

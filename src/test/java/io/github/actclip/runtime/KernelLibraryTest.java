@@ -74,6 +74,7 @@ class KernelLibraryTest {
   }
 
   private static void assumePacked(String file) {
+    assumeFalse("composed".equals(System.getProperty(KernelLibrary.BACKEND_PROPERTY)));
     assumeTrue(
         KernelLibrary.class.getResource(LibTorch.platform() + "/" + file) != null,
         "this build has no " + file);
