@@ -2,6 +2,10 @@
 // address of an at::Tensor, which is what a handle of the stable ABI is.
 #include <jni.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <atomic>
 
 #include "cpu/kernels.h"
@@ -203,6 +207,15 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
     assign(gradients.scale, gscale);
     assign(gradients.offset, goffset);
   });
+}
+
+// The entry of io.github.actclip.runtime.KernelLibrary.
+JNIEXPORT void JNICALL
+Java_io_github_actclip_runtime_KernelLibrary_keepFreedMemory(JNIEnv*, jclass) {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
+  mallopt(M_TRIM_THRESHOLD, 128 << 20);
+#endif
 }
 
 // The entries of io.github.actclip.autograd.WeakReferenceOfPeer. JavaCPP's peers are subclasses of

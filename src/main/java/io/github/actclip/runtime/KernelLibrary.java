@@ -6,7 +6,9 @@ import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.UUID;
+import java.util.function.Predicate;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
@@ -24,6 +26,12 @@ public final class KernelLibrary {
    * native where it can be had. Who asks for the composed one does not get the kernels loaded.
    */
   public static final String BACKEND_PROPERTY = "actclip.backend";
+
+  /** By which a user tunes malloc: it is then left alone. */
+  private static final List<String> MALLOC_VARIABLES =
+      List.of("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES");
+
+  private static final Predicate<String> SET_BY_USER = name -> System.getenv(name) != null;
 
   private static final Logger LOG = LogManager.getLogger(KernelLibrary.class);
 
@@ -59,11 +67,24 @@ public final class KernelLibrary {
   /** Initialised at the first question, by one thread. */
   private static final class Cpu {
     static final String WHY_NOT_LOADED = load("actclip");
+
+    static {
+      if (WHY_NOT_LOADED.isEmpty() && MALLOC_VARIABLES.stream().noneMatch(SET_BY_USER)) {
+        keepFreedMemory();
+      }
+    }
   }
 
   private static final class Cuda {
     static final String WHY_NOT_LOADED = load("actclip_cuda");
   }
+
+  /**
+   * Lets malloc keep 128 MiB of what is freed, in blocks of up to 32 MiB. By default it gives a
+   * step's activations back to the system when the step frees them, and the system clears new pages
+   * for the next step: that takes longer than the clip itself.
+   */
+  private static native void keepFreedMemory();
 
   /** Loads one library; returns why that cannot be done, or nothing. */
   static String load(String name) {
