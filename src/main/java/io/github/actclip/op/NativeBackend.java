@@ -4,9 +4,9 @@ import java.lang.ref.Reference;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * The clips as kernels of this library, one pass each. Takes tensors on the CPU, and on
- * CUDA devices when those kernels are in use, whose thresholds are one for all or one for each
- * index along one dimension.
+ * The clips as kernels of this library, one pass each. Takes tensors on the CPU, and on CUDA
+ * devices when those kernels are in use, whose thresholds are one for all or one for each index
+ * along one dimension.
  */
 final class NativeBackend implements ClipBackend {
 
