@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "torch/tensor.h"
 
@@ -31,9 +32,11 @@ inline void check(cudaError_t error, const char* what) {
 // As long as this lives, a tensor's device is the current one; launches go to its current stream.
 class Launcher {
  public:
-  explicit Launcher(const View& like) {
+  explicit Launcher(const View& like) : guard_(nullptr, aoti_torch_delete_device_guard) {
+    DeviceGuardOpaque* guard = nullptr;
     actclip::check(
-        aoti_torch_create_device_guard(like.device_index, &guard_), "choose a CUDA device");
+        aoti_torch_create_device_guard(like.device_index, &guard), "choose a CUDA device");
+    guard_.reset(guard);
     void* stream = nullptr;
     actclip::check(
         aoti_torch_get_current_cuda_stream(like.device_index, &stream), "tell a CUDA stream");
@@ -42,12 +45,10 @@ class Launcher {
     // library has a copy of its own, which nobody else asks, so it needs no telling at the end.
     check(cudaSetDevice(like.device_index), "choose a device");
   }
-  Launcher(const Launcher&) = delete;
-  Launcher& operator=(const Launcher&) = delete;
-  ~Launcher() { aoti_torch_delete_device_guard(guard_); }
 
   template <typename... Parameters>
-  void launch(int64_t blocks, int threads, void (*kernel)(Parameters...), Parameters... given) const {
+  void launch(
+      int64_t blocks, int threads, void (*kernel)(Parameters...), Parameters... given) const {
     if (blocks == 0) {
       return;
     }
@@ -68,7 +69,7 @@ class Launcher {
   }
 
  private:
-  DeviceGuardOpaque* guard_ = nullptr;
+  std::unique_ptr<DeviceGuardOpaque, AOTITorchError (*)(DeviceGuardOpaque*)> guard_;
   cudaStream_t stream_ = nullptr;
 };
 

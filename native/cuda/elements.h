@@ -43,7 +43,6 @@ struct Partial {
       : numbers(empty_contiguous(
             {plan.chunks, sums_of_channel, plan.channels}, aoti_torch_dtype_float64(), like)),
         chunks(plan.chunks), sums(sums_of_channel), channels(plan.channels) {}
-
 };
 
 // The sums of all chunks, of all channels too where they share the parameter, as its gradient.
@@ -64,6 +63,7 @@ __device__ To converted(From x) {
   return narrow<To>(static_cast<Wide<To>>(widen(x)));
 }
 
+// A call, as add_up below: inlined everywhere, they were half of the time that nvcc takes.
 template <typename To>
 __device__ __noinline__ To number_of(const Parameter& p, int64_t channel) {
   const int64_t i = channel * p.stride;
@@ -231,7 +231,9 @@ Partial run_backward(
     const Launcher& launcher, const Plan& plan, const typename Lanes::Source& source,
     const Task& task, const View& like) {
   Partial partial(plan, Task::kSums, like);
-  launcher.launch(plan.blocks(), kThreads, run<Lanes, Task>, plan, source, task, data<double>(partial.numbers));
+  launcher.launch(
+      plan.blocks(), kThreads, run<Lanes, Task>, plan, source, task,
+      data<double>(partial.numbers));
   return partial;
 }
 

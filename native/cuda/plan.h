@@ -6,9 +6,9 @@
 
 namespace actclip::cuda {
 
-constexpr int kMostAcross = 32;    // threads side by side read their packs as a warp at once
-constexpr int64_t kLeastItems = 64;     // to a sum, so that the sums are far fewer than the elements
-constexpr int64_t kWantedBlocks = 2048; // enough for every GPU, whatever its number of processors
+constexpr int kMostAcross = 32;  // threads side by side: a warp reads their packs at once
+constexpr int64_t kLeastItems = 64;  // to a sum, so that sums are far fewer than elements
+constexpr int64_t kWantedBlocks = 2048;  // enough for every GPU, whatever its processors
 
 // A thread works on packs of neighbours. They are of one channel where a channel's elements stand
 // together, else of neighbouring channels; either way a thread keeps to the channels of one group,
@@ -16,9 +16,9 @@ constexpr int64_t kWantedBlocks = 2048; // enough for every GPU, whatever its nu
 // tensor only, so that the order of the sums, and so their bits, are the same on every GPU.
 struct Plan {
   int64_t channels;
-  bool together;   // a group is one channel, else it is the channels of a pack
-  int64_t row;     // elements from one run of a group to its next
-  int64_t run;     // elements of a group that stand together
+  bool together;  // a group is one channel, else it is the channels of a pack
+  int64_t row;    // elements from one run of a group to its next
+  int64_t run;    // elements of a group that stand together
   int64_t groups;
   int64_t packs;   // of a run; the last may be shorter
   int64_t items;   // packs of a group
