@@ -16,8 +16,8 @@ namespace actclip {
 // Blocks are small enough to keep all threads busy, and their sums are added up in their order, so
 // that the same bits come out whatever the number of threads is.
 constexpr int64_t kBlockElements = 8192;
-// A thread gets at least so many: LibTorch's own grain.
-constexpr int64_t kGrainElements = 32768;
+// A thread gets at least so many: to wake it for fewer takes longer than to do without it.
+constexpr int64_t kGrainElements = 131072;
 
 inline const cpu::Kernels& kernels() {
   static const cpu::Kernels* const best = cpu::kernels(cpu::best_target());
