@@ -213,8 +213,6 @@ final class NativeBackend implements ClipBackend {
   private static void run(Runnable task) {
     try {
       task.run();
-    } catch (ActclipException e) {
-      throw e;
     } catch (RuntimeException e) {
       throw ActclipException.failure(e, "the kernels: %s", ActclipException.firstLine(e));
     } finally {

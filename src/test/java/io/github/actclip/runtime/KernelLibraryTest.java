@@ -1,10 +1,12 @@
 package io.github.actclip.runtime;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -28,6 +30,20 @@ class KernelLibraryTest {
     assumePacked("libactclip.so");
     assertEquals("", KernelLibrary.whyNotLoaded());
     assertEquals("", KernelLibrary.whyNotLoaded());
+  }
+
+  /** As of another class loader's; LibTorch takes operations of one name once. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void aSecondCopyIsRefused(@TempDir Path folder) throws Exception {
+    assumePacked("libactclip.so");
+    assertEquals("", KernelLibrary.whyNotLoaded());
+    Path copy = folder.resolve("libcopy.so");
+    try (InputStream packed =
+        KernelLibrary.class.getResourceAsStream(LibTorch.platform() + "/libactclip.so")) {
+      Files.copy(packed, copy);
+    }
+    assertThrows(UnsatisfiedLinkError.class, () -> System.load(copy.toString()));
   }
 
   @Test
