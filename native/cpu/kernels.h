@@ -19,9 +19,6 @@ struct Variant {
   ScaleGradient scale_gradient = ScaleGradient::kClipped;
 };
 
-// As many sums as any operation makes.
-constexpr int kMaxSums = 8;
-
 // Rows of fewer lanes are not worth their loop: parameters are repeated up to so many at least. It
 // is the same number for all processors, so that all add up in the same order.
 constexpr int kLeastLanes = 64;

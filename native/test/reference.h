@@ -82,11 +82,14 @@ T nearest(double x) {
   }
 }
 
+// As many sums as any operation makes.
+constexpr int kMaxSums = 8;
+
 // What one element comes to: the output, or the gradient by it, and what it adds to each sum.
 template <typename T>
 struct Element {
   T y{};
-  double sums[actclip::cpu::kMaxSums] = {};
+  double sums[kMaxSums] = {};
 };
 
 // The clip.
