@@ -57,12 +57,6 @@ Tensor totals_of(
 
 namespace {
 
-// A float64 is rounded to float32 on its way to fewer bits, as LibTorch does.
-template <typename To, typename From>
-__device__ To converted(From x) {
-  return narrow<To>(static_cast<Wide<To>>(widen(x)));
-}
-
 // A call, as add_up below: inlined everywhere, they were half of the time that nvcc takes.
 template <typename To>
 __device__ __noinline__ To number_of(const Parameter& p, int64_t channel) {

@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "cpu/kernels.h"
-#include "torch/tensor.h"
+#include "torch/geometry.h"
 
 namespace actclip {
 
@@ -22,6 +22,12 @@ constexpr int64_t kGrainElements = 131072;
 inline const cpu::Kernels& kernels() {
   static const cpu::Kernels* const best = cpu::kernels(cpu::best_target());
   return *best;
+}
+
+// How many lanes columns are repeated over.
+inline int lanes_of(int64_t columns) {
+  return static_cast<int>(
+      columns * ceil_divide(cpu::kLeastLanes, std::max<int64_t>(1, columns)));
 }
 
 template <typename Task>
@@ -91,7 +97,7 @@ inline Tensor rounded(
       using T = decltype(type);
       T* to = static_cast<T*>(view.data());
       for (int64_t i = 0; i < count; ++i) {
-        to[i] = narrow<T>(static_cast<Wide<T>>(numbers[i]));
+        to[i] = converted<T>(numbers[i]);
       }
     });
   }
@@ -121,8 +127,7 @@ inline void* data_of_new(const Tensor& tensor) {
   char* data = static_cast<char*>(view.data());
 #ifdef MADV_HUGEPAGE
   constexpr int64_t kAlwaysFresh = int64_t{32} << 20;  // glibc keeps no larger block
-  const int64_t bytes =
-      view.numel * static_cast<int64_t>(aoti_torch_dtype_element_size(view.dtype));
+  const int64_t bytes = view.numel * element_size(view);
   if (bytes > kAlwaysFresh) {
     const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
     const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;

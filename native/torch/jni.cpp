@@ -125,18 +125,15 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
   });
 }
 
-JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_clipSmall(
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipFew(
     JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong limit, jlong y) {
-  bool done = false;
   guarded(env, [&] {
     const actclip::Tensor clipped = actclip::clip_small(
         actclip::handle(x), actclip::handle(t), relu != 0, limit);
-    done = clipped.get() != nullptr;
-    if (done) {
+    if (clipped.get() != nullptr) {
       assign(clipped, y);
     }
   });
-  return done ? JNI_TRUE : JNI_FALSE;
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(

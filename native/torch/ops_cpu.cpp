@@ -28,7 +28,7 @@ struct Plan {
     const int64_t row = std::max<int64_t>(1, g.channels * g.inner);
     const bool runs = g.inner > 1 && (g.inner >= kShortRun || row > kLongRow);
     columns = runs ? 1 : row;
-    lanes = static_cast<int>(columns * ceil_divide(cpu::kLeastLanes, columns));
+    lanes = lanes_of(columns);
     block_elements = lanes * std::max(kLeastRows, kBlockElements / lanes);
     blocks_of_run = runs ? ceil_divide(g.inner, block_elements) : 0;
     blocks = runs ? g.outer * g.channels * blocks_of_run
@@ -84,8 +84,7 @@ class Lanes {
         const int64_t channel = plan.has_runs()
             ? lane / plan.lanes
             : lane % plan.columns / plan.columns_of_channel();
-        // A float64 is rounded to float32 on its way to fewer bits, as LibTorch does.
-        numbers_[i] = narrow<To>(static_cast<Wide<To>>(widen(numbers[channel * stride])));
+        numbers_[i] = converted<To>(numbers[channel * stride]);
       }
     });
   }
@@ -117,7 +116,7 @@ std::vector<double> run(
     const Plan& plan, const Variant& variant, int sums, const View* g, const View& x, void* y,
     const Fill& fill) {
   const cpu::Kernel kernel = kernels().find(dtype_of(x), variant);
-  const int64_t bytes = with_type(dtype_of(x), [](auto type) -> int64_t { return sizeof(type); });
+  const int64_t bytes = element_size(x);
   const char* g_data = g == nullptr ? nullptr : static_cast<const char*>(g->data());
   const char* x_data = static_cast<const char*>(x.data());
   char* y_data = static_cast<char*>(y);
@@ -149,11 +148,11 @@ auto with_limits(const Plan& plan, Dtype dtype, const Limits& limits, const Task
   return with_type(dtype, [&](auto type) {
     using T = decltype(type);
     const Lanes<T> hi(plan, limits.hi);
-    const Lanes<T> value(plan, limits.value_or_hi());
+    const Lanes<T> value(plan, limits.value);
     const Lanes<T> lo(plan, limits.lo);
     return task([&](Block& block, int64_t channel) {
       block.parameters[0] = hi.of_channel(plan, channel);
-      block.parameters[1] = value.of_channel(plan, channel);
+      block.parameters[1] = (limits.value ? value : hi).of_channel(plan, channel);
       block.parameters[2] = lo.of_channel(plan, channel);
     });
   });

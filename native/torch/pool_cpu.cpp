@@ -51,8 +51,7 @@ std::vector<T> thresholds_of(const View& t, int64_t channels) {
     const auto* numbers = static_cast<const decltype(type)*>(t.data());
     std::vector<T> thresholds(static_cast<size_t>(channels));
     for (int64_t c = 0; c < channels; ++c) {
-      thresholds[static_cast<size_t>(c)] =
-          narrow<T>(static_cast<Wide<T>>(widen(numbers[c * stride])));
+      thresholds[static_cast<size_t>(c)] = converted<T>(numbers[c * stride]);
     }
     return thresholds;
   });
@@ -116,11 +115,9 @@ PoolGradients Cpu::max_pool_clip_backward(
       empty(geometry.inputs(), geometry.strides(geometry.inputs()), given_g.dtype, given_g);
   const cpu::PoolBackwardKernel kernel =
       kernels().find_pool_backward(dtype_of(given_g), geometry.channels_last);
-  const int64_t bytes =
-      with_type(dtype_of(given_g), [](auto type) -> int64_t { return sizeof(type); });
+  const int64_t bytes = element_size(given_g);
   const int64_t width = geometry.interleaved();
-  const int lanes = static_cast<int>(
-      width * ceil_divide(cpu::kLeastLanes, std::max<int64_t>(1, width)));
+  const int lanes = lanes_of(width);
   const char* g_data = static_cast<const char*>(g.view.data());
   const uint8_t* code_data = static_cast<const uint8_t*>(codes.data());
   char* x_data = static_cast<char*>(data_of_new(gradients.x));

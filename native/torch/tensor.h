@@ -67,6 +67,11 @@ struct View {
   bool has_shape(const std::vector<int64_t>& other) const { return shape() == other; }
 };
 
+// In bytes.
+inline int64_t element_size(const View& x) {
+  return static_cast<int64_t>(aoti_torch_dtype_element_size(x.dtype));
+}
+
 // Of a tensor of one of them.
 inline Dtype dtype_of(const View& x) {
   if (x.dtype == aoti_torch_dtype_float32()) {

@@ -107,5 +107,11 @@ ACTCLIP_FUNCTION Half narrow<Half>(float x) {
   return {static_cast<uint16_t>(result | (bits >> 16 & 0x8000u))};
 }
 
+// A float64 is rounded to float32 on its way to fewer bits, as LibTorch does.
+template <typename To, typename From>
+ACTCLIP_FUNCTION To converted(From x) {
+  return narrow<To>(static_cast<Wide<To>>(widen(x)));
+}
+
 }  // namespace
 }  // namespace actclip

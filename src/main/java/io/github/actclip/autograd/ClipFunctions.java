@@ -29,26 +29,12 @@ public final class ClipFunctions {
 
   /** {@link ClipOp#clip(Tensor, Tensor)} whose threshold learns by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor t, ThresholdGradient rule) {
-    requireRule(rule);
-    Tensor few = few(x, t, false, rule);
-    if (few != null) {
-      return few;
-    }
-    return isPlain(x, rule, Limits.above(t))
-        ? ClipOp.clip(x, t)
-        : ClipFunction.above(false, rule).apply(x, t);
+    return above(x, t, false, rule);
   }
 
   /** {@link ClipOp#relu} whose threshold learns by {@code rule}. */
   public static Tensor relu(Tensor x, Tensor t, ThresholdGradient rule) {
-    requireRule(rule);
-    Tensor few = few(x, t, true, rule);
-    if (few != null) {
-      return few;
-    }
-    return isPlain(x, rule, Limits.rectified(t))
-        ? ClipOp.relu(x, t)
-        : ClipFunction.above(true, rule).apply(x, t);
+    return above(x, t, true, rule);
   }
 
   /** {@link ClipOp#clip(Tensor, Tensor, Tensor)} whose thresholds both learn by {@code rule}. */
@@ -96,8 +82,17 @@ public final class ClipFunctions {
     return new GeneralizedReluFunction(cutRule).apply(x, b, t);
   }
 
-  private static Tensor few(Tensor x, Tensor t, boolean relu, ThresholdGradient rule) {
-    return rule == ThresholdGradient.SUM ? ClipOp.clipFew(x, t, relu, NATIVE_PAYS_FROM) : null;
+  private static Tensor above(Tensor x, Tensor t, boolean relu, ThresholdGradient rule) {
+    requireRule(rule);
+    Tensor few =
+        rule == ThresholdGradient.SUM ? ClipOp.clipFew(x, t, relu, NATIVE_PAYS_FROM) : null;
+    if (few != null) {
+      return few;
+    }
+    Limits limits = relu ? Limits.rectified(t) : Limits.above(t);
+    return isPlain(x, rule, limits)
+        ? ClipOp.clip(x, limits)
+        : ClipFunction.above(relu, rule).apply(x, t);
   }
 
   /**

@@ -73,7 +73,7 @@ final class NativeBackend implements ClipBackend {
   @Override
   public Tensor clipFew(Tensor x, Tensor t, boolean relu, long limit) {
     Tensor y = new Tensor();
-    run(() -> NativeKernels.clipSmall(address(x), address(t), relu, limit, address(y)));
+    run(() -> NativeKernels.clipFew(address(x), address(t), relu, limit, address(y)));
     return y.defined() ? y : null;
   }
 

@@ -30,8 +30,8 @@ final class NativeKernels {
 
   static native void clip(long x, long hi, long lo, long value, boolean relu, long y);
 
-  /** As {@link ClipOp#clipFew}: whether it did. */
-  static native boolean clipSmall(long x, long t, boolean relu, long limit, long y);
+  /** {@link ClipOp#clipFew}; y stays undefined where it does not do that. */
+  static native void clipFew(long x, long t, boolean relu, long limit, long y);
 
   static native void clipBackward(
       long g, long x, long hi, long lo, long value, boolean relu, long gx, long ghi, long glo);
