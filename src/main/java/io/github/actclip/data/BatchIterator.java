@@ -33,7 +33,7 @@ final class BatchIterator implements Iterator<Batch> {
   private Batch current;
 
   /**
-   * @param batches how many there are, at least one
+   * @param batches how many there are
    * @param prepare makes a batch from its number, on a worker thread
    * @param deliver makes of it, on the consumer's thread, what the consumer gets
    */
@@ -41,7 +41,7 @@ final class BatchIterator implements Iterator<Batch> {
     this.batches = batches;
     this.prepare = prepare;
     this.deliver = deliver;
-    this.ahead = prepareAhead(0);
+    this.ahead = batches > 0 ? prepareAhead(0) : null;
   }
 
   @Override

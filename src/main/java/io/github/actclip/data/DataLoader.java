@@ -98,10 +98,25 @@ public final class DataLoader implements Iterable<Batch> {
    * @throws ActclipException bad input, when {@code epoch} is negative
    */
   public Iterable<Batch> epoch(int epoch) {
+    return epoch(epoch, 0);
+  }
+
+  /**
+   * The batches of one epoch from a given one on, every time that it is iterated over: the same as
+   * those of the whole epoch, without the first ones.
+   *
+   * @param firstBatch how many are left out, at most all
+   * @throws ActclipException bad input, when an argument is out of range
+   */
+  public Iterable<Batch> epoch(int epoch, int firstBatch) {
     if (epoch < 0) {
       throw ActclipException.badInput("The epoch is %d; epochs count from 0", epoch);
     }
-    return () -> batchesInOrder(orderOfEpoch.apply(epoch));
+    if (firstBatch < 0 || firstBatch > batches()) {
+      throw ActclipException.badInput(
+          "The first batch is %d; an epoch of this loader has %d", firstBatch, batches());
+    }
+    return () -> batchesInOrder(orderOfEpoch.apply(epoch), firstBatch);
   }
 
   /** The batches of epoch 0 in the first call, of epoch 1 in the second, and so on. */
@@ -110,11 +125,11 @@ public final class DataLoader implements Iterable<Batch> {
     return epoch(nextEpoch.getAndIncrement()).iterator();
   }
 
-  private Iterator<Batch> batchesInOrder(int[] order) {
+  private Iterator<Batch> batchesInOrder(int[] order, int firstBatch) {
     return new BatchIterator(
-        batches(),
+        batches() - firstBatch,
         batch -> {
-          int from = batch * batchSize;
+          int from = (firstBatch + batch) * batchSize;
           return decode(order, from, Math.min(batchSize, order.length - from));
         },
         this::moveToDevice);

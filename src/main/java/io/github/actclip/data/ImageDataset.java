@@ -3,6 +3,7 @@ package io.github.actclip.data;
 import io.github.actclip.runtime.ActclipException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.zip.CRC32C;
 
 /**
  * Labelled images of ten classes, presented as 3×32×32 whatever they are on the disk.
@@ -12,15 +13,20 @@ import java.nio.file.Path;
  */
 public final class ImageDataset {
 
+  /** The {@link #source} of the images that come with this library. */
+  public static final String EMBEDDED = "embedded";
+
   private static final int CLASSES = 10;
 
+  private final String source;
   private final String name;
   private final PixelFormat format;
   private final byte[] pixels;
   private final byte[] labels;
 
   /** The arrays are the data set's from now on; every label must have been checked. */
-  ImageDataset(String name, PixelFormat format, byte[] pixels, byte[] labels) {
+  ImageDataset(String source, String name, PixelFormat format, byte[] pixels, byte[] labels) {
+    this.source = source;
     this.name = name;
     this.format = format;
     this.pixels = pixels;
@@ -97,9 +103,29 @@ public final class ImageDataset {
     return CLASSES;
   }
 
+  /** Where it came from: {@value #EMBEDDED}, or the folder's absolute path. */
+  public String source() {
+    return source;
+  }
+
+  /**
+   * The CRC-32C of the raw pixels and labels, by which a training that goes on notices other
+   * images.
+   */
+  public long checksum() {
+    CRC32C checksum = new CRC32C();
+    checksum.update(pixels);
+    checksum.update(labels);
+    return checksum.getValue();
+  }
+
   /** What it is, for a person to read. */
   public String name() {
     return name;
+  }
+
+  static String source(Path folder) {
+    return folder.toAbsolutePath().normalize().toString();
   }
 
   /** Decodes one image: see {@link PixelFormat#decode}. */

@@ -56,7 +56,7 @@ class DataLoaderTest {
     for (int i = 0; i < count; i++) {
       labels[i] = (byte) i;
     }
-    return new ImageDataset("test", PixelFormat.GREY_28, new byte[count * 784], labels);
+    return new ImageDataset("nowhere", "test", PixelFormat.GREY_28, new byte[count * 784], labels);
   }
 
   @Test

@@ -47,7 +47,8 @@ class ImageDatasetTest {
     pixels[1] = 51;
     pixels[2] = (byte) 255;
     float[] image =
-        decode(new ImageDataset("test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]), 0);
+        decode(
+            new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]), 0);
     assertEquals(0f, image[0]);
     assertEquals(0.2f, image[3]);
     assertEquals(1f, image[6]);
