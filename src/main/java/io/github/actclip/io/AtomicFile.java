@@ -2,6 +2,7 @@ package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
 import java.io.BufferedOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
@@ -44,6 +45,7 @@ public final class AtomicFile {
     try {
       writeAndSync(partial, writer);
       Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
+      syncFolder(target.getParent());
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", file, reason(e));
     } finally {
@@ -81,6 +83,15 @@ public final class AtomicFile {
       writer.writeTo(out);
       out.flush();
       channel.force(true);
+    }
+  }
+
+  /** Else the new name may be gone after a power failure. Windows has no such thing. */
+  private static void syncFolder(Path folder) throws IOException {
+    if (File.separatorChar == '/') {
+      try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+        channel.force(true);
+      }
     }
   }
 

@@ -177,7 +177,7 @@ public final class Safetensors {
    * The bytes of a contiguous CPU tensor, valid until it is freed. LibTorch runs on little-endian
    * machines only, so they are in the file's order.
    */
-  private static List<ByteBuffer> chunks(Tensor contiguous) {
+  static List<ByteBuffer> chunks(Tensor contiguous) {
     List<ByteBuffer> chunks = new ArrayList<>();
     // flatten() would keep the stride of a single element, whatever it is, and view() refuses it.
     try (Tensor flat = contiguous.as_strided(new long[] {contiguous.numel()}, new long[] {1});

@@ -1,11 +1,5 @@
 package io.github.actclip.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectWriter;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Safetensors;
 import io.github.actclip.io.StateDict;
@@ -32,16 +26,10 @@ public final class RunDirectory {
   private static final String MODEL = "model.safetensors";
   private static final String SUMMARY = "summary.json";
 
+  private static final String CHECKPOINTS = "checkpoints";
+
   /** The name of the page that shows the training. */
   public static final String REPORT = "report.html";
-
-  private static final ObjectMapper JSON =
-      JsonMapper.builder()
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-          .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
-          .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
-          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-          .build();
 
   private final Path folder;
 
@@ -55,7 +43,7 @@ public final class RunDirectory {
    * @throws ActclipException when it already holds the results of one, or cannot be made
    */
   public static RunDirectory create(Path folder) {
-    for (String file : List.of(METRICS, MODEL, SUMMARY, REPORT)) {
+    for (String file : List.of(METRICS, MODEL, SUMMARY, REPORT, CHECKPOINTS)) {
       if (Files.exists(folder.resolve(file))) {
         throw alreadyUsed(folder, file);
       }
@@ -81,6 +69,25 @@ public final class RunDirectory {
   }
 
   /**
+   * Opens the folder of a training that is to go on.
+   *
+   * @throws ActclipException when it holds no checkpoints
+   */
+  public static RunDirectory resume(Path folder) {
+    RunDirectory directory = new RunDirectory(folder);
+    if (Checkpoint.files(directory.checkpoints()).isEmpty()) {
+      throw ActclipException.badInput(
+          "%s holds no checkpoint that a training could go on from", folder);
+    }
+    return directory;
+  }
+
+  /** The folder for a {@link Checkpointer}. */
+  public Path checkpoints() {
+    return folder.resolve(CHECKPOINTS);
+  }
+
+  /**
    * Opens the folder of a training that was saved.
    *
    * @throws ActclipException when it is not one
@@ -95,11 +102,11 @@ public final class RunDirectory {
     return new RunDirectory(folder);
   }
 
-  /** Gives the folder back when no epoch was saved to it. */
+  /** Gives the folder back when neither an epoch nor a checkpoint was saved to it. */
   public void releaseIfEmpty() {
     Path metrics = folder.resolve(METRICS);
     try {
-      if (Files.size(metrics) == 0) {
+      if (Files.size(metrics) == 0 && Checkpoint.files(checkpoints()).isEmpty()) {
         Files.delete(metrics);
       }
     } catch (IOException e) {
@@ -137,7 +144,7 @@ public final class RunDirectory {
   private void saveEpochs(Net net, List<EpochMetrics> epochs) {
     StringBuilder lines = new StringBuilder();
     for (EpochMetrics epoch : epochs) {
-      lines.append(toJson(JSON.writer(), epoch)).append('\n');
+      lines.append(Json.line(epoch)).append('\n');
     }
     AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
     TensorScope.run(
@@ -151,8 +158,7 @@ public final class RunDirectory {
   }
 
   private void saveSummary(RunSummary summary) {
-    String json = toJson(JSON.writerWithDefaultPrettyPrinter(), summary);
-    AtomicFile.writeString(folder.resolve(SUMMARY), json + "\n");
+    AtomicFile.writeString(folder.resolve(SUMMARY), Json.pretty(summary));
   }
 
   /**
@@ -163,16 +169,10 @@ public final class RunDirectory {
   public RunSummary loadSummary() {
     Path file = folder.resolve(SUMMARY);
     try {
-      RunSummary summary = JSON.readValue(file.toFile(), RunSummary.class);
-      if (summary == null) {
-        throw ActclipException.badInput("%s is not a summary of a training: it is null", file);
-      }
-      return summary;
-    } catch (JsonProcessingException e) {
-      throw ActclipException.badInput(
-          "%s is not a summary of a training: %s", file, e.getOriginalMessage());
+      return Json.read(
+          Files.readString(file), RunSummary.class, file + " is not a summary of a training");
     } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be read: %s", file, e.getMessage());
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
     }
   }
 
@@ -186,13 +186,5 @@ public final class RunDirectory {
     Net net = new Net(loadSummary().net());
     TensorScope.run(() -> StateDict.load(net, Safetensors.read(folder.resolve(MODEL))));
     return net;
-  }
-
-  private static String toJson(ObjectWriter writer, Object value) {
-    try {
-      return writer.writeValueAsString(value);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("a record of numbers and texts cannot fail to be JSON", e);
-    }
   }
 }

@@ -114,7 +114,7 @@ public final class Trainer {
       training.timer().end(Phase.DATA);
       TensorScope.run(() -> step(training, batch));
       if (System.nanoTime() - reported >= NANOS_PER_PROGRESS) {
-        ProgressMetrics progress = training.progress();
+        ProgressMetrics progress = training.progressMetrics();
         listeners.forEach(listener -> listener.onProgress(progress));
         reported = System.nanoTime();
       }

@@ -224,7 +224,7 @@ public final class Training {
     lastLoss = result.loss();
   }
 
-  ProgressMetrics progress() {
+  ProgressMetrics progressMetrics() {
     Evaluation soFar = metrics.read();
     return new ProgressMetrics(
         epoch + 1,
@@ -281,7 +281,7 @@ public final class Training {
     }
   }
 
-  TrainingProgress snapshot() {
+  TrainingProgress progress() {
     return new TrainingProgress(
         step,
         epoch,

@@ -3,6 +3,7 @@
  * with its {@link io.github.actclip.train.TrainerOptions}, {@link
  * io.github.actclip.train.Evaluator}, {@link io.github.actclip.train.ThresholdWatch} to notice a
  * threshold that does not learn, and {@link io.github.actclip.train.RunDirectory} to save and
- * reload.
+ * reload, and {@link io.github.actclip.train.Checkpointer} with {@link
+ * io.github.actclip.train.Checkpoint} to go on after a break.
  */
 package io.github.actclip.train;

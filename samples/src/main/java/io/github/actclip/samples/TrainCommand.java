@@ -6,9 +6,12 @@ import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.train.Checkpoint;
+import io.github.actclip.train.Checkpointer;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.LearningRateSchedule;
 import io.github.actclip.train.OptimizerType;
@@ -125,6 +128,8 @@ final class TrainCommand implements Runnable {
 
   @Mixin private ActivationMixin activation;
 
+  @Mixin private CheckpointMixin checkpoints;
+
   @Mixin private MachineOptions machine;
 
   @Option(
@@ -135,6 +140,15 @@ final class TrainCommand implements Runnable {
 
   @Override
   public void run() {
+    Path folder = checkpoints.resume();
+    if (folder == null) {
+      begin();
+    } else {
+      goOn(folder);
+    }
+  }
+
+  private void begin() {
     TrainerOptions options = options();
     NetOptions shape = NetOptions.original().with(activation.options());
     Device device = machine.device();
@@ -145,13 +159,39 @@ final class TrainCommand implements Runnable {
     Net net = new Net(shape);
     calibrate(net, train, options);
     RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
+    train(directory, net, options, device, train, test, null);
+  }
 
+  private void goOn(Path folder) {
+    Device device = machine.device();
+    RunDirectory directory = RunDirectory.resume(folder);
+    Checkpoint checkpoint =
+        Checkpoint.newest(directory.checkpoints())
+            .orElseThrow(
+                () ->
+                    ActclipException.failure(
+                        null, "none of the checkpoints of %s is whole", folder));
+    DataOption source = new DataOption(checkpoint.source());
+    ImageDataset train = source.load(Split.TRAIN);
+    ImageDataset test = source.load(Split.TEST);
+    train(directory, checkpoint.net(), checkpoint.options(), device, train, test, checkpoint);
+  }
+
+  /** Trains, from a checkpoint if there is one. */
+  private void train(
+      RunDirectory directory,
+      Net net,
+      TrainerOptions options,
+      Device device,
+      ImageDataset train,
+      ImageDataset test,
+      Checkpoint checkpoint) {
     String deviceName = device.str().getString();
     RuntimeInfo environment = RuntimeInfo.current();
     BiFunction<EpochMetrics, Boolean, RunSummary> summarise =
         (last, stopped) ->
             new RunSummary(
-                data,
+                train.source(),
                 train.name(),
                 train.size(),
                 test.size(),
@@ -164,10 +204,18 @@ final class TrainCommand implements Runnable {
     TrainingListener recorder = directory.recorder(net, last -> summarise.apply(last, true));
     Trainer trainer;
     List<EpochMetrics> epochs;
-    try (ProgressBarListener bar = new ProgressBarListener()) {
-      trainer = new Trainer(net, options, device, List.of(watch(net), recorder, bar));
+    try (ProgressBarListener bar = new ProgressBarListener();
+        Checkpointer checkpointer =
+            new Checkpointer(directory.checkpoints(), checkpoints.options())) {
+      trainer =
+          new Trainer(
+              net,
+              options,
+              device,
+              List.of(watch(net), checkpointer, recorder, bar, checkpoints.stopper()));
       Interrupt.onSignal(trainer::stop);
-      epochs = trainer.fit(train, test);
+      epochs =
+          checkpoint == null ? trainer.fit(train, test) : trainer.resume(checkpoint, train, test);
     } finally {
       directory.releaseIfEmpty();
     }

@@ -1,0 +1,123 @@
+package io.github.actclip.samples;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.train.CheckpointOptions;
+import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.Training;
+import io.github.actclip.train.TrainingListener;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Set;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Spec.Target;
+
+/** Options of a training that is interrupted and goes on. */
+final class CheckpointMixin {
+
+  private static final double MILLIS_PER_MINUTE = 60_000;
+
+  /** What may be said anew: nothing of it changes a bit of the result. */
+  private static final Set<String> ANEW =
+      Set.of(
+          "--resume",
+          "--stop-after-epoch",
+          "--checkpoint-every",
+          "--checkpoint-minutes",
+          "--keep-checkpoints",
+          "--threshold-watch",
+          "--device",
+          "--threads");
+
+  @Option(
+      names = "--resume",
+      paramLabel = "DIR",
+      description =
+          "Goes on with the training of that folder, from its newest checkpoint, with the options"
+              + " that it began with.")
+  private Path resume;
+
+  @Option(
+      names = "--stop-after-epoch",
+      paramLabel = "N",
+      description = "Stops after that epoch as Ctrl-C would; --resume goes on.")
+  private Integer stopAfterEpoch;
+
+  @Option(
+      names = "--checkpoint-every",
+      paramLabel = "N",
+      description = "Steps from one checkpoint to the next (default: only by time).")
+  private Long everySteps;
+
+  @Option(
+      names = "--checkpoint-minutes",
+      paramLabel = "M",
+      description = "Minutes from one checkpoint to the next (default: 10).")
+  private Double everyMinutes;
+
+  @Option(
+      names = "--keep-checkpoints",
+      paramLabel = "K",
+      description = "How many of the newest checkpoints are kept (default: 3).")
+  private Integer keep;
+
+  @Spec(Target.MIXEE)
+  private CommandSpec command;
+
+  /** The folder to go on with, or null for a new training. */
+  Path resume() {
+    if (resume != null) {
+      requireNothingElse();
+    }
+    return resume;
+  }
+
+  private void requireNothingElse() {
+    String others =
+        command.commandLine().getParseResult().matchedOptions().stream()
+            .map(OptionSpec::longestName)
+            .filter(name -> !ANEW.contains(name))
+            .collect(Collectors.joining(", "));
+    if (!others.isEmpty()) {
+      throw ActclipException.badInput(
+          "--resume goes on with the options that the training began with: leave out %s", others);
+    }
+  }
+
+  CheckpointOptions options() {
+    CheckpointOptions defaults = CheckpointOptions.defaults();
+    return new CheckpointOptions(
+        everySteps == null ? defaults.everySteps() : everySteps,
+        everyMinutes == null
+            ? defaults.every()
+            : Duration.ofMillis((long) (everyMinutes * MILLIS_PER_MINUTE)),
+        keep == null ? defaults.keep() : keep);
+  }
+
+  /** Stops a training after the epoch that was asked for, if one was. */
+  TrainingListener stopper() {
+    if (stopAfterEpoch != null && stopAfterEpoch < 1) {
+      throw ActclipException.badInput("--stop-after-epoch (%d) must be at least 1", stopAfterEpoch);
+    }
+    return new TrainingListener() {
+      @Override
+      public void onStart(Training training) {
+        stopWhenDue(training);
+      }
+
+      @Override
+      public void onEpoch(Training training, EpochMetrics metrics) {
+        stopWhenDue(training);
+      }
+    };
+  }
+
+  private void stopWhenDue(Training training) {
+    if (stopAfterEpoch != null && training.epoch() >= stopAfterEpoch) {
+      training.stop();
+    }
+  }
+}

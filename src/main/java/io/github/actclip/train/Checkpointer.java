@@ -1,0 +1,159 @@
+package io.github.actclip.train;
+
+import io.github.actclip.io.AtomicFile;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
+
+/**
+ * Writes a {@link Checkpoint} of a training when it begins and ends or is stopped, and now and then
+ * in between, and deletes all but the newest. Each is written beside its name, flushed to the disk
+ * and renamed, so that from the start on there is always a whole one.
+ *
+ * <p>One that cannot be written, as on a full disk, is a warning in the log, and the training goes
+ * on. Parameters that are not finite are not written: a newest checkpoint is a good one.
+ */
+public final class Checkpointer implements TrainingListener, AutoCloseable {
+
+  private static final Logger LOG = LogManager.getLogger(Checkpointer.class);
+  private static final long NONE = -1;
+  private static final String LOCK = ".lock";
+
+  private final Path folder;
+  private final CheckpointOptions options;
+  private long lastStep = NONE;
+  private long lastTime;
+  private FileChannel lock;
+
+  /**
+   * For one training.
+   *
+   * @param folder is made when the training begins, and locked until this is closed
+   */
+  public Checkpointer(Path folder, CheckpointOptions options) {
+    this.folder = folder;
+    this.options = options;
+  }
+
+  @Override
+  public void onStart(Training training) {
+    try {
+      Files.createDirectories(folder);
+      lock();
+      deleteUnfinished();
+    } catch (IOException e) {
+      throw ActclipException.failure(
+          e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
+    }
+    write(training);
+  }
+
+  @Override
+  public void onStep(Training training) {
+    if (training.isStopping() || isDue(training.step())) {
+      write(training);
+    }
+  }
+
+  @Override
+  public void onEnd(Training training) {
+    write(training);
+  }
+
+  private boolean isDue(long step) {
+    return step % options.everySteps() == 0
+        || System.nanoTime() - lastTime >= options.every().toNanos();
+  }
+
+  private void write(Training training) {
+    if (training.step() == lastStep) {
+      return;
+    }
+    lastTime = System.nanoTime(); // After a failure, too: a full disk is not tried at every step.
+    if (!isFinite(training)) {
+      LOG.warn(
+          "There is no checkpoint of step {}, because its parameters are not all finite",
+          training.step());
+      return;
+    }
+    try {
+      training.checkpointed(Checkpoint.write(folder, training));
+      lastStep = training.step();
+      deleteOld(training.step());
+    } catch (ActclipException e) {
+      LOG.warn(
+          "There is no checkpoint of step {}, and the training goes on without: {}",
+          training.step(),
+          e.getMessage());
+    }
+  }
+
+  private static boolean isFinite(Training training) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return StateDict.of(training.net()).values().stream().allMatch(Divergence::isFinite);
+    }
+  }
+
+  /** Those after this step are damaged, or the training would have gone on from them. */
+  private void deleteOld(long step) {
+    List<Path> done =
+        Checkpoint.files(folder).stream().filter(file -> Checkpoint.stepOf(file) <= step).toList();
+    for (Path file : done.subList(Math.min(options.keep(), done.size()), done.size())) {
+      try {
+        Files.deleteIfExists(file);
+      } catch (IOException e) {
+        LOG.warn("The old checkpoint {} cannot be deleted: {}", file, AtomicFile.reason(e));
+      }
+    }
+  }
+
+  /** The operating system lets go of it when the process ends, however it does. */
+  private void lock() throws IOException {
+    lock =
+        FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    if (!isLocked()) {
+      throw ActclipException.badInput(
+          "another training is writing its checkpoints to %s: wait for its end", folder);
+    }
+  }
+
+  private boolean isLocked() throws IOException {
+    try {
+      return lock.tryLock() != null;
+    } catch (OverlappingFileLockException e) { // of this process
+      return false;
+    }
+  }
+
+  /** Lets another training have the folder. */
+  @Override
+  public void close() {
+    if (lock != null) {
+      try {
+        lock.close();
+      } catch (IOException e) {
+        LOG.warn("The lock on {} cannot be closed: {}", folder, AtomicFile.reason(e));
+      }
+    }
+  }
+
+  /** What a process that was killed left half written. */
+  private void deleteUnfinished() throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".step-*.part")) {
+      for (Path file : files) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+}

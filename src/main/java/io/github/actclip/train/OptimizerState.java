@@ -1,0 +1,62 @@
+package io.github.actclip.train;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
+import java.io.ByteArrayOutputStream;
+import java.nio.ByteBuffer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.ArchiveWriter;
+import org.bytedeco.pytorch.InputArchive;
+import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.OutputArchive;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Momentum, moments, step counts and parameter groups of an optimizer, as bytes in LibTorch's own
+ * format: the presets bind no other way to them.
+ */
+final class OptimizerState {
+
+  private OptimizerState() {}
+
+  /** Returns uint8 of shape (N); the caller's scope owns it. */
+  static Tensor save(Optimizer optimizer) {
+    try (TensorScope scope = new TensorScope();
+        OutputArchive archive = new OutputArchive();
+        Sink sink = new Sink()) {
+      optimizer.save(archive);
+      archive.save_to(sink);
+      return scope.pass(Tensor.create(sink.bytes.toByteArray(), false));
+    }
+  }
+
+  /**
+   * Brings an optimizer of the same parameters into a state.
+   *
+   * @param state what {@link #save} gave, undamaged: LibTorch's reader is not made for other bytes
+   */
+  static void load(Optimizer optimizer, Tensor state) {
+    try (InputArchive archive = new InputArchive()) {
+      archive.load_from(state.data_ptr_byte(), state.numel());
+      optimizer.load(archive);
+    } catch (RuntimeException e) {
+      throw ActclipException.failure(
+          e, "the optimizer cannot take up its state: %s", ActclipException.firstLine(e));
+    }
+  }
+
+  /** Collects what an archive writes. */
+  private static final class Sink extends ArchiveWriter {
+
+    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+
+    @Override
+    public long call(Pointer data, long size) {
+      ByteBuffer buffer = data.capacity(size).limit(size).asByteBuffer();
+      byte[] chunk = new byte[buffer.remaining()];
+      buffer.get(chunk);
+      bytes.writeBytes(chunk);
+      return size;
+    }
+  }
+}

@@ -1,0 +1,375 @@
+package io.github.actclip.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Split;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.Net;
+import io.github.actclip.nn.NetOptions;
+import io.github.actclip.nn.Parameterization;
+import io.github.actclip.nn.QuantizationMethod;
+import io.github.actclip.nn.ThresholdRule;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Bits;
+import io.github.actclip.testing.LogCapture;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Trainings that are interrupted and go on, on the embedded test images, since they are few. */
+class CheckpointTest {
+
+  private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  private static final int STEPS_PER_EPOCH = 20;
+  private static final CheckpointOptions ONLY_WHEN_STOPPED = CheckpointOptions.defaults();
+
+  static {
+    LibTorch.load();
+  }
+
+  @TempDir Path folder;
+  private TensorScope scope;
+  private Device device;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+    device = Devices.of("cpu");
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  static Stream<Arguments> trainings() {
+    NetOptions original = NetOptions.original();
+    NetOptions quantized =
+        original.with(
+            new ActivationOptions(
+                ClipForm.TIED,
+                ThresholdRule.SUM,
+                1,
+                false,
+                Parameterization.RAW,
+                Double.NEGATIVE_INFINITY,
+                10,
+                0,
+                QuantizationMethod.LSQ_PLUS,
+                4,
+                4));
+    return Stream.of(
+        Arguments.of(original, options(OptimizerType.SGD, 15), 150),
+        Arguments.of(original, options(OptimizerType.SGD, 2), STEPS_PER_EPOCH),
+        Arguments.of(original, options(OptimizerType.ADAMW, 15).withThresholds(0.5, 0.001), 150),
+        Arguments.of(quantized, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 29),
+        Arguments.of(quantized, options(OptimizerType.ADAM, 2), 1),
+        Arguments.of(original, options(OptimizerType.SGD, 1), STEPS_PER_EPOCH - 1));
+  }
+
+  @ParameterizedTest
+  @MethodSource("trainings")
+  void goesOnBitForBit(NetOptions shape, TrainerOptions options, int stopAfter) {
+    Net straight = net(shape);
+    List<EpochMetrics> expected =
+        new Trainer(straight, options, device, List.of()).fit(IMAGES, IMAGES);
+
+    trainUntil(net(shape), options, stopAfter);
+    torch.manual_seed(99); // A new process would not know this one's random state.
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    assertEquals(stopAfter, checkpoint.step());
+    assertEquals(options, checkpoint.options());
+    Net resumed = checkpoint.net();
+    List<EpochMetrics> actual =
+        new Trainer(resumed, options, device, List.of()).resume(checkpoint, IMAGES, IMAGES);
+
+    assertSameState(straight, resumed);
+    assertEquals(
+        expected.stream().map(CheckpointTest::timeless).toList(),
+        actual.stream().map(CheckpointTest::timeless).toList());
+  }
+
+  @Test
+  void theRandomStateGoesOn() {
+    Net net = net(NetOptions.original());
+    trainUntil(net, options(OptimizerType.SGD, 1), 3);
+    Tensor expected = torch.randn(5);
+    torch.manual_seed(99);
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    Trainer trainer = new Trainer(checkpoint.net(), checkpoint.options(), device, List.of());
+    trainer.stop();
+    trainer.resume(checkpoint, IMAGES, IMAGES);
+    Bits.assertSame(expected, torch.randn(5), "random numbers");
+  }
+
+  @Test
+  void theNewestAreKept() {
+    Trainer trainer =
+        new Trainer(
+            net(NetOptions.original()),
+            options(OptimizerType.SGD, 1),
+            device,
+            List.of(new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 2))));
+    trainer.fit(IMAGES, IMAGES);
+    assertEquals(List.of("step-0000000020.safetensors", "step-0000000016.safetensors"), names());
+  }
+
+  @Test
+  void timeMakesOneDue() {
+    Trainer trainer =
+        new Trainer(
+            net(NetOptions.original()),
+            options(OptimizerType.SGD, 1),
+            device,
+            List.of(
+                new Checkpointer(
+                    folder, new CheckpointOptions(Long.MAX_VALUE, Duration.ofNanos(1), 100))));
+    trainer.fit(IMAGES, IMAGES);
+    assertEquals(STEPS_PER_EPOCH + 1, names().size());
+  }
+
+  @Test
+  void aDamagedOneIsNamedAndSkipped() throws IOException {
+    trainUntil(net(NetOptions.original()), options(OptimizerType.SGD, 1), 5);
+    Path damaged = Checkpoint.newest(folder).orElseThrow().file();
+    byte[] bytes = Files.readAllBytes(damaged);
+    int headerEnd = 8 + bytes[0] + 256 * (bytes[1] & 0xff);
+    for (int at : new int[] {0, 9, headerEnd / 2, headerEnd, bytes.length / 2, bytes.length - 1}) {
+      bytes[at] ^= 4;
+      Files.write(damaged, bytes);
+      bytes[at] ^= 4;
+      assertSkips(damaged);
+    }
+    for (int length : new int[] {0, 7, 100, headerEnd, bytes.length - 1}) {
+      Files.write(damaged, java.util.Arrays.copyOf(bytes, length));
+      assertSkips(damaged);
+    }
+  }
+
+  private void assertSkips(Path damaged) {
+    try (LogCapture log = new LogCapture(Checkpoint.class)) {
+      assertEquals(0, Checkpoint.newest(folder).orElseThrow().step());
+      assertEquals(1, log.lines().size());
+      assertTrue(log.lines().get(0).startsWith("WARN A checkpoint is skipped: "));
+      assertTrue(log.lines().get(0).contains(damaged.toString()), log.lines().get(0));
+    }
+  }
+
+  @Test
+  void anotherFileIsNoCheckpoint() {
+    Path file = folder.resolve("step-0000000001.safetensors");
+    io.github.actclip.io.Safetensors.write(file, Map.of("x", torch.zeros(1)), Map.of());
+    ActclipException e = assertThrows(ActclipException.class, () -> Checkpoint.read(file));
+    assertTrue(e.isBadInput());
+    assertTrue(Checkpoint.newest(folder).isEmpty());
+    assertTrue(Checkpoint.newest(folder.resolve("absent")).isEmpty());
+  }
+
+  /** The file that is written beside the name is a device that is always full. */
+  @Test
+  void aFullDiskCostsACheckpointAndNotTheTraining() throws IOException {
+    Files.createDirectories(folder);
+    TrainingListener full =
+        new TrainingListener() {
+          @Override
+          public void onStart(Training training) {
+            link(".step-0000000004.safetensors.part");
+          }
+        };
+    Trainer trainer =
+        new Trainer(
+            net(NetOptions.original()),
+            options(OptimizerType.SGD, 1),
+            device,
+            List.of(
+                new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 100)),
+                full));
+    try (LogCapture log = new LogCapture(Checkpointer.class)) {
+      List<EpochMetrics> epochs = trainer.fit(IMAGES, IMAGES);
+      assertEquals(STEPS_PER_EPOCH, epochs.get(0).step());
+      assertEquals(1, log.lines().size(), log.lines().toString());
+      assertTrue(
+          log.lines()
+              .get(0)
+              .matches(
+                  "WARN There is no checkpoint of step 4, and the training goes on without: .*"
+                      + "step-0000000004.safetensors cannot be written: No space left on device"),
+          log.lines().get(0));
+    }
+    assertEquals(
+        List.of(20L, 16L, 12L, 8L, 0L),
+        Checkpoint.files(folder).stream().map(Checkpoint::stepOf).toList());
+  }
+
+  private void link(String name) {
+    try {
+      Files.createSymbolicLink(folder.resolve(name), Path.of("/dev/full"));
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void whatIsNotFiniteIsNotWritten() {
+    Net net = net(NetOptions.original());
+    TrainingListener breaker =
+        new TrainingListener() {
+          @Override
+          public void onStep(Training training) {
+            if (training.step() == 3) {
+              try (TensorScope inner = new TensorScope()) {
+                inner.noGrad();
+                net.actMax().fill_(new org.bytedeco.pytorch.Scalar(Double.NaN));
+              }
+            }
+          }
+        };
+    Checkpointer checkpointer =
+        new Checkpointer(folder, new CheckpointOptions(1, Duration.ofHours(1), 1));
+    Trainer trainer =
+        new Trainer(net, options(OptimizerType.SGD, 1), device, List.of(breaker, checkpointer));
+    ActclipException e = assertThrows(ActclipException.class, () -> trainer.fit(IMAGES, IMAGES));
+    Path good = folder.resolve("step-0000000002.safetensors");
+    assertTrue(e.getMessage().endsWith("; the last good checkpoint is " + good), e.getMessage());
+    assertEquals(good, Checkpoint.newest(folder).orElseThrow().file());
+  }
+
+  @Test
+  void anotherTrainingIsRefusedAndNothingChanges() {
+    TrainerOptions options = options(OptimizerType.SGD, 1);
+    trainUntil(net(NetOptions.original()), options, 3);
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    assertRefused(
+        checkpoint,
+        NetOptions.original(),
+        options(OptimizerType.ADAM, 1),
+        IMAGES,
+        "it had the options ");
+    assertRefused(
+        checkpoint,
+        NetOptions.original().with(ActivationOptions.of(ClipForm.RELU, ThresholdRule.SUM)),
+        options,
+        IMAGES,
+        "it had the network ");
+    assertRefused(
+        checkpoint,
+        NetOptions.original(),
+        options,
+        ImageDataset.embedded(Split.TRAIN),
+        "it had other training images, from embedded, than those from embedded");
+  }
+
+  private void assertRefused(
+      Checkpoint checkpoint,
+      NetOptions shape,
+      TrainerOptions options,
+      ImageDataset images,
+      String reason) {
+    Net net = net(shape);
+    Trainer trainer = new Trainer(net, options, device, List.of());
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> trainer.resume(checkpoint, images, IMAGES));
+    assertTrue(e.isBadInput());
+    assertTrue(e.getMessage().contains(reason), e.getMessage());
+    assertSameState(net(shape), net);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"0,PT1S,1", "1,PT0S,1", "1,PT-1S,1", "1,PT1S,0"})
+  void optionsOutOfRangeAreRefused(String values) {
+    String[] v = values.split(",");
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () ->
+                new CheckpointOptions(
+                    Long.parseLong(v[0]), Duration.parse(v[1]), Integer.parseInt(v[2])));
+    assertTrue(e.isBadInput());
+  }
+
+  /** As Ctrl-C does it, after a step. */
+  private void trainUntil(Net net, TrainerOptions options, int steps) {
+    TrainingListener stopper =
+        new TrainingListener() {
+          @Override
+          public void onStep(Training training) {
+            if (training.step() == steps) {
+              training.stop();
+            }
+          }
+        };
+    Trainer trainer =
+        new Trainer(
+            net, options, device, List.of(stopper, new Checkpointer(folder, ONLY_WHEN_STOPPED)));
+    trainer.fit(IMAGES, IMAGES);
+  }
+
+  private List<String> names() {
+    return Checkpoint.files(folder).stream().map(file -> file.getFileName().toString()).toList();
+  }
+
+  private static void assertSameState(Net expected, Net actual) {
+    Map<String, Tensor> other = StateDict.of(actual);
+    StateDict.of(expected).forEach((name, value) -> Bits.assertSame(value, other.get(name), name));
+  }
+
+  private static EpochMetrics timeless(EpochMetrics e) {
+    return new EpochMetrics(
+        e.epoch(),
+        e.step(),
+        e.learningRate(),
+        e.trainLoss(),
+        e.trainAccuracy(),
+        e.testLoss(),
+        e.testAccuracy(),
+        e.actMax(),
+        e.clipRate(),
+        e.thresholdGradient(),
+        0,
+        PhaseSeconds.ZERO,
+        e.activations());
+  }
+
+  private static Net net(NetOptions shape) {
+    torch.manual_seed(3);
+    return new Net(shape);
+  }
+
+  private static TrainerOptions options(OptimizerType optimizer, int epochs) {
+    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
+    return new TrainerOptions(
+        epochs,
+        IMAGES.size() / STEPS_PER_EPOCH,
+        optimizer,
+        defaults.learningRate(),
+        defaults.momentum(),
+        defaults.weightDecay(),
+        defaults.thresholdLearningRateFactor(),
+        defaults.thresholdWeightDecay(),
+        defaults.schedule(),
+        5);
+  }
+}
