@@ -1,11 +1,5 @@
 package io.github.actclip.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectWriter;
-import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Safetensors;
 import io.github.actclip.io.StateDict;
@@ -23,25 +17,22 @@ import java.util.function.Function;
 
 /**
  * The folder with the results of one training: {@code metrics.jsonl} (one object an epoch), {@code
- * model.safetensors}, {@code summary.json} and {@code report.html}. Every file is whole or absent
- * at any time.
+ * metrics.csv} (one line an epoch), {@code model.safetensors}, {@code summary.json} and {@code
+ * report.html}. Every file is whole or absent at any time. Beside them {@link StepLog} and {@link
+ * TensorBoardListener} write theirs.
  */
 public final class RunDirectory {
 
   private static final String METRICS = "metrics.jsonl";
+  private static final String TABLE = "metrics.csv";
   private static final String MODEL = "model.safetensors";
   private static final String SUMMARY = "summary.json";
 
   /** The name of the page that shows the training. */
   public static final String REPORT = "report.html";
 
-  private static final ObjectMapper JSON =
-      JsonMapper.builder()
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-          .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
-          .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
-          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-          .build();
+  private static final List<String> RESULTS =
+      List.of(METRICS, TABLE, StepLog.FILE, TensorBoardListener.FOLDER, MODEL, SUMMARY, REPORT);
 
   private final Path folder;
 
@@ -55,7 +46,7 @@ public final class RunDirectory {
    * @throws ActclipException when it already holds the results of one, or cannot be made
    */
   public static RunDirectory create(Path folder) {
-    for (String file : List.of(METRICS, MODEL, SUMMARY, REPORT)) {
+    for (String file : RESULTS) {
       if (Files.exists(folder.resolve(file))) {
         throw alreadyUsed(folder, file);
       }
@@ -95,15 +86,17 @@ public final class RunDirectory {
     return new RunDirectory(folder);
   }
 
-  /** Gives the folder back when no epoch was saved to it. */
+  /** Gives the folder back when no step was saved to it. */
   public void releaseIfEmpty() {
-    Path metrics = folder.resolve(METRICS);
-    try {
-      if (Files.size(metrics) == 0) {
-        Files.delete(metrics);
+    for (String name : List.of(METRICS, StepLog.FILE)) {
+      Path file = folder.resolve(name);
+      try {
+        if (Files.exists(file) && Files.size(file) == 0) {
+          Files.delete(file);
+        }
+      } catch (IOException e) {
+        throw ActclipException.failure(e, "%s cannot be removed: %s", file, AtomicFile.reason(e));
       }
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be removed: %s", metrics, AtomicFile.reason(e));
     }
   }
 
@@ -137,9 +130,10 @@ public final class RunDirectory {
   private void saveEpochs(Net net, List<EpochMetrics> epochs) {
     StringBuilder lines = new StringBuilder();
     for (EpochMetrics epoch : epochs) {
-      lines.append(toJson(JSON.writer(), epoch)).append('\n');
+      lines.append(Json.line(epoch)).append('\n');
     }
     AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
+    AtomicFile.writeString(folder.resolve(TABLE), Csv.table(epochs));
     TensorScope.run(
         () -> Safetensors.write(folder.resolve(MODEL), StateDict.of(net), Map.of("format", "pt")));
   }
@@ -151,8 +145,7 @@ public final class RunDirectory {
   }
 
   private void saveSummary(RunSummary summary) {
-    String json = toJson(JSON.writerWithDefaultPrettyPrinter(), summary);
-    AtomicFile.writeString(folder.resolve(SUMMARY), json + "\n");
+    AtomicFile.writeString(folder.resolve(SUMMARY), Json.pretty(summary));
   }
 
   /**
@@ -163,16 +156,10 @@ public final class RunDirectory {
   public RunSummary loadSummary() {
     Path file = folder.resolve(SUMMARY);
     try {
-      RunSummary summary = JSON.readValue(file.toFile(), RunSummary.class);
-      if (summary == null) {
-        throw ActclipException.badInput("%s is not a summary of a training: it is null", file);
-      }
-      return summary;
-    } catch (JsonProcessingException e) {
-      throw ActclipException.badInput(
-          "%s is not a summary of a training: %s", file, e.getOriginalMessage());
+      return Json.read(
+          Files.readString(file), RunSummary.class, file + " is not a summary of a training");
     } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be read: %s", file, e.getMessage());
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
     }
   }
 
@@ -186,13 +173,5 @@ public final class RunDirectory {
     Net net = new Net(loadSummary().net());
     TensorScope.run(() -> StateDict.load(net, Safetensors.read(folder.resolve(MODEL))));
     return net;
-  }
-
-  private static String toJson(ObjectWriter writer, Object value) {
-    try {
-      return writer.writeValueAsString(value);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("a record of numbers and texts cannot fail to be JSON", e);
-    }
   }
 }
