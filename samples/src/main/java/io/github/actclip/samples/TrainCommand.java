@@ -9,11 +9,14 @@ import io.github.actclip.nn.NetOptions;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.train.EarlyStopping;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.LearningRateSchedule;
 import io.github.actclip.train.OptimizerType;
 import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.RunSummary;
+import io.github.actclip.train.StepLog;
+import io.github.actclip.train.TensorBoardListener;
 import io.github.actclip.train.ThresholdWatch;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
@@ -21,8 +24,11 @@ import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.BiFunction;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
 import picocli.CommandLine.Command;
@@ -123,6 +129,18 @@ final class TrainCommand implements Runnable {
       description = "Of the initial weights and the order of the images (default: 0).")
   private Long seed;
 
+  @Option(
+      names = "--early-stopping",
+      paramLabel = "N",
+      description =
+          "Stop after N epochs in which the test loss was not below its best (default: never).")
+  private Integer earlyStopping;
+
+  @Option(
+      names = "--tensorboard",
+      description = "Write event files for TensorBoard, too, into the folder tensorboard.")
+  private boolean tensorBoard;
+
   @Mixin private ActivationMixin activation;
 
   @Mixin private MachineOptions machine;
@@ -144,6 +162,10 @@ final class TrainCommand implements Runnable {
     torch.manual_seed(options.seed());
     Net net = new Net(shape);
     calibrate(net, train, options);
+    List<TrainingListener> listeners = new ArrayList<>(List.of(watch(net)));
+    if (earlyStopping != null) {
+      listeners.add(new EarlyStopping(earlyStopping, 0));
+    }
     RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
 
     String deviceName = device.str().getString();
@@ -161,11 +183,15 @@ final class TrainCommand implements Runnable {
                 environment,
                 stopped,
                 last);
-    TrainingListener recorder = directory.recorder(net, last -> summarise.apply(last, true));
+    listeners.add(directory.recorder(net, last -> summarise.apply(last, true)));
     Trainer trainer;
     List<EpochMetrics> epochs;
-    try (ProgressBarListener bar = new ProgressBarListener()) {
-      trainer = new Trainer(net, options, device, List.of(watch(net), recorder, bar));
+    try (ProgressBarListener bar = new ProgressBarListener();
+        StepLog steps = new StepLog(directory.folder());
+        TensorBoardListener board =
+            tensorBoard ? new TensorBoardListener(directory.folder()) : null) {
+      listeners.addAll(Stream.of(steps, board, bar).filter(Objects::nonNull).toList());
+      trainer = new Trainer(net, options, device, listeners);
       Interrupt.onSignal(trainer::stop);
       epochs = trainer.fit(train, test);
     } finally {
