@@ -28,25 +28,27 @@ final class BatchIterator implements Iterator<Batch> {
   private final IntFunction<Batch> prepare;
   private final UnaryOperator<Batch> deliver;
 
-  private int taken;
+  private int next;
   private CompletableFuture<Batch> ahead;
   private Batch current;
 
   /**
-   * @param batches how many there are, at least one
+   * @param first the number of the first to hand out; {@code batches} for none
+   * @param batches how many there are in the epoch
    * @param prepare makes a batch from its number, on a worker thread
    * @param deliver makes of it, on the consumer's thread, what the consumer gets
    */
-  BatchIterator(int batches, IntFunction<Batch> prepare, UnaryOperator<Batch> deliver) {
+  BatchIterator(int first, int batches, IntFunction<Batch> prepare, UnaryOperator<Batch> deliver) {
+    this.next = first;
     this.batches = batches;
     this.prepare = prepare;
     this.deliver = deliver;
-    this.ahead = prepareAhead(0);
+    this.ahead = prepareAhead();
   }
 
   @Override
   public boolean hasNext() {
-    if (taken < batches) {
+    if (next < batches) {
       return true;
     }
     closeCurrent();
@@ -56,12 +58,12 @@ final class BatchIterator implements Iterator<Batch> {
   @Override
   public Batch next() {
     closeCurrent();
-    if (taken == batches) {
+    if (next == batches) {
       throw new NoSuchElementException("The epoch has " + batches + " batches");
     }
     Batch prepared = join(ahead);
-    taken++;
-    ahead = taken < batches ? prepareAhead(taken) : null;
+    next++;
+    ahead = prepareAhead();
     current = deliver.apply(prepared);
     return current;
   }
@@ -73,8 +75,11 @@ final class BatchIterator implements Iterator<Batch> {
     }
   }
 
-  private CompletableFuture<Batch> prepareAhead(int batch) {
-    return CompletableFuture.supplyAsync(() -> prepare.apply(batch), WORKERS);
+  private CompletableFuture<Batch> prepareAhead() {
+    int number = next;
+    return number < batches
+        ? CompletableFuture.supplyAsync(() -> prepare.apply(number), WORKERS)
+        : null;
   }
 
   private static Batch join(CompletableFuture<Batch> prepared) {

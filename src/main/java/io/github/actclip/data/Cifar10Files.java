@@ -42,7 +42,7 @@ final class Cifar10Files {
       throw ActclipException.badInput(
           "%s has %d images; it can have 1 to %d", home, images, FORMAT.maxImages());
     }
-    return read(parts, (int) images);
+    return read(folder, parts, (int) images);
   }
 
   private static Path home(Path folder) {
@@ -76,7 +76,7 @@ final class Cifar10Files {
     }
   }
 
-  private static ImageDataset read(List<Part> parts, int images) {
+  private static ImageDataset read(Path folder, List<Part> parts, int images) {
     byte[] pixels = new byte[images * FORMAT.bytes];
     byte[] labels = new byte[images];
     int next = 0;
@@ -84,7 +84,7 @@ final class Cifar10Files {
       read(part, pixels, labels, next);
       next += (int) part.images();
     }
-    return new ImageDataset("CIFAR-10 images", FORMAT, pixels, labels);
+    return new ImageDataset(folder.toString(), "CIFAR-10 images", FORMAT, pixels, labels);
   }
 
   private static void read(Part part, byte[] pixels, byte[] labels, int first) {

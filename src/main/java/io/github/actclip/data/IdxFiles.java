@@ -72,11 +72,12 @@ final class IdxFiles {
     for (int i = 0; i < count; i++) {
       ImageDataset.checkLabel(labelsFile, i, labels[i]);
     }
-    return new ImageDataset("IDX images", FORMAT, images, labels);
+    return new ImageDataset(folder.toString(), "IDX images", FORMAT, images, labels);
   }
 
   static ImageDataset embedded(Split split) {
     return new ImageDataset(
+        ImageDataset.EMBEDDED,
         "Fashion-MNIST subset (embedded)",
         FORMAT,
         readResource(split, Kind.IMAGES),
