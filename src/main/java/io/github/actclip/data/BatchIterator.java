@@ -28,27 +28,25 @@ final class BatchIterator implements Iterator<Batch> {
   private final IntFunction<Batch> prepare;
   private final UnaryOperator<Batch> deliver;
 
-  private int next;
+  private int taken;
   private CompletableFuture<Batch> ahead;
   private Batch current;
 
   /**
-   * @param first the number of the first to hand out; {@code batches} for none
-   * @param batches how many there are in the epoch
+   * @param batches how many there are
    * @param prepare makes a batch from its number, on a worker thread
    * @param deliver makes of it, on the consumer's thread, what the consumer gets
    */
-  BatchIterator(int first, int batches, IntFunction<Batch> prepare, UnaryOperator<Batch> deliver) {
-    this.next = first;
+  BatchIterator(int batches, IntFunction<Batch> prepare, UnaryOperator<Batch> deliver) {
     this.batches = batches;
     this.prepare = prepare;
     this.deliver = deliver;
-    this.ahead = prepareAhead();
+    this.ahead = batches > 0 ? prepareAhead(0) : null;
   }
 
   @Override
   public boolean hasNext() {
-    if (next < batches) {
+    if (taken < batches) {
       return true;
     }
     closeCurrent();
@@ -58,12 +56,12 @@ final class BatchIterator implements Iterator<Batch> {
   @Override
   public Batch next() {
     closeCurrent();
-    if (next == batches) {
+    if (taken == batches) {
       throw new NoSuchElementException("The epoch has " + batches + " batches");
     }
     Batch prepared = join(ahead);
-    next++;
-    ahead = prepareAhead();
+    taken++;
+    ahead = taken < batches ? prepareAhead(taken) : null;
     current = deliver.apply(prepared);
     return current;
   }
@@ -75,11 +73,8 @@ final class BatchIterator implements Iterator<Batch> {
     }
   }
 
-  private CompletableFuture<Batch> prepareAhead() {
-    int number = next;
-    return number < batches
-        ? CompletableFuture.supplyAsync(() -> prepare.apply(number), WORKERS)
-        : null;
+  private CompletableFuture<Batch> prepareAhead(int batch) {
+    return CompletableFuture.supplyAsync(() -> prepare.apply(batch), WORKERS);
   }
 
   private static Batch join(CompletableFuture<Batch> prepared) {

@@ -84,7 +84,7 @@ final class Cifar10Files {
       read(part, pixels, labels, next);
       next += (int) part.images();
     }
-    return new ImageDataset(folder.toString(), "CIFAR-10 images", FORMAT, pixels, labels);
+    return new ImageDataset(ImageDataset.source(folder), "CIFAR-10 images", FORMAT, pixels, labels);
   }
 
   private static void read(Part part, byte[] pixels, byte[] labels, int first) {

@@ -135,11 +135,11 @@ public final class DataLoader implements Iterable<Batch> {
   }
 
   /**
-   * The batches of one epoch from a given one on, every time that it is iterated over: what is left
-   * of an epoch that was left early.
+   * The batches of one epoch from a given one on, every time that it is iterated over: the same as
+   * those of the whole epoch, without the first ones.
    *
-   * @param firstBatch from 0; {@link #batches()} for none
-   * @throws ActclipException bad input, when {@code epoch} is negative, or there is no such batch
+   * @param firstBatch how many are left out, at most all
+   * @throws ActclipException bad input, when an argument is out of range
    */
   public Iterable<Batch> epoch(int epoch, int firstBatch) {
     if (epoch < 0) {
@@ -147,7 +147,7 @@ public final class DataLoader implements Iterable<Batch> {
     }
     if (firstBatch < 0 || firstBatch > batches()) {
       throw ActclipException.badInput(
-          "The first batch is %d; an epoch has the batches 0 to %d", firstBatch, batches() - 1);
+          "The first batch is %d; an epoch of this loader has %d", firstBatch, batches());
     }
     return () -> iterator(epoch, firstBatch);
   }
@@ -161,10 +161,9 @@ public final class DataLoader implements Iterable<Batch> {
   private Iterator<Batch> iterator(int epoch, int firstBatch) {
     int[] order = orderOfEpoch.apply(epoch);
     return new BatchIterator(
-        firstBatch,
-        batches(),
+        batches() - firstBatch,
         batch -> {
-          int from = batch * batchSize;
+          int from = (firstBatch + batch) * batchSize;
           return decode(epoch, order, from, Math.min(batchSize, order.length - from));
         },
         this::moveToDevice);

@@ -72,7 +72,7 @@ final class IdxFiles {
     for (int i = 0; i < count; i++) {
       ImageDataset.checkLabel(labelsFile, i, labels[i]);
     }
-    return new ImageDataset(folder.toString(), "IDX images", FORMAT, images, labels);
+    return new ImageDataset(ImageDataset.source(folder), "IDX images", FORMAT, images, labels);
   }
 
   static ImageDataset embedded(Split split) {

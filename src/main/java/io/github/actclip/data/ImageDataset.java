@@ -13,7 +13,8 @@ import java.util.zip.CRC32C;
  */
 public final class ImageDataset {
 
-  static final String EMBEDDED = "embedded";
+  /** The {@link #source} of the images that come with this library. */
+  public static final String EMBEDDED = "embedded";
 
   private static final int CLASSES = 10;
 
@@ -22,7 +23,6 @@ public final class ImageDataset {
   private final PixelFormat format;
   private final byte[] pixels;
   private final byte[] labels;
-  private volatile Long checksum;
 
   /** The arrays are the data set's from now on; every label must have been checked. */
   ImageDataset(String source, String name, PixelFormat format, byte[] pixels, byte[] labels) {
@@ -103,30 +103,29 @@ public final class ImageDataset {
     return CLASSES;
   }
 
-  /** What it is, for a person to read. */
-  public String name() {
-    return name;
-  }
-
-  /** Where it came from: {@code embedded}, or the folder as it was given. */
+  /** Where it came from: {@value #EMBEDDED}, or the folder's absolute path. */
   public String source() {
     return source;
   }
 
   /**
-   * The CRC-32C of all pixels and labels, 0 to 2³² − 1, by which other images can be told from
-   * these; computed in the first call (the whole of CIFAR-10 in some hundredths of a second).
+   * The CRC-32C of the raw pixels and labels, by which a training that goes on notices other
+   * images.
    */
   public long checksum() {
-    Long known = checksum;
-    if (known == null) {
-      CRC32C crc = new CRC32C();
-      crc.update(pixels);
-      crc.update(labels);
-      known = crc.getValue();
-      checksum = known;
-    }
-    return known;
+    CRC32C checksum = new CRC32C();
+    checksum.update(pixels);
+    checksum.update(labels);
+    return checksum.getValue();
+  }
+
+  /** What it is, for a person to read. */
+  public String name() {
+    return name;
+  }
+
+  static String source(Path folder) {
+    return folder.toAbsolutePath().normalize().toString();
   }
 
   /** Decodes one image: see {@link PixelFormat#decode}. */

@@ -7,7 +7,9 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
@@ -154,6 +156,41 @@ public final class Net extends Module {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       activation.calibrate(activation.pooled(conv1(images)), calibration);
+    }
+  }
+
+  /**
+   * What the layers give for some images, to look into a network: it takes longer than {@link
+   * #forward}.
+   *
+   * @param images as {@link #forward} takes them
+   * @return the output of {@code conv1}, {@code act} (the pooled activations, limited), {@code
+   *     conv2} and {@code linear}; the caller's scope owns them
+   */
+  public Map<String, Tensor> outputs(Tensor images) {
+    requireImages(images);
+    Map<String, Tensor> outputs = new LinkedHashMap<>();
+    Tensor x = conv1(images);
+    outputs.put("conv1", x);
+    x = activation.limitPooled(x);
+    outputs.put("act", x);
+    x = convolve(x, conv2, 1);
+    outputs.put("conv2", x);
+    x = max_pool2d(x, POOL_SIZE).relu_();
+    outputs.put("linear", linear(x.flatten(1, -1)));
+    return outputs;
+  }
+
+  /**
+   * What the layer that limits the activations sees for some images.
+   *
+   * @param images as {@link #forward} takes them, at least one
+   */
+  public ActivationStatistics statistics(Tensor images) {
+    requireImages(images);
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return activation.statistics(activation.pooled(conv1(images)));
     }
   }
 

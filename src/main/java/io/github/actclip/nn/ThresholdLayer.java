@@ -87,6 +87,12 @@ public abstract class ThresholdLayer extends Module {
     return monitor.last(thresholds.get(0).parameter());
   }
 
+  /** Looks at activations without limiting them. */
+  final ActivationStatistics statistics(Tensor x) {
+    observe(x);
+    return statistics().orElseThrow();
+  }
+
   /**
    * Sets the thresholds of each channel from data, as a start for training. LSQ+'s offset, a lower
    * threshold, an untied clip's value that was chosen, and a channel that has nothing above 0 stay

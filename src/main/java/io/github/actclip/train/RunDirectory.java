@@ -17,7 +17,6 @@ import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -126,12 +125,10 @@ public final class RunDirectory {
           "this network clips by a layer of its own, which a summary cannot hold:"
               + " save its state dict instead");
     }
-    List<EpochMetrics> epochs = new ArrayList<>();
     return new TrainingListener() {
       @Override
-      public void onEpoch(EpochMetrics metrics) {
-        epochs.add(metrics);
-        saveEpochs(net, epochs);
+      public void onEpoch(Training training, EpochMetrics metrics) {
+        saveEpochs(net, training.epochs());
         saveSummary(summarise.apply(metrics));
       }
     };

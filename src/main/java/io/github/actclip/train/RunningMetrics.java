@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Sums up loss and hits on the device, so that a step never waits for a number: only {@link #read}
- * does. Its tensors belong to the scope that it is made in.
+ * and {@link #sums} do. Its tensors belong to the scope that it is made in.
  */
 final class RunningMetrics {
 
@@ -32,6 +32,16 @@ final class RunningMetrics {
   }
 
   /**
+   * What was added so far.
+   *
+   * @param loss the sum over the images, in nats
+   */
+  record Sums(double loss, long correct, long images) {
+
+    static final Sums ZERO = new Sums(0, 0, 0);
+  }
+
+  /**
    * Adds a batch.
    *
    * @param loss the batch's mean loss, a scalar
@@ -48,8 +58,24 @@ final class RunningMetrics {
     images += batch;
   }
 
+  /** Goes on from sums, or starts anew from {@link Sums#ZERO}. */
+  void reset(Sums from) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      lossSum.fill_(new Scalar(from.loss()));
+      correct.fill_(new Scalar(from.correct()));
+    }
+    images = from.images();
+  }
+
+  /** The sums so far, waiting for the device. */
+  Sums sums() {
+    return new Sums(lossSum.item_double(), correct.item_long(), images);
+  }
+
   /** The means so far, waiting for the device; there must have been a batch. */
   Evaluation read() {
-    return new Evaluation(lossSum.item_double() / images, correct.item_long(), images);
+    Sums sums = sums();
+    return new Evaluation(sums.loss() / images, sums.correct(), images);
   }
 }

@@ -102,8 +102,8 @@ public final class ThresholdWatch implements TrainingListener {
   }
 
   @Override
-  public void onStep(long step, Optimizer optimizer) {
-    afterStep(optimizer);
+  public void onStep(Training training) {
+    afterStep(training.optimizer());
   }
 
   private void look(List<Optimizer> optimizers) {

@@ -207,7 +207,8 @@ final class WatchedThreshold {
     return Arrays.stream(numbers(gradient)).map(Math::abs).max().orElseThrow();
   }
 
-  private static double[] numbers(Tensor tensor) {
+  /** The elements of a tensor of any kind; the caller's scope owns what this makes. */
+  static double[] numbers(Tensor tensor) {
     DoubleBuffer buffer = tensor.detach().cpu().to(ScalarType.Double).contiguous().createBuffer();
     double[] numbers = new double[buffer.remaining()];
     buffer.get(numbers);

@@ -52,7 +52,7 @@ class AugmentationTest {
     for (int i = 0; i < pixels.length; i++) {
       pixels[i] = (byte) (i * i / 7 + 31 * i);
     }
-    return new ImageDataset("test", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]);
+    return new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]);
   }
 
   private static long crc(float[] values) {
@@ -144,7 +144,7 @@ class AugmentationTest {
     assertBadInput(
         () ->
             Normalization.of(
-                new ImageDataset("test", "test", PixelFormat.RGB_32_PLANES, white, new byte[1])),
+                new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, white, new byte[1])),
         "std ([0.0, 0.0, 0.0]) must be finite numbers above 0");
   }
 

@@ -27,7 +27,7 @@ class BatchIteratorTest {
   }
 
   private static BatchIterator iterator(int batches, IntFunction<Batch> prepare) {
-    return new BatchIterator(0, batches, prepare, UnaryOperator.identity());
+    return new BatchIterator(batches, prepare, UnaryOperator.identity());
   }
 
   @Test
@@ -83,7 +83,6 @@ class BatchIteratorTest {
     Batch delivered = batch(7);
     BatchIterator batches =
         new BatchIterator(
-            0,
             1,
             BatchIteratorTest::batch,
             prepared -> {

@@ -56,7 +56,7 @@ class DataLoaderTest {
     for (int i = 0; i < count; i++) {
       labels[i] = (byte) i;
     }
-    return new ImageDataset("test", "test", PixelFormat.GREY_28, new byte[count * 784], labels);
+    return new ImageDataset("nowhere", "test", PixelFormat.GREY_28, new byte[count * 784], labels);
   }
 
   @Test
@@ -158,8 +158,8 @@ class DataLoaderTest {
   @Test
   void refusesABatchThatIsNotThere() {
     DataLoader loader = DataLoader.sequential(grey(3), 2, cpu);
-    assertBadInput(() -> loader.epoch(0, 3), "first batch is 3", "0 to 1");
-    assertBadInput(() -> loader.epoch(0, -1), "first batch is -1", "0 to 1");
+    assertBadInput(() -> loader.epoch(0, 3), "first batch is 3", "has 2");
+    assertBadInput(() -> loader.epoch(0, -1), "first batch is -1", "has 2");
   }
 
   /** Whatever batch an image is in, and whether the epoch began before it or with it. */

@@ -52,7 +52,8 @@ class ImageDatasetTest {
     pixels[1] = 51;
     pixels[2] = (byte) 255;
     float[] image =
-        decode(new ImageDataset("test", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]), 0);
+        decode(
+            new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]), 0);
     assertEquals(0f, image[0]);
     assertEquals(0.2f, image[3]);
     assertEquals(1f, image[6]);
@@ -74,18 +75,18 @@ class ImageDatasetTest {
     byte[] nineDigits = new byte[784];
     System.arraycopy("123456789".getBytes(StandardCharsets.US_ASCII), 0, nineDigits, 0, 9);
     ImageDataset dataset =
-        new ImageDataset("test", "test", PixelFormat.GREY_28, nineDigits, new byte[] {7});
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, nineDigits, new byte[] {7});
     assertEquals(CHECKSUM, dataset.checksum());
     assertEquals(dataset.checksum(), dataset.checksum());
     nineDigits[783] = 1;
     assertNotEquals(
         CHECKSUM,
-        new ImageDataset("test", "test", PixelFormat.GREY_28, nineDigits, new byte[] {7})
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, nineDigits, new byte[] {7})
             .checksum());
     nineDigits[783] = 0;
     assertNotEquals(
         CHECKSUM,
-        new ImageDataset("test", "test", PixelFormat.GREY_28, nineDigits, new byte[] {8})
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, nineDigits, new byte[] {8})
             .checksum());
   }
 

@@ -31,7 +31,7 @@ final class TestData {
         pixels[i * 784 + p] = (byte) greyPixel(i, p);
       }
     }
-    return new ImageDataset("test", "test", PixelFormat.GREY_28, pixels, labels);
+    return new ImageDataset("nowhere", "test", PixelFormat.GREY_28, pixels, labels);
   }
 
   static int greyPixel(int image, int pixel) {

@@ -2,6 +2,7 @@ package io.github.actclip.samples;
 
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.ProgressMetrics;
+import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.util.Locale;
 import me.tongfei.progressbar.ProgressBar;
@@ -39,7 +40,7 @@ final class ProgressBarListener implements TrainingListener, AutoCloseable {
   }
 
   @Override
-  public void onEpoch(EpochMetrics m) {
+  public void onEpoch(Training training, EpochMetrics m) {
     bar.stepTo(m.step());
     bar.setExtraMessage(
         text(

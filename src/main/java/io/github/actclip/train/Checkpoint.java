@@ -1,0 +1,6 @@
+package io.github.actclip.train;
+
+/** Placeholder. */
+public final class Checkpoint {
+  void restore(Training training) {}
+}

@@ -1,0 +1,307 @@
+package io.github.actclip.train;
+
+import io.github.actclip.data.Batch;
+import io.github.actclip.data.DataLoader;
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.nn.Net;
+import io.github.actclip.nn.Threshold;
+import io.github.actclip.runtime.TensorScope;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A training under way: where it stands, for its {@link TrainingListener}s. It ends with {@link
+ * Trainer#fit}, and belongs to the thread of that; only {@link #stop} may be called from others.
+ */
+public final class Training {
+
+  /** How many test images the activations are looked at with. */
+  private static final int OBSERVED = 250;
+
+  private final Trainer trainer;
+  private final Net net;
+  private final TrainerOptions options;
+  private final Device device;
+  private final ImageDataset test;
+  private final DataLoader loader;
+  private final Optimizer optimizer;
+  private final TrainingStep trainingStep;
+  private final RunningMetrics metrics;
+  private final Map<String, Threshold> thresholds;
+  private final PhaseTimer timer = new PhaseTimer();
+  private final List<EpochMetrics> epochs = new ArrayList<>();
+  private long step;
+  private int epoch;
+  private int batch;
+  private Tensor lastLoss;
+  private double learningRate;
+  private double lastThresholdGradient;
+  private Path lastCheckpoint;
+
+  /** Its native objects belong to the caller's scope. */
+  Training(
+      Trainer trainer,
+      Net net,
+      TrainerOptions options,
+      Device device,
+      ImageDataset train,
+      ImageDataset test) {
+    this.trainer = trainer;
+    this.net = net;
+    this.options = options;
+    this.device = device;
+    this.test = test;
+    loader = DataLoader.shuffled(train, options.batchSize(), options.seed(), device);
+    optimizer = options.optimizer().create(net.parameters(), net.thresholds(), options);
+    trainingStep = new TrainingStep(this);
+    metrics = new RunningMetrics(device);
+    thresholds = named(net);
+  }
+
+  /** The thresholds by their names in the state dict. */
+  private static Map<String, Threshold> named(Net net) {
+    Map<String, Threshold> named = new LinkedHashMap<>();
+    StateDict.of(net)
+        .forEach(
+            (name, tensor) ->
+                net.thresholds().stream()
+                    .filter(threshold -> threshold.parameter().is_same(tensor))
+                    .forEach(threshold -> named.put(name, threshold)));
+    return named;
+  }
+
+  /** The network that is trained; its owner is whoever made the {@link Trainer}. */
+  public Net net() {
+    return net;
+  }
+
+  /** How it is trained. */
+  public TrainerOptions options() {
+    return options;
+  }
+
+  /** The optimizer; the training's. */
+  public Optimizer optimizer() {
+    return optimizer;
+  }
+
+  /** Where the network is. */
+  public Device device() {
+    return device;
+  }
+
+  /** The images that it is trained on. */
+  public ImageDataset trainImages() {
+    return loader.dataset();
+  }
+
+  /** The images that it is tested with. */
+  public ImageDataset testImages() {
+    return test;
+  }
+
+  /** Steps done since the start of the training. */
+  public long step() {
+    return step;
+  }
+
+  /** Steps of the whole training. */
+  public long totalSteps() {
+    return (long) options.epochs() * loader.batches();
+  }
+
+  /** Whole epochs done. */
+  public int epoch() {
+    return epoch;
+  }
+
+  /** Batches done in the epoch under way. */
+  public int batch() {
+    return batch;
+  }
+
+  /** The learning rate of the last step. */
+  public double learningRate() {
+    return learningRate;
+  }
+
+  /**
+   * What the last step came to; on a GPU this waits for the device. Only {@link
+   * TrainingListener#onStep} may ask.
+   */
+  public StepMetrics stepMetrics() {
+    Map<String, List<Double>> values = new LinkedHashMap<>();
+    Map<String, List<Double>> gradients = new LinkedHashMap<>();
+    thresholds.forEach(
+        (name, threshold) -> {
+          double[] now = WatchedThreshold.numbers(threshold.parameter());
+          Tensor gradient = threshold.parameter().grad();
+          values.put(name, list(now));
+          gradients.put(
+              name,
+              list(
+                  gradient.defined()
+                      ? WatchedThreshold.numbers(gradient)
+                      : new double[now.length]));
+        });
+    return new StepMetrics(step, learningRate, lastLoss.item_double(), values, gradients);
+  }
+
+  private static List<Double> list(double[] values) {
+    return Arrays.stream(values).boxed().toList();
+  }
+
+  /** The gradient of the first threshold in the last step, summed over the channels. */
+  public double thresholdGradient() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor gradient = net.actMax().grad();
+      return gradient.defined() ? gradient.sum().item_double() : lastThresholdGradient;
+    }
+  }
+
+  /** The epochs that were tested, the last perhaps cut short by {@link #stop}. */
+  public List<EpochMetrics> epochs() {
+    return List.copyOf(epochs);
+  }
+
+  /** Ends the training after the step under way, as {@link Trainer#stop} does. */
+  public void stop() {
+    trainer.stop();
+  }
+
+  /** Whether somebody called {@link #stop}. */
+  public boolean isStopping() {
+    return trainer.isStopping();
+  }
+
+  /** Whether the last step was done. */
+  public boolean isComplete() {
+    return epoch == options.epochs();
+  }
+
+  /** The newest checkpoint that was written. */
+  public Optional<Path> lastCheckpoint() {
+    return Optional.ofNullable(lastCheckpoint);
+  }
+
+  void checkpointed(Path file) {
+    lastCheckpoint = file;
+  }
+
+  PhaseTimer timer() {
+    return timer;
+  }
+
+  void setLearningRate(double rate) {
+    learningRate = rate;
+    OptimizerType.setLearningRate(optimizer, rate, options);
+  }
+
+  /** The batches of the epoch that are not done yet. */
+  Iterator<Batch> remainingBatches() {
+    return loader.epoch(epoch, batch).iterator();
+  }
+
+  /** Does one step; the caller's scope owns what it makes. */
+  void step(Batch next) {
+    setLearningRate(options.schedule().at(step, totalSteps(), options.learningRate()));
+    step++;
+    batch++;
+    TrainingStep.Result result = trainingStep.run(next);
+    metrics.add(result.loss(), result.logits(), next.labels());
+    lastLoss = result.loss();
+  }
+
+  ProgressMetrics progress() {
+    Evaluation soFar = metrics.read();
+    return new ProgressMetrics(
+        epoch + 1,
+        step,
+        totalSteps(),
+        soFar.loss(),
+        soFar.accuracy(),
+        net.threshold(),
+        soFar.images() / timer.read().total());
+  }
+
+  /** Tests, after an epoch or a part of one, and gets ready for the next. */
+  EpochMetrics endEpoch() {
+    EpochMetrics tested = test();
+    epochs.add(tested);
+    if (batch == loader.batches()) {
+      epoch++;
+      batch = 0;
+      metrics.reset(RunningMetrics.Sums.ZERO);
+      timer.reset(PhaseSeconds.ZERO);
+    }
+    return tested;
+  }
+
+  private EpochMetrics test() {
+    Evaluation training = metrics.read();
+    PhaseSeconds phases = timer.read();
+    Evaluation testing = Evaluator.evaluate(net, test, device);
+    ActivationStatistics activations = activations(testing.loss());
+    return new EpochMetrics(
+        epoch + 1,
+        step,
+        learningRate,
+        training.loss(),
+        training.accuracy(),
+        testing.loss(),
+        testing.accuracy(),
+        net.threshold(),
+        activations.clipRate(),
+        thresholdGradient(),
+        training.images() / phases.total(),
+        phases,
+        activations.histogram());
+  }
+
+  /** Of always the same images, so that they can be compared. */
+  private ActivationStatistics activations(double testLoss) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor images = DataLoader.sequential(test, OBSERVED, device).iterator().next().images();
+      Divergence.requireFinite(this, "test loss", testLoss, images);
+      Divergence.requireFinite(this, "threshold", net.threshold(), images);
+      return net.statistics(images);
+    }
+  }
+
+  TrainingProgress snapshot() {
+    return new TrainingProgress(
+        step,
+        epoch,
+        batch,
+        metrics.sums(),
+        timer.read(),
+        learningRate,
+        thresholdGradient(),
+        epochs.subList(0, epoch));
+  }
+
+  void restore(TrainingProgress progress) {
+    step = progress.step();
+    epoch = progress.epoch();
+    batch = progress.batch();
+    metrics.reset(progress.sums());
+    timer.reset(progress.phases());
+    learningRate = progress.learningRate();
+    lastThresholdGradient = progress.thresholdGradient();
+    epochs.clear();
+    epochs.addAll(progress.epochs());
+  }
+}

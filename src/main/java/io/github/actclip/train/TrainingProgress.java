@@ -1,0 +1,31 @@
+package io.github.actclip.train;
+
+import java.util.List;
+
+/**
+ * Where a training stands between two steps: with the parameters and the optimizer's state, all
+ * that its continuation depends on.
+ *
+ * @param step steps done
+ * @param epoch whole epochs done
+ * @param batch batches done in the epoch under way
+ * @param sums of the epoch under way
+ * @param phases of the epoch under way
+ * @param learningRate of the last step
+ * @param thresholdGradient of the last step
+ * @param epochs the whole epochs
+ */
+record TrainingProgress(
+    long step,
+    int epoch,
+    int batch,
+    RunningMetrics.Sums sums,
+    PhaseSeconds phases,
+    double learningRate,
+    double thresholdGradient,
+    List<EpochMetrics> epochs) {
+
+  TrainingProgress {
+    epochs = List.copyOf(epochs);
+  }
+}
