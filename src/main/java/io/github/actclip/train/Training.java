@@ -38,6 +38,7 @@ public final class Training {
   private final Optimizer optimizer;
   private final TrainingStep trainingStep;
   private final RunningMetrics metrics;
+  private final Tensor observed;
   private final Map<String, Threshold> thresholds;
   private final PhaseTimer timer = new PhaseTimer();
   private final List<EpochMetrics> epochs = new ArrayList<>();
@@ -67,6 +68,15 @@ public final class Training {
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device);
     thresholds = named(net);
+    // Once, because a loader that is left early waits for the garbage collector to free its
+    // batches.
+    observed =
+        DataLoader.sequential(test, OBSERVED, device)
+            .normalized(options.normalization())
+            .iterator()
+            .next()
+            .images()
+            .clone();
   }
 
   /** The thresholds by their names in the state dict. */
@@ -284,12 +294,9 @@ public final class Training {
   private ActivationStatistics activations(double testLoss) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      DataLoader tested =
-          DataLoader.sequential(test, OBSERVED, device).normalized(options.normalization());
-      Tensor images = tested.iterator().next().images();
-      Divergence.requireFinite(this, "test loss", testLoss, images);
-      Divergence.requireFinite(this, "threshold", net.threshold(), images);
-      return net.statistics(images);
+      Divergence.requireFinite(this, "test loss", testLoss, observed);
+      Divergence.requireFinite(this, "threshold", net.threshold(), observed);
+      return net.statistics(observed);
     }
   }
 
