@@ -214,6 +214,13 @@ final class Report {
     rows.put("weight decay", options.weightDecay());
     rows.put("thresholds' learning rate", options.thresholdLearningRateFactor() + " times that");
     rows.put("thresholds' weight decay", options.thresholdWeightDecay());
+    rows.put("batches a step", options.accumulation());
+    rows.put("precision", options.precision());
+    rows.put("longest gradient", options.maxGradNorm() == 0 ? "any length" : options.maxGradNorm());
+    rows.put("crop padding", options.augmentation().cropPadding() + " pixels");
+    rows.put("horizontal flip", options.augmentation().horizontalFlip() ? "half of them" : "none");
+    rows.put("pixels' mean, subtracted", options.normalization().mean());
+    rows.put("pixels' deviation, divided by", options.normalization().std());
     rows.put("seed", options.seed());
     addActivation(rows, summary.net().activation());
     return rows;

@@ -359,17 +359,10 @@ class CheckpointTest {
   }
 
   private static TrainerOptions options(OptimizerType optimizer, int epochs) {
-    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
-    return new TrainerOptions(
-        epochs,
-        IMAGES.size() / STEPS_PER_EPOCH,
-        optimizer,
-        defaults.learningRate(),
-        defaults.momentum(),
-        defaults.weightDecay(),
-        defaults.thresholdLearningRateFactor(),
-        defaults.thresholdWeightDecay(),
-        defaults.schedule(),
-        5);
+    return TrainerOptions.builder(optimizer)
+        .epochs(epochs)
+        .batchSize(IMAGES.size() / STEPS_PER_EPOCH)
+        .seed(5)
+        .build();
   }
 }

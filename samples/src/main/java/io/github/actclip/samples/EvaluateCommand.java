@@ -6,6 +6,7 @@ import io.github.actclip.nn.Net;
 import io.github.actclip.train.Evaluation;
 import io.github.actclip.train.Evaluator;
 import io.github.actclip.train.RunDirectory;
+import io.github.actclip.train.RunSummary;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
@@ -39,11 +40,13 @@ final class EvaluateCommand implements Runnable {
   public void run() {
     Device device = machine.device();
     RunDirectory directory = RunDirectory.open(model);
-    String source = data == null ? directory.loadSummary().data() : data;
+    RunSummary summary = directory.loadSummary();
+    String source = data == null ? summary.data() : data;
     ImageDataset test = new DataOption(source).load(Split.TEST);
     Net net = directory.loadNet();
     net.to(device, false);
-    Evaluation evaluation = Evaluator.evaluate(net, test, device);
+    Evaluation evaluation =
+        Evaluator.evaluate(net, test, summary.options().normalization(), device);
     Results.printTest(evaluation.loss(), evaluation.accuracy(), test.size());
   }
 }

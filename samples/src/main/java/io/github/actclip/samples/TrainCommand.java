@@ -1,8 +1,9 @@
 package io.github.actclip.samples;
 
+import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.Batch;
-import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
@@ -14,8 +15,8 @@ import io.github.actclip.train.Checkpoint;
 import io.github.actclip.train.Checkpointer;
 import io.github.actclip.train.EarlyStopping;
 import io.github.actclip.train.EpochMetrics;
-import io.github.actclip.train.LearningRateSchedule;
 import io.github.actclip.train.OptimizerType;
+import io.github.actclip.train.Precision;
 import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.RunSummary;
 import io.github.actclip.train.StepLog;
@@ -31,6 +32,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.function.BiFunction;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
@@ -120,16 +122,48 @@ final class TrainCommand implements Runnable {
       description = "What to do when a threshold does not learn (default: warn).")
   private Watch watch;
 
+  @Mixin private ScheduleMixin schedule;
+
   @Option(
-      names = "--schedule",
+      names = "--accumulate",
+      paramLabel = "N",
+      description = "Batches a step, whose gradients are added up (default: 1).")
+  private Integer accumulation;
+
+  @Option(
+      names = "--max-grad-norm",
+      paramLabel = "L",
+      description = "Shortens a gradient that is longer than this (default: 0, it does not).")
+  private Double maxGradNorm;
+
+  @Option(
+      names = "--precision",
       paramLabel = "NAME",
-      description = "One of one_cycle, constant (default: one_cycle).")
-  private LearningRateSchedule schedule;
+      description =
+          "One of float32, bfloat16, float16 (on a GPU only); weights and thresholds are always"
+              + " float32 (default: float32).")
+  private Precision precision;
+
+  @Option(
+      names = "--crop-padding",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Moves each training image by up to so many pixels, by chance (default: 0).")
+  private int cropPadding;
+
+  @Option(names = "--flip", description = "Mirrors half of the training images, by chance.")
+  private boolean flip;
+
+  @Option(
+      names = "--normalize",
+      description = "Brings pixels to mean 0 and deviation 1, by those of the training images.")
+  private boolean normalize;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
-      description = "Of the initial weights and the order of the images (default: 0).")
+      description =
+          "Of the initial weights, the order of the images and their changes (default: 0).")
   private Long seed;
 
   @Option(
@@ -167,12 +201,14 @@ final class TrainCommand implements Runnable {
   }
 
   private void begin() {
-    TrainerOptions options = options();
+    TrainerOptions given = options();
     NetOptions shape = NetOptions.original().with(activation.options());
     Device device = machine.device();
+    given.precision().requireOn(device);
     DataOption source = new DataOption(data);
     ImageDataset train = source.load(Split.TRAIN);
     ImageDataset test = source.load(Split.TEST);
+    TrainerOptions options = normalized(given, train);
     torch.manual_seed(options.seed());
     Net net = new Net(shape);
     calibrate(net, train, options);
@@ -275,9 +311,7 @@ final class TrainCommand implements Runnable {
     if (activation.calibration() == null) {
       return;
     }
-    DataLoader loader =
-        DataLoader.shuffled(train, options.batchSize(), options.seed(), Devices.of("cpu"));
-    Batch first = loader.iterator().next();
+    Batch first = options.loader(train, Devices.of("cpu")).iterator().next();
     TensorScope.run(() -> net.calibrate(first.images(), activation.calibration()));
   }
 
@@ -293,23 +327,33 @@ final class TrainCommand implements Runnable {
   }
 
   private TrainerOptions options() {
-    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
-    double decay = or(weightDecay, defaults.weightDecay());
-    return new TrainerOptions(
-        or(epochs, defaults.epochs()),
-        or(batchSize, defaults.batchSize()),
-        optimizer,
-        or(learningRate, defaults.learningRate()),
-        or(momentum, defaults.momentum()),
-        decay,
-        thresholdLearningRateFactor,
-        or(thresholdWeightDecay, decay),
-        or(schedule, defaults.schedule()),
-        or(seed, defaults.seed()));
+    TrainerOptions.Builder options =
+        TrainerOptions.builder(optimizer)
+            .thresholdLearningRateFactor(thresholdLearningRateFactor)
+            .schedule(schedule.schedule())
+            .augmentation(new Augmentation(cropPadding, flip));
+    ifGiven(epochs, options::epochs);
+    ifGiven(batchSize, options::batchSize);
+    ifGiven(accumulation, options::accumulation);
+    ifGiven(learningRate, options::learningRate);
+    ifGiven(momentum, options::momentum);
+    ifGiven(weightDecay, options::weightDecay);
+    ifGiven(thresholdWeightDecay, options::thresholdWeightDecay);
+    ifGiven(maxGradNorm, options::maxGradNorm);
+    ifGiven(precision, options::precision);
+    ifGiven(seed, options::seed);
+    return options.build();
   }
 
-  private static <T> T or(T given, T otherwise) {
-    return given == null ? otherwise : given;
+  private static <T> void ifGiven(T value, Consumer<T> option) {
+    if (value != null) {
+      option.accept(value);
+    }
+  }
+
+  /** By the training images, so that it comes after they are loaded. */
+  private TrainerOptions normalized(TrainerOptions options, ImageDataset train) {
+    return normalize ? options.toBuilder().normalization(Normalization.of(train)).build() : options;
   }
 
   private static Path defaultFolder() {
