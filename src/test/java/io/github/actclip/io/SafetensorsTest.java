@@ -370,7 +370,7 @@ class SafetensorsTest {
     return AbstractTensor.create(bits).view(dtype.scalarType()).view(shape);
   }
 
-  private static byte[] bytes(Tensor tensor) {
+  static byte[] bytes(Tensor tensor) {
     Tensor flat = tensor.flatten().view(ScalarType.Byte);
     byte[] bytes = new byte[(int) flat.numel()];
     if (bytes.length > 0) {
