@@ -5,8 +5,6 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.channels.ReadableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -37,6 +35,7 @@ final class PyTorchFile implements AutoCloseable {
   private static final Pattern ROOT = Pattern.compile("([^/]*/)" + Pattern.quote(PICKLE));
   private static final int MAX_PICKLE_BYTES = 1 << 26;
   private static final int MAX_BYTE_ORDER_BYTES = 16;
+  private static final int BUFFER_BYTES = 1 << 16;
 
   // PROTO 2, LONG1 of 10 bytes: how the format before the archive begins its magic number.
   private static final byte[] LEGACY = {(byte) 0x80, 2, (byte) 0x8A, 10};
@@ -45,6 +44,7 @@ final class PyTorchFile implements AutoCloseable {
   private final long fileBytes;
   private final ZipFile zip;
   private final String root;
+  private final byte[] buffer = new byte[BUFFER_BYTES];
 
   private PyTorchFile(Path file) throws IOException {
     this.file = file;
@@ -214,14 +214,16 @@ final class PyTorchFile implements AutoCloseable {
 
   private void readInto(ZipEntry entry, List<ByteBuffer> chunks) throws IOException {
     CRC32 crc = new CRC32();
-    try (ReadableByteChannel channel = Channels.newChannel(zip.getInputStream(entry))) {
+    try (InputStream in = zip.getInputStream(entry)) {
       for (ByteBuffer chunk : chunks) {
         while (chunk.hasRemaining()) {
-          if (channel.read(chunk) < 0) {
+          int bytes = in.read(buffer, 0, Math.min(buffer.length, chunk.remaining()));
+          if (bytes < 0) {
             throw new EOFException();
           }
+          chunk.put(buffer, 0, bytes);
+          crc.update(buffer, 0, bytes);
         }
-        crc.update(chunk.flip());
       }
     }
     // 0 where Python was told to save without checksums.

@@ -16,6 +16,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -241,6 +242,22 @@ class SafetensorsTest {
     new Random(2).nextBytes(bits);
 
     assertArrayEquals(bits, bytes(roundTrip(tensor(Dtype.U8, bits, bits.length))));
+  }
+
+  @Test
+  void saysThatAFileBecameShorterMeanwhile() throws IOException {
+    Safetensors.write(file, Map.of("a", torch.rand(1000)), Map.of());
+    try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      long size = channel.size();
+      channel.truncate(size - 1);
+
+      var e =
+          assertThrows(
+              IOException.class,
+              () -> Safetensors.readFully(channel, ByteBuffer.allocate(8), size - 8));
+
+      assertEquals("it became shorter while it was being read", e.getMessage());
+    }
   }
 
   @Test
