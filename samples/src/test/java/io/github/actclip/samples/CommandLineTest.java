@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.Forked.Result;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -59,6 +61,20 @@ class CommandLineTest {
     assertEquals(
         training.out().lines().filter(line -> line.startsWith("test")).toList(),
         evaluation.out().lines().toList());
+  }
+
+  @Test
+  void evaluateTakesTheWeightsAlone() throws Exception {
+    Path safetensors = trained.resolve("model.safetensors");
+    Path pytorch = folder.resolve("model.pt");
+    TensorScope.run(() -> StateDict.write(pytorch, StateDict.read(safetensors)));
+    for (Path weights : List.of(safetensors, pytorch)) {
+      Result evaluation = Forked.start("evaluate", "--model", weights.toString()).await();
+      assertEquals(0, evaluation.status(), evaluation.err());
+      assertEquals(
+          training.out().lines().filter(line -> line.startsWith("test")).toList(),
+          evaluation.out().lines().toList());
+    }
   }
 
   @Test
@@ -159,7 +175,8 @@ class CommandLineTest {
         "train --calibrate mean | expected one of [MAX, PERCENTILE, MSE, KL]",
         "train --device tpu | the device (tpu) must be one of auto, cpu, cuda, cuda:N",
         "train --data /no/such/folder | /no/such/folder",
-        "evaluate | Missing required option: '--model=DIR'",
+        "evaluate | Missing required option: '--model=DIR",
+        "evaluate --model pom.xml | pom.xml must end in .safetensors, or for PyTorch's own format",
         "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
         "benchmark --rounds 0 | --rounds (0) must be at least 1"
       })
