@@ -230,10 +230,9 @@ void pool_row(const PoolRow& row) {
     ACTCLIP_INDEPENDENT
     for (int64_t i = 0; i < run; ++i) {
       const int64_t in = kStep == 0 ? i : 2 * i;
-      const auto result = MaxPoolClip<T, kRelu>::forward(
-          top[in], top[in + step], bottom[in], bottom[in + step], thresholds[kStep == 0 ? i : 0]);
-      y[i] = result.y;
-      codes[i] = result.code;
+      y[i] = MaxPoolClip<T, kRelu>::forward(
+          top[in], top[in + step], bottom[in], bottom[in + step], thresholds[kStep == 0 ? i : 0],
+          codes[i]);
     }
   }
   pack(row.scratch, row.codes, row.outputs);
