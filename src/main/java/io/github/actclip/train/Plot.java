@@ -111,7 +111,7 @@ final class Plot {
     if (series != null) {
       boolean marked = curve.x().length <= MOST_MARKERS;
       series.setLineColor(ink.color());
-      series.setLineWidth(2);
+      series.setLineStyle(solid(2.5f));
       series.setMarker(marked ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
       series.setMarkerColor(ink.color());
     }
@@ -124,9 +124,14 @@ final class Plot {
     if (series != null) {
       Color color = ink.color();
       series.setLineColor(new Color(color.getRed(), color.getGreen(), color.getBlue(), THIN_ALPHA));
-      series.setMarker(SeriesMarkers.NONE).setLineWidth(1);
+      series.setMarker(SeriesMarkers.NONE).setLineStyle(solid(1));
     }
     return this;
+  }
+
+  /** XChart's own choice is another dash for each line. */
+  private static BasicStroke solid(float width) {
+    return new BasicStroke(width, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND);
   }
 
   /** Adds bars from 0 up to the curve, of that width around its points. */

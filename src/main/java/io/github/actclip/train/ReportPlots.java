@@ -144,7 +144,7 @@ final class ReportPlots {
     }
     return plot.line(
         "mean of the " + channels + " channels, which are the thin lines",
-        ink,
+        Ink.TEXT,
         ofSteps(points, s -> mean(values.apply(s))));
   }
 
