@@ -17,12 +17,14 @@ import java.util.function.Function;
 
 /**
  * The folder with the results of one training: {@code metrics.jsonl} (one object an epoch), {@code
- * model.safetensors}, {@code summary.json} and {@code report.html}. Every file is whole or absent
- * at any time.
+ * metrics.csv} (one line an epoch), {@code model.safetensors}, {@code summary.json} and {@code
+ * report.html}. Every file is whole or absent at any time. Beside them {@link StepLog} and {@link
+ * TensorBoardListener} write theirs.
  */
 public final class RunDirectory {
 
   private static final String METRICS = "metrics.jsonl";
+  private static final String TABLE = "metrics.csv";
   private static final String MODEL = "model.safetensors";
   private static final String SUMMARY = "summary.json";
 
@@ -30,6 +32,17 @@ public final class RunDirectory {
 
   /** The name of the page that shows the training. */
   public static final String REPORT = "report.html";
+
+  private static final List<String> RESULTS =
+      List.of(
+          METRICS,
+          TABLE,
+          StepLog.FILE,
+          TensorBoardListener.FOLDER,
+          MODEL,
+          SUMMARY,
+          REPORT,
+          CHECKPOINTS);
 
   private final Path folder;
 
@@ -43,7 +56,7 @@ public final class RunDirectory {
    * @throws ActclipException when it already holds the results of one, or cannot be made
    */
   public static RunDirectory create(Path folder) {
-    for (String file : List.of(METRICS, MODEL, SUMMARY, REPORT, CHECKPOINTS)) {
+    for (String file : RESULTS) {
       if (Files.exists(folder.resolve(file))) {
         throw alreadyUsed(folder, file);
       }
@@ -102,15 +115,20 @@ public final class RunDirectory {
     return new RunDirectory(folder);
   }
 
-  /** Gives the folder back when neither an epoch nor a checkpoint was saved to it. */
+  /** Gives the folder back when neither a step nor a checkpoint was saved to it. */
   public void releaseIfEmpty() {
-    Path metrics = folder.resolve(METRICS);
-    try {
-      if (Files.size(metrics) == 0 && Checkpoint.files(checkpoints()).isEmpty()) {
-        Files.delete(metrics);
+    if (!Checkpoint.files(checkpoints()).isEmpty()) {
+      return;
+    }
+    for (String name : List.of(METRICS, StepLog.FILE)) {
+      Path file = folder.resolve(name);
+      try {
+        if (Files.exists(file) && Files.size(file) == 0) {
+          Files.delete(file);
+        }
+      } catch (IOException e) {
+        throw ActclipException.failure(e, "%s cannot be removed: %s", file, AtomicFile.reason(e));
       }
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be removed: %s", metrics, AtomicFile.reason(e));
     }
   }
 
@@ -147,6 +165,7 @@ public final class RunDirectory {
       lines.append(Json.line(epoch)).append('\n');
     }
     AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
+    AtomicFile.writeString(folder.resolve(TABLE), Csv.table(epochs));
     TensorScope.run(
         () -> Safetensors.write(folder.resolve(MODEL), StateDict.of(net), Map.of("format", "pt")));
   }

@@ -102,6 +102,11 @@ public final class ThresholdWatch implements TrainingListener {
   }
 
   @Override
+  public void onStart(Training training) {
+    steps = training.step();
+  }
+
+  @Override
   public void onStep(Training training) {
     afterStep(training.optimizer());
   }

@@ -206,6 +206,21 @@ class ThresholdWatchTest {
   }
 
   @Test
+  void aTrainingThatGoesOnIsToldTheStepsSinceItsStart() {
+    Net net = new Net();
+    net.thresholds().get(0).set(1000);
+    ThresholdWatch watch = ThresholdWatch.stopping(net.thresholds()).with(1, PATIENCE);
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () ->
+                ShortTraining.fit(
+                    net, ShortTraining.options(1, 0.05), ShortTraining.from(9, watch)));
+    assertTrue(
+        e.getMessage().contains("has not moved from step 10 to step 13, because"), e.getMessage());
+  }
+
+  @Test
   void aGradientThatIsMissingIsNotOneOfZero() {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);

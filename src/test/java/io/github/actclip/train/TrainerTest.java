@@ -217,7 +217,12 @@ class TrainerTest {
     try (Stream<Path> files = Files.list(directory.folder())) {
       assertEquals(
           new TreeSet<>(
-              List.of("metrics.jsonl", "model.safetensors", "report.html", "summary.json")),
+              List.of(
+                  "metrics.csv",
+                  "metrics.jsonl",
+                  "model.safetensors",
+                  "report.html",
+                  "summary.json")),
           new TreeSet<>(files.map(file -> file.getFileName().toString()).toList()));
     }
     List<String> lines = Files.readAllLines(directory.folder().resolve("metrics.jsonl"));

@@ -29,6 +29,8 @@ final class CheckpointMixin {
           "--checkpoint-minutes",
           "--keep-checkpoints",
           "--threshold-watch",
+          "--early-stopping",
+          "--tensorboard",
           "--device",
           "--threads");
 

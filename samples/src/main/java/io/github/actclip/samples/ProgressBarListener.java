@@ -30,8 +30,13 @@ final class ProgressBarListener implements TrainingListener, AutoCloseable {
   }
 
   @Override
+  public void onStart(Training training) {
+    bar.maxHint(training.totalSteps());
+    bar.stepTo(training.step());
+  }
+
+  @Override
   public void onProgress(ProgressMetrics m) {
-    bar.maxHint(m.totalSteps());
     bar.stepTo(m.step());
     bar.setExtraMessage(
         text(

@@ -12,11 +12,14 @@ import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.Checkpoint;
 import io.github.actclip.train.Checkpointer;
+import io.github.actclip.train.EarlyStopping;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.LearningRateSchedule;
 import io.github.actclip.train.OptimizerType;
 import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.RunSummary;
+import io.github.actclip.train.StepLog;
+import io.github.actclip.train.TensorBoardListener;
 import io.github.actclip.train.ThresholdWatch;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
@@ -24,8 +27,11 @@ import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.BiFunction;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
 import picocli.CommandLine.Command;
@@ -126,6 +132,18 @@ final class TrainCommand implements Runnable {
       description = "Of the initial weights and the order of the images (default: 0).")
   private Long seed;
 
+  @Option(
+      names = "--early-stopping",
+      paramLabel = "N",
+      description =
+          "Stop after N epochs in which the test loss was not below its best (default: never).")
+  private Integer earlyStopping;
+
+  @Option(
+      names = "--tensorboard",
+      description = "Write event files for TensorBoard, too, into the folder tensorboard.")
+  private boolean tensorBoard;
+
   @Mixin private ActivationMixin activation;
 
   @Mixin private CheckpointMixin checkpoints;
@@ -158,8 +176,9 @@ final class TrainCommand implements Runnable {
     torch.manual_seed(options.seed());
     Net net = new Net(shape);
     calibrate(net, train, options);
+    List<TrainingListener> judges = judges(net);
     RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
-    train(directory, net, options, device, train, test, null);
+    train(directory, net, options, device, train, test, judges, null);
   }
 
   private void goOn(Path folder) {
@@ -174,7 +193,8 @@ final class TrainCommand implements Runnable {
     DataOption source = new DataOption(checkpoint.source());
     ImageDataset train = source.load(Split.TRAIN);
     ImageDataset test = source.load(Split.TEST);
-    train(directory, checkpoint.net(), checkpoint.options(), device, train, test, checkpoint);
+    Net net = checkpoint.net();
+    train(directory, net, checkpoint.options(), device, train, test, judges(net), checkpoint);
   }
 
   /** Trains, from a checkpoint if there is one. */
@@ -185,6 +205,7 @@ final class TrainCommand implements Runnable {
       Device device,
       ImageDataset train,
       ImageDataset test,
+      List<TrainingListener> judges,
       Checkpoint checkpoint) {
     String deviceName = device.str().getString();
     RuntimeInfo environment = RuntimeInfo.current();
@@ -205,14 +226,19 @@ final class TrainCommand implements Runnable {
     Trainer trainer;
     List<EpochMetrics> epochs;
     try (ProgressBarListener bar = new ProgressBarListener();
+        StepLog steps = new StepLog(directory.folder());
+        TensorBoardListener board =
+            tensorBoard ? new TensorBoardListener(directory.folder()) : null;
         Checkpointer checkpointer =
             new Checkpointer(directory.checkpoints(), checkpoints.options())) {
+      // The checkpoint comes last: what it goes on from has been written then.
+      Stream<TrainingListener> writers = Stream.of(recorder, steps, board, bar, checkpointer);
       trainer =
           new Trainer(
               net,
               options,
               device,
-              List.of(watch(net), checkpointer, recorder, bar, checkpoints.stopper()));
+              Stream.concat(judges.stream(), writers.filter(Objects::nonNull)).toList());
       Interrupt.onSignal(trainer::stop);
       epochs =
           checkpoint == null ? trainer.fit(train, test) : trainer.resume(checkpoint, train, test);
@@ -225,6 +251,15 @@ final class TrainCommand implements Runnable {
       directory.finish(summary, epochs);
       print(summary, directory);
     }
+  }
+
+  /** What may end the training early. */
+  private List<TrainingListener> judges(Net net) {
+    List<TrainingListener> judges = new ArrayList<>(List.of(watch(net), checkpoints.stopper()));
+    if (earlyStopping != null) {
+      judges.add(new EarlyStopping(earlyStopping, 0));
+    }
+    return judges;
   }
 
   private ThresholdWatch watch(Net net) {

@@ -22,7 +22,13 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CommandLineTest {
 
   private static final List<String> FILES =
-      List.of("metrics.jsonl", "model.safetensors", "report.html", "summary.json");
+      List.of(
+          "metrics.csv",
+          "metrics.jsonl",
+          "model.safetensors",
+          "report.html",
+          "steps.jsonl",
+          "summary.json");
 
   @TempDir static Path shared;
   private static Path trained;
@@ -128,6 +134,7 @@ class CommandLineTest {
         "train --threshold-init -1 | the threshold max (-1.0) must be a finite number above 0",
         "train --threshold-floor 2 | the threshold max (1.0) must be at least its floor (2.0)",
         "train --threshold-lr -1 | thresholdLearningRateFactor (-1.0) must be at least 0",
+        "train --early-stopping 0 | patience (0) must be at least 1",
         "train --threshold-decay -1 | thresholdWeightDecay (-1.0) must be at least 0",
         "train --activation-bits 1 | activationBits (1) must be 2 to 8",
         "train --weight-bits 16 | weightBits (16) must be 2 to 8",
@@ -172,6 +179,25 @@ class CommandLineTest {
     assertEquals(
         result.out().lines().filter(line -> line.startsWith("test")).toList(),
         evaluation.out().lines().toList());
+  }
+
+  @Test
+  void aTrainingThatGetsNoBetterEndsEarlyAndTensorBoardGetsItsFile() throws Exception {
+    Path out = folder.resolve("early");
+    Result result =
+        Forked.start(
+                "train",
+                "--lr=1e-30", // too low to move anything
+                "--early-stopping=1",
+                "--tensorboard",
+                "--out=" + out)
+            .await();
+    assertEquals(0, result.status(), result.err());
+    assertTrue(result.err().contains("The training ends early: the test loss was"), result.err());
+    assertTrue(result.out().contains("in epoch 2, after step 126"), result.out());
+    List<String> events = files(out.resolve("tensorboard"));
+    assertEquals(1, events.size());
+    assertTrue(events.get(0).startsWith("events.out.tfevents."), events.get(0));
   }
 
   @Test
@@ -220,8 +246,8 @@ class CommandLineTest {
                 "--out=" + folder.resolve("diverged"))
             .await();
     assertEquals(1, result.status(), result.err());
-    assertTrue(result.err().contains("the training diverged: the test loss of epoch 1 is NaN"));
-    assertEquals(List.of(), files(folder.resolve("diverged")));
+    assertTrue(result.err().contains("the training diverged: the test loss in step 1 is NaN"));
+    assertEquals(List.of("steps.jsonl"), files(folder.resolve("diverged")));
   }
 
   @Test

@@ -61,6 +61,16 @@ final class Forked {
     new ProcessBuilder("kill", "-INT", String.valueOf(process.pid())).start().waitFor();
   }
 
+  /** Ends it at once, whatever it is doing. */
+  void kill() throws InterruptedException {
+    process.destroyForcibly().waitFor();
+  }
+
+  /** Waits for its end for some time. */
+  boolean awaitEnd(long millis) throws InterruptedException {
+    return process.waitFor(millis, TimeUnit.MILLISECONDS);
+  }
+
   /** Waits until the file is there, while the program runs. */
   void awaitFile(Path file) throws InterruptedException {
     for (int i = 0; i < TIMEOUT_SECONDS * 20 && !Files.exists(file); i++) {

@@ -1,0 +1,144 @@
+package io.github.actclip.samples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.samples.Forked.Result;
+import io.github.actclip.train.Checkpoint;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Trainings that end in every way that one can, and go on. */
+class ResumeTest {
+
+  private static final String TRAINING = "train --epochs 3 --batch-size 200 --optimizer adamw";
+  private static final String MODEL = "model.safetensors";
+  private static final Path FIRST = Path.of("checkpoints/step-0000000000.safetensors");
+
+  private static final int KILLS = 30;
+  private static final int LEAST_MILLIS = 500; // The JVM has just started.
+  private static final int MOST_MILLIS = 1_700;
+
+  @TempDir static Path shared;
+  private static Path straight;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void trainWithoutABreak() throws Exception {
+    straight = shared.resolve("straight");
+    assertEquals(0, start(TRAINING, "--out", straight).await().status());
+  }
+
+  /** Writes a checkpoint after every step, so that many are killed in the middle of that. */
+  @Test
+  void afterAKillItGoesOnFromAWholeCheckpoint() throws Exception {
+    Random random = new Random(5);
+    int rounds = 0;
+    Path out = null;
+    for (int kills = 0; kills < KILLS; ) {
+      boolean fresh = out == null;
+      if (fresh) {
+        out = folder.resolve("round" + rounds++);
+      }
+      Forked program =
+          fresh
+              ? start(TRAINING, "--checkpoint-every", 1, "--out", out)
+              : start("train --checkpoint-every 1", "--resume", out);
+      if (fresh) {
+        program.awaitFile(out.resolve(FIRST));
+      }
+      if (program.awaitEnd(random.nextInt(fresh ? 1 : LEAST_MILLIS, MOST_MILLIS))) {
+        assertFinished(program.await(), out);
+        out = null;
+      } else {
+        program.kill();
+        kills++;
+        assertAllWhole(out);
+      }
+    }
+    if (out != null) {
+      assertFinished(start("train", "--resume", out).await(), out);
+    }
+  }
+
+  @Test
+  void afterCtrlCItGoesOnInTheMiddleOfAnEpoch() throws Exception {
+    Path out = folder.resolve("stopped");
+    Forked program = start(TRAINING, "--out", out);
+    program.awaitFile(out.resolve(FIRST));
+    program.interrupt();
+    assertEquals(130, program.await().status());
+    assertFinished(start("train", "--resume", out).await(), out);
+  }
+
+  @Test
+  void afterAnEpochItGoesOnAndAnotherCannotMeanwhile() throws Exception {
+    Path out = folder.resolve("early");
+    Result stopped = start(TRAINING, "--stop-after-epoch", 2, "--out", out).await();
+    assertEquals(0, stopped.status(), stopped.err());
+    assertTrue(stopped.out().startsWith("stopped "), stopped.out());
+    assertEquals(2, Files.readAllLines(out.resolve("metrics.jsonl")).size());
+
+    Files.writeString(out.resolve("checkpoints/step-0000009999.safetensors"), "torn");
+    Result resumed = start("train", "--resume", out).await();
+    assertFinished(resumed, out);
+    assertTrue(
+        resumed.err().contains("A checkpoint is skipped: " + out + "/checkpoints/step-0000009999"),
+        resumed.err());
+    assertEquals(3, Files.readAllLines(out.resolve("metrics.jsonl")).size());
+
+    Result again = start("train", "--resume", out).await();
+    assertEquals(0, again.status(), again.err());
+    assertEquals(resumed.out(), again.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--epochs 4", "--lr 0.1 --seed 3", "--out elsewhere", "--clip soft"})
+  void otherOptionsAreRefused(String others) throws Exception {
+    Result result = start("train " + others, "--resume", straight).await();
+    assertEquals(2, result.status());
+    assertTrue(
+        result.err().startsWith("samples/run: --resume goes on with the options that the training"),
+        result.err());
+    assertTrue(result.err().contains(others.split(" ")[0]), result.err());
+    assertEquals(1, result.err().lines().count());
+  }
+
+  @Test
+  void aFolderWithoutACheckpointIsRefused() throws Exception {
+    Result result = start("train", "--resume", folder.resolve("nowhere")).await();
+    assertEquals(2, result.status());
+    assertTrue(result.err().contains("holds no checkpoint"), result.err());
+  }
+
+  private static void assertAllWhole(Path out) throws IOException {
+    try (Stream<Path> files = Files.list(out.resolve("checkpoints"))) {
+      List<Path> named = files.filter(f -> f.getFileName().toString().startsWith("step-")).toList();
+      assertTrue(!named.isEmpty(), "a kill left no checkpoint");
+      named.forEach(Checkpoint::read);
+    }
+  }
+
+  private static void assertFinished(Result result, Path out) throws IOException {
+    assertEquals(0, result.status(), result.err());
+    assertEquals(-1, Files.mismatch(straight.resolve(MODEL), out.resolve(MODEL)));
+  }
+
+  private static Forked start(String words, Object... others) throws IOException {
+    List<String> args = new ArrayList<>(List.of(words.split(" ")));
+    Arrays.stream(others).map(Object::toString).forEach(args::add);
+    return Forked.start(args.toArray(String[]::new));
+  }
+}

@@ -1,0 +1,61 @@
+package io.github.actclip.train;
+
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Split;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.Devices;
+import java.util.List;
+import org.bytedeco.pytorch.global.torch;
+
+/** Trainings on the embedded test images, since they are few; always the same one. */
+final class ShortTraining {
+
+  static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  static final int STEPS_PER_EPOCH = 16;
+
+  private ShortTraining() {}
+
+  static List<EpochMetrics> fit(int epochs, TrainingListener... listeners) {
+    torch.manual_seed(3);
+    return fit(new Net(), options(epochs, 0.05), listeners);
+  }
+
+  static List<EpochMetrics> fit(Net net, TrainerOptions options, TrainingListener... listeners) {
+    return new Trainer(net, options, Devices.of("cpu"), List.of(listeners)).fit(IMAGES, IMAGES);
+  }
+
+  static TrainerOptions options(int epochs, double learningRate) {
+    return new TrainerOptions(
+        epochs,
+        128,
+        OptimizerType.SGD,
+        learningRate,
+        0.9,
+        0,
+        1,
+        0,
+        LearningRateSchedule.CONSTANT,
+        5);
+  }
+
+  /** Makes a listener hear a training as one that goes on from a checkpoint of that step. */
+  static TrainingListener from(long step, TrainingListener listener) {
+    return new TrainingListener() {
+      @Override
+      public void onStep(Training training) {
+        if (training.step() == step) {
+          listener.onStart(training);
+        } else if (training.step() > step) {
+          listener.onStep(training);
+        }
+      }
+
+      @Override
+      public void onEpoch(Training training, EpochMetrics metrics) {
+        if (training.step() > step) {
+          listener.onEpoch(training, metrics);
+        }
+      }
+    };
+  }
+}
