@@ -67,6 +67,7 @@ final class Report {
   /**
    * The page.
    *
+   * @param epochs at least one
    * @param steps those that were recorded, in order; without them the plots have a point an epoch
    */
   static String html(RunSummary summary, List<EpochMetrics> epochs, List<StepMetrics> steps) {
@@ -157,9 +158,9 @@ final class Report {
     return format(
         "On the CPU, the same options, seed and images give the same bits again at the same number"
             + " of threads (%d for LibTorch, %d for OpenBLAS), with the same vector instructions"
-            + " (%s) and the same versions of actclip (%s) and of LibTorch (%s). Another one of"
-            + " these, or a GPU, rounds otherwise, and a training soon makes much of that."
-            + " summary.json, beside this page, holds the same options for programs.",
+            + " (%s) and the same builds of actclip (%s) and of LibTorch (%s). Another one of these"
+            + " rounds otherwise, and a training soon makes much of that. On a GPU, no two trainings"
+            + " need be alike. summary.json, beside this page, holds the same options for programs.",
         summary.environment().threads(),
         summary.environment().blasThreads(),
         summary.environment().cpu(),

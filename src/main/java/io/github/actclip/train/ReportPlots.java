@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.train.Plot.Ink;
 import io.github.actclip.train.Plot.XAxis;
@@ -37,13 +38,14 @@ final class ReportPlots {
   /**
    * Of one training.
    *
+   * @param epochs at least one
    * @param steps in order, as many as were recorded
    */
   ReportPlots(RunSummary summary, List<EpochMetrics> epochs, List<StepMetrics> steps) {
     this.summary = summary;
     this.epochs = epochs;
     this.steps = steps;
-    stepsPerEpoch = epochs.isEmpty() ? 1 : epochs.get(0).step();
+    stepsPerEpoch = epochs.get(0).step();
   }
 
   /** What the training came to. */
@@ -72,7 +74,7 @@ final class ReportPlots {
 
   /** Stacked: each bar goes up to the sum of its phase and those below, and hides those. */
   Plot phases() {
-    int last = epochs.isEmpty() ? 1 : epochs.get(epochs.size() - 1).epoch();
+    int last = epochs.get(epochs.size() - 1).epoch();
     double width = BAR_WIDTH * Math.max(1, (double) epochs.size() / MOST_BARS);
     XAxis axis = new XAxis("epoch", 0.5, last + 0.5);
     Plot plot = new Plot("Training time of an epoch", "seconds", WIDE, axis);
@@ -101,26 +103,33 @@ final class ReportPlots {
 
   /** Every threshold and its gradient. */
   List<Plot> thresholds() {
-    List<Plot> plots = new ArrayList<>();
-    if (steps.isEmpty() || summary.net().activation().parameterization() != Parameterization.RAW) {
-      plots.add(
-          overTime("Threshold of the activations", "mean of the channels, after each epoch")
-              .line("threshold", Ink.BLUE, ofEpochs(EpochMetrics::actMax)));
-    }
+    Plot afterEpochs =
+        overTime("Threshold of the activations", "mean of the channels, after each epoch")
+            .line("threshold", Ink.BLUE, ofEpochs(EpochMetrics::actMax));
     if (steps.isEmpty()) {
-      plots.add(
+      return List.of(
+          afterEpochs,
           overTime("Gradient of the first threshold", "of each epoch's last step")
               .line("gradient", Ink.PURPLE, ofEpochs(EpochMetrics::thresholdGradient)));
-    } else {
-      for (String name : steps.get(0).thresholds().keySet()) {
-        plots.add(
-            ofChannels(name, "the parameter's value", Ink.BLUE, s -> s.thresholds().get(name)));
-        plots.add(
-            ofChannels(
-                "Gradient of " + name, gradientUnit(), Ink.PURPLE, s -> s.gradients().get(name)));
-      }
+    }
+    List<Plot> plots = new ArrayList<>();
+    for (String name : steps.get(0).thresholds().keySet()) {
+      plots.add(ofChannels(name, "the parameter's value", Ink.BLUE, s -> s.thresholds().get(name)));
+      plots.add(
+          ofChannels(
+              "Gradient of " + name, gradientUnit(), Ink.PURPLE, s -> s.gradients().get(name)));
+    }
+    if (!learnsItself()) {
+      plots.add(afterEpochs);
     }
     return plots;
+  }
+
+  /** Whether the parameter is the threshold, and not its logarithm, say, or a quantizer's step. */
+  private boolean learnsItself() {
+    ActivationOptions activation = summary.net().activation();
+    return activation.parameterization() == Parameterization.RAW
+        && activation.activationBits() == 0;
   }
 
   private String gradientUnit() {
@@ -156,7 +165,6 @@ final class ReportPlots {
   List<Plot> activations() {
     List<EpochMetrics> shown =
         IntStream.of(0, (epochs.size() - 1) / 2, epochs.size() - 1)
-            .filter(i -> i >= 0)
             .distinct()
             .mapToObj(epochs::get)
             .toList();
@@ -198,7 +206,7 @@ final class ReportPlots {
   }
 
   private Plot overTime(String title, String unit) {
-    double end = epochs.isEmpty() ? 1 : epochs.get(epochs.size() - 1).step() / stepsPerEpoch;
+    double end = epochs.get(epochs.size() - 1).step() / stepsPerEpoch;
     return new Plot(title, unit, WIDE, new XAxis("epoch", 0, end));
   }
 

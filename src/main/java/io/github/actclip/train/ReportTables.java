@@ -77,7 +77,7 @@ final class ReportTables {
               "td",
               ReportPlots.name(phase),
               format("%.1f", time),
-              format("%.1f %%", 100 * time / all),
+              format("%.1f %%", all > 0 ? 100 * time / all : 0),
               format("%.2f", 1000 * time / steps)));
     }
     return "<table class=\"numbers\">\n" + rows + "</table>";
