@@ -2,6 +2,7 @@ package io.github.actclip.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
@@ -24,6 +25,11 @@ final class Json {
   /** On one line. */
   static String line(Object value) {
     return write(MAPPER.writer(), value);
+  }
+
+  /** As a tree. */
+  static JsonNode tree(Object value) {
+    return MAPPER.valueToTree(value);
   }
 
   /** For people. */

@@ -15,6 +15,16 @@ public record PhaseSeconds(
 
   static final PhaseSeconds ZERO = new PhaseSeconds(0, 0, 0, 0, 0);
 
+  double of(Phase phase) {
+    return switch (phase) {
+      case DATA -> data;
+      case FORWARD -> forward;
+      case BACKWARD -> backward;
+      case OPTIMIZER -> optimizer;
+      case OTHER -> other;
+    };
+  }
+
   /** All of it. */
   public double total() {
     return data + forward + backward + optimizer + other;

@@ -1,36 +1,26 @@
 package io.github.actclip.train;
 
-import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
 import java.awt.AWTError;
-import java.awt.Color;
 import java.awt.Font;
 import java.awt.font.FontRenderContext;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
-import org.knowm.xchart.VectorGraphicsEncoder;
-import org.knowm.xchart.VectorGraphicsEncoder.VectorGraphicsFormat;
-import org.knowm.xchart.XYChart;
-import org.knowm.xchart.XYChartBuilder;
-import org.knowm.xchart.style.Styler.LegendPosition;
-import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** The page that shows one training: its numbers, and plots as SVG inside the page. */
+/**
+ * The page that shows one training. It is one file with everything in it, and runs no script: its
+ * policy forbids the browser to load or to run anything.
+ */
 final class Report {
 
   private static final Logger LOG = LogManager.getLogger(Report.class);
-
-  private static final int PLOT_WIDTH = 480;
-  private static final int PLOT_HEIGHT = 320;
 
   private static final String PAGE =
       """
@@ -38,53 +28,64 @@ final class Report {
       <html lang="en">
       <head>
       <meta charset="utf-8">
-      <title>actclip: a training of Net</title>
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <meta name="color-scheme" content="light dark">
+      <title>actclip: %1$s</title>
       <style>
-      body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1020px;
-             margin: 2em auto; padding: 0 1em; }
-      h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
-      table { border-collapse: collapse; }
-      th, td { padding: .2em .9em .2em 0; text-align: left; border-bottom: 1px solid #ddd; }
-      td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-      .plots svg { width: %d; height: %d; max-width: 100%%; }
-      </style>
+      %3$s</style>
       </head>
       <body>
-      <h1>A training of Net</h1>
-      <p><strong>%s</strong></p>
-      <div class="plots">
-      %s
-      </div>
+      <header>
+      <h1>%2$s</h1>
+      <p>%1$s</p>
+      </header>
+      %4$s
+      %5$s
+      <section>
       <h2>Epochs</h2>
-      %s
+      <div class="scroll">%6$s</div>
+      </section>
+      <div class="columns">
+      <section>
       <h2>Options</h2>
-      %s
+      %7$s
+      </section>
+      <section>
       <h2>Environment</h2>
-      %s
+      %8$s
+      <h2>To get the same again</h2>
+      <p>%9$s</p>
+      </section>
+      </div>
       </body>
       </html>
       """;
 
   private Report() {}
 
-  /** A line of a plot: its name and its value at an epoch. */
-  private record Line(String name, ToDoubleFunction<EpochMetrics> value) {}
-
-  static String html(RunSummary summary, List<EpochMetrics> epochs) {
+  /**
+   * The page.
+   *
+   * @param epochs at least one
+   * @param steps those that were recorded, in order; without them the plots have a point an epoch
+   */
+  static String html(RunSummary summary, List<EpochMetrics> epochs, List<StepMetrics> steps) {
     return PAGE.formatted(
-        PLOT_WIDTH,
-        PLOT_HEIGHT,
-        escape(headline(summary)),
-        plots(epochs),
-        epochTable(epochs),
-        table(options(summary)),
-        table(environment(summary)));
+        Html.escape(headline(summary)),
+        Html.escape("Net on " + summary.dataName()),
+        styleSheet(),
+        tiles(summary, epochs),
+        plots(new ReportPlots(summary, epochs, steps), ReportTables.phases(epochs)),
+        ReportTables.epochs(epochs),
+        ReportTables.options(summary),
+        ReportTables.environment(summary),
+        Html.escape(reproduction(summary)));
   }
 
   private static String headline(RunSummary summary) {
     EpochMetrics last = summary.last();
-    return String.format(
-        Locale.ROOT,
+    return format(
         "%.2f %% of %,d test images right after %d epoch%s%s; the threshold ended at %.4f.",
         100 * last.testAccuracy(),
         summary.testImages(),
@@ -94,25 +95,49 @@ final class Report {
         last.actMax());
   }
 
-  private static String plots(List<EpochMetrics> epochs) {
+  private static String tiles(RunSummary summary, List<EpochMetrics> epochs) {
+    EpochMetrics last = summary.last();
+    double seconds = epochs.stream().mapToDouble(e -> e.seconds().total()).sum();
+    return "<dl class=\"tiles\">"
+        + tile("test accuracy", format("%.2f %%", 100 * last.testAccuracy()))
+        + tile("test loss", format("%.4f", last.testLoss()))
+        + tile("threshold", format("%.4f", last.actMax()))
+        + tile("clip rate", format("%.2f %%", 100 * last.clipRate()))
+        + tile("steps", format("%,d", last.step()))
+        + tile("training", format(seconds < 600 ? "%.1f s" : "%,.0f s", seconds))
+        + "</dl>";
+  }
+
+  private static String tile(String name, String value) {
+    return "<div><dt>%s</dt><dd>%s</dd></div>\n".formatted(name, value);
+  }
+
+  private static String plots(ReportPlots plots, String phases) {
     if (!canLabel()) {
       return "<p>No plots: this machine has no font to label them with"
           + " (on Debian, install fontconfig and fonts-dejavu-core).</p>";
     }
-    return plot(
-            "Loss (cross-entropy, nats)",
-            epochs,
-            new Line("train", EpochMetrics::trainLoss),
-            new Line("test", EpochMetrics::testLoss))
-        + plot(
-            "Accuracy (%)",
-            epochs,
-            new Line("train", e -> 100 * e.trainAccuracy()),
-            new Line("test", e -> 100 * e.testAccuracy()))
-        + plot("act_max, the learned threshold", epochs, new Line("act_max", EpochMetrics::actMax))
-        + plot(
-            "Activations above the threshold (%)",
-            epochs, new Line("clip rate", e -> 100 * e.clipRate()));
+    return section("Learning", "plots", figures("learning", plots.learning()))
+        + section("Thresholds", "plots", figures("threshold", plots.thresholds()))
+        + section(
+            "Activations that the first 250 test images cause",
+            "plots three",
+            figures("activation", plots.activations()))
+        + section(
+            "Time",
+            "plots",
+            plots.phases().html("time") + "<div class=\"scroll\">%s</div>".formatted(phases));
+  }
+
+  private static String figures(String name, List<Plot> plots) {
+    return IntStream.range(0, plots.size())
+        .mapToObj(i -> plots.get(i).html(name + i))
+        .collect(Collectors.joining());
+  }
+
+  private static String section(String title, String style, String content) {
+    return "<section>\n<h2>%s</h2>\n<div class=\"%s\">\n%s</div>\n</section>\n"
+        .formatted(title, style, content);
   }
 
   /**
@@ -129,141 +154,29 @@ final class Report {
     }
   }
 
-  private static String plot(String title, List<EpochMetrics> epochs, Line... lines) {
-    XYChart chart =
-        new XYChartBuilder()
-            .width(PLOT_WIDTH)
-            .height(PLOT_HEIGHT)
-            .title(title)
-            .xAxisTitle("epoch")
-            .build();
-    chart.getStyler().setLegendPosition(LegendPosition.OutsideS);
-    chart.getStyler().setChartBackgroundColor(Color.WHITE);
-    chart.getStyler().setYAxisDecimalPattern("#.####");
-    double[] x = epochs.stream().mapToDouble(EpochMetrics::epoch).toArray();
-    for (Line line : lines) {
-      double[] y = epochs.stream().mapToDouble(line.value()).toArray();
-      chart.addSeries(line.name(), x, y).setMarker(SeriesMarkers.CIRCLE);
-    }
-    return svg(chart);
+  private static String reproduction(RunSummary summary) {
+    return format(
+        "On the CPU, the same options, seed and images give the same bits again at the same number"
+            + " of threads (%d for LibTorch, %d for OpenBLAS), with the same vector instructions"
+            + " (%s) and the same builds of actclip (%s) and of LibTorch (%s). Another one of these"
+            + " rounds otherwise, and a training soon makes much of that. On a GPU, no two trainings"
+            + " need be alike. summary.json, beside this page, holds the same options for programs.",
+        summary.environment().threads(),
+        summary.environment().blasThreads(),
+        summary.environment().cpu(),
+        summary.environment().actclip(),
+        summary.environment().pytorch());
   }
 
-  private static String svg(XYChart chart) {
-    ByteArrayOutputStream out = new ByteArrayOutputStream();
-    try {
-      VectorGraphicsEncoder.saveVectorGraphic(chart, out, VectorGraphicsFormat.SVG);
+  private static String styleSheet() {
+    try (InputStream in = Report.class.getResourceAsStream("report.css")) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {
-      throw ActclipException.failure(e, "a plot cannot be drawn: %s", e.getMessage());
-    }
-    String document = out.toString(StandardCharsets.UTF_8);
-    return document.substring(document.indexOf("<svg"));
-  }
-
-  private static String epochTable(List<EpochMetrics> epochs) {
-    String head =
-        row(
-            "th",
-            "epoch",
-            "learning rate",
-            "train loss",
-            "train accuracy",
-            "test loss",
-            "test accuracy",
-            "act_max",
-            "clip rate",
-            "images/s");
-    return epochs.stream()
-        .map(Report::epochRow)
-        .collect(Collectors.joining("", "<table>\n" + head, "</table>"));
-  }
-
-  private static String epochRow(EpochMetrics e) {
-    return row(
-        "td",
-        String.valueOf(e.epoch()),
-        String.format(Locale.ROOT, "%.3g", e.learningRate()),
-        String.format(Locale.ROOT, "%.4f", e.trainLoss()),
-        String.format(Locale.ROOT, "%.2f %%", 100 * e.trainAccuracy()),
-        String.format(Locale.ROOT, "%.4f", e.testLoss()),
-        String.format(Locale.ROOT, "%.2f %%", 100 * e.testAccuracy()),
-        String.format(Locale.ROOT, "%.4f", e.actMax()),
-        String.format(Locale.ROOT, "%.2f %%", 100 * e.clipRate()),
-        String.format(Locale.ROOT, "%,.0f", e.imagesPerSecond()));
-  }
-
-  private static String row(String tag, String... cells) {
-    StringBuilder row = new StringBuilder("<tr>");
-    for (String cell : cells) {
-      row.append("<%1$s class=\"number\">%2$s</%1$s>".formatted(tag, escape(cell)));
-    }
-    return row.append("</tr>\n").toString();
-  }
-
-  private static Map<String, Object> options(RunSummary summary) {
-    TrainerOptions options = summary.options();
-    Map<String, Object> rows = new LinkedHashMap<>();
-    rows.put("images", summary.dataName());
-    rows.put("images from", summary.data());
-    rows.put("training images", summary.trainImages());
-    rows.put("test images", summary.testImages());
-    rows.put("epochs", options.epochs());
-    rows.put("batch size", options.batchSize());
-    rows.put("optimizer", options.optimizer());
-    rows.put("learning rate", options.learningRate() + ", " + options.schedule());
-    rows.put("momentum", options.momentum());
-    rows.put("weight decay", options.weightDecay());
-    rows.put("thresholds' learning rate", options.thresholdLearningRateFactor() + " times that");
-    rows.put("thresholds' weight decay", options.thresholdWeightDecay());
-    rows.put("batches a step", options.accumulation());
-    rows.put("precision", options.precision());
-    rows.put("longest gradient", options.maxGradNorm() == 0 ? "any length" : options.maxGradNorm());
-    rows.put("crop padding", options.augmentation().cropPadding() + " pixels");
-    rows.put("horizontal flip", options.augmentation().horizontalFlip() ? "half of them" : "none");
-    rows.put("pixels' mean, subtracted", options.normalization().mean());
-    rows.put("pixels' deviation, divided by", options.normalization().std());
-    rows.put("seed", options.seed());
-    addActivation(rows, summary.net().activation());
-    return rows;
-  }
-
-  private static void addActivation(Map<String, Object> rows, ActivationOptions activation) {
-    rows.put("clip", activation.form());
-    rows.put("threshold's gradient", activation.rule());
-    rows.put("threshold's parameterization", activation.parameterization());
-    rows.put(
-        "thresholds", activation.perChannel() ? "one for each channel" : "one for all channels");
-    if (activation.activationBits() > 0 || activation.weightBits() > 0) {
-      rows.put("quantizer", activation.quantization());
-      rows.put("activation bits", activation.activationBits());
-      rows.put("weight bits", activation.weightBits());
+      throw ActclipException.failure(e, "the report's style cannot be read: %s", e.getMessage());
     }
   }
 
-  private static Map<String, Object> environment(RunSummary summary) {
-    Map<String, Object> rows = new LinkedHashMap<>();
-    rows.put("device", summary.device());
-    rows.put("actclip", summary.environment().actclip());
-    rows.put("LibTorch presets", summary.environment().pytorch());
-    rows.put("Java", summary.environment().java());
-    rows.put("platform", summary.environment().platform());
-    rows.put("vector instructions", summary.environment().cpu());
-    rows.put("threads", summary.environment().threads());
-    return rows;
-  }
-
-  private static String table(Map<String, Object> rows) {
-    return rows.entrySet().stream()
-        .map(
-            e ->
-                "<tr><th>%s</th><td>%s</td></tr>\n"
-                    .formatted(escape(e.getKey()), escape(String.valueOf(e.getValue()))))
-        .collect(Collectors.joining("", "<table>\n", "</table>"));
-  }
-
-  private static String escape(String text) {
-    return text.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("\"", "&quot;");
+  private static String format(String pattern, Object... values) {
+    return String.format(Locale.ROOT, pattern, values);
   }
 }

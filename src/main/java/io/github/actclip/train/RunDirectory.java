@@ -170,7 +170,8 @@ public final class RunDirectory {
   /** Saves what a training came to, as numbers and as a page. */
   public void finish(RunSummary summary, List<EpochMetrics> epochs) {
     saveSummary(summary);
-    AtomicFile.writeString(folder.resolve(REPORT), Report.html(summary, epochs));
+    AtomicFile.writeString(
+        folder.resolve(REPORT), Report.html(summary, epochs, StepLog.read(folder)));
   }
 
   private void saveSummary(RunSummary summary) {

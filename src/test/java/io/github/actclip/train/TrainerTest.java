@@ -237,14 +237,16 @@ class TrainerTest {
   }
 
   @Test
-  void theReportIsOnePageWithItsPlotsAndEscapesNames() throws IOException {
+  void theReportShowsTheStepsThatWereRecorded() throws IOException {
     RunDirectory directory = RunDirectory.create(folder);
     EpochMetrics epoch =
         new EpochMetrics(
             1, 16, 0.05, 2, 0.5, 1.5, 0.6, 1.25, 0.3, -0.01, 100, PhaseSeconds.ZERO, List.of());
+    Files.writeString(folder.resolve(StepLog.FILE), Json.line(ReportData.step(1, 4)) + "\n");
     directory.finish(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
     String page = Files.readString(folder.resolve(RunDirectory.REPORT));
-    assertEquals(4, page.split("<svg", -1).length - 1);
+    assertTrue(page.contains("Gradient of conv.scale"), page);
+    assertFalse(page.contains("NaN"), page);
     assertTrue(
         page.contains("60.00 % of 2,000 test images right after 1 epoch; the threshold"), page);
     assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);

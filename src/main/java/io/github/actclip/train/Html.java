@@ -1,0 +1,25 @@
+package io.github.actclip.train;
+
+import java.util.Arrays;
+import java.util.stream.Collectors;
+
+/** Text as HTML. */
+final class Html {
+
+  private Html() {}
+
+  /** The text itself, in an element or in an attribute's quotes. */
+  static String escape(String text) {
+    return text.replace("&", "&amp;")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
+        .replace("\"", "&quot;");
+  }
+
+  /** A table's row of {@code th} or {@code td}. */
+  static String row(String tag, String... cells) {
+    return Arrays.stream(cells)
+        .map(cell -> "<%1$s>%2$s</%1$s>".formatted(tag, escape(cell)))
+        .collect(Collectors.joining("", "<tr>", "</tr>\n"));
+  }
+}
