@@ -11,6 +11,7 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.List;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -71,8 +72,8 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   }
 
   private boolean isDue(long step) {
-    return step % options.everySteps() == 0
-        || System.nanoTime() - lastTime >= options.every().toNanos();
+    Duration since = Duration.ofNanos(System.nanoTime() - lastTime);
+    return step % options.everySteps() == 0 || since.compareTo(options.every()) >= 0;
   }
 
   private void write(Training training) {

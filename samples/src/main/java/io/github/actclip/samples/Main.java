@@ -26,7 +26,7 @@ final class Main {
 
   private static final Logger LOG = LogManager.getLogger(Main.class);
 
-  private Main() {}
+  Main() {}
 
   public static void main(String[] args) {
     System.setProperty("java.awt.headless", "true"); // The report's plots need no display.

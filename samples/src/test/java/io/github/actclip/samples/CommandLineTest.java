@@ -25,6 +25,7 @@ class CommandLineTest {
 
   private static final List<String> FILES =
       List.of(
+          "checkpoints",
           "metrics.csv",
           "metrics.jsonl",
           "model.safetensors",
@@ -162,6 +163,12 @@ class CommandLineTest {
         "train --threshold-init -1 | the threshold max (-1.0) must be a finite number above 0",
         "train --threshold-floor 2 | the threshold max (1.0) must be at least its floor (2.0)",
         "train --threshold-lr -1 | thresholdLearningRateFactor (-1.0) must be at least 0",
+        "train --weight-decay -1 | weightDecay (-1.0) must be at least 0",
+        "train --checkpoint-every 0 | everySteps (0) must be at least 1",
+        "train --checkpoint-minutes -1 | every (PT-1M) must be a time above 0",
+        "train --checkpoint-minutes NaN | every (PT0S) must be a time above 0",
+        "train --keep-checkpoints 0 | keep (0) must be at least 1",
+        "train --stop-after-epoch 0 | --stop-after-epoch (0) must be at least 1",
         "train --early-stopping 0 | patience (0) must be at least 1",
         "train --threshold-decay -1 | thresholdWeightDecay (-1.0) must be at least 0",
         "train --activation-bits 1 | activationBits (1) must be 2 to 8",
@@ -178,7 +185,8 @@ class CommandLineTest {
         "evaluate | Missing required option: '--model=DIR",
         "evaluate --model pom.xml | pom.xml must end in .safetensors, or for PyTorch's own format",
         "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
-        "benchmark --rounds 0 | --rounds (0) must be at least 1"
+        "benchmark --rounds 0 | --rounds (0) must be at least 1",
+        "benchmark clip --sizes 0 | --sizes ([0]) and --rounds"
       })
   void badInputIsOneLineAndStatus2(String args, String reason) throws Exception {
     Result result = Forked.start(args.split(" ")).await();
@@ -297,7 +305,8 @@ class CommandLineTest {
             .await();
     assertEquals(1, result.status(), result.err());
     assertTrue(result.err().contains("the training diverged: the test loss in step 1 is NaN"));
-    assertEquals(List.of("steps.jsonl"), files(folder.resolve("diverged")));
+    assertEquals(
+        List.of("checkpoints", "metrics.jsonl", "steps.jsonl"), files(folder.resolve("diverged")));
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.github.actclip.samples;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.samples.Forked.Result;
@@ -86,10 +87,13 @@ class ResumeTest {
   @Test
   void afterAnEpochItGoesOnAndAnotherCannotMeanwhile() throws Exception {
     Path out = folder.resolve("early");
-    Result stopped = start(TRAINING, "--stop-after-epoch", 2, "--out", out).await();
+    String often = " --checkpoint-minutes 0.0001 --keep-checkpoints 2";
+    Result stopped = start(TRAINING + often, "--stop-after-epoch", 2, "--out", out).await();
     assertEquals(0, stopped.status(), stopped.err());
     assertTrue(stopped.out().startsWith("stopped "), stopped.out());
     assertEquals(2, Files.readAllLines(out.resolve("metrics.jsonl")).size());
+    assertEquals(
+        List.of("step-0000000079.safetensors", "step-0000000080.safetensors"), checkpoints(out));
 
     Files.writeString(out.resolve("checkpoints/step-0000009999.safetensors"), "torn");
     Result resumed = start("train", "--resume", out).await();
@@ -124,10 +128,18 @@ class ResumeTest {
   }
 
   private static void assertAllWhole(Path out) throws IOException {
+    List<String> names = checkpoints(out);
+    assertFalse(names.isEmpty(), "a kill left no checkpoint");
+    names.forEach(name -> Checkpoint.read(out.resolve("checkpoints").resolve(name)));
+  }
+
+  private static List<String> checkpoints(Path out) throws IOException {
     try (Stream<Path> files = Files.list(out.resolve("checkpoints"))) {
-      List<Path> named = files.filter(f -> f.getFileName().toString().startsWith("step-")).toList();
-      assertTrue(!named.isEmpty(), "a kill left no checkpoint");
-      named.forEach(Checkpoint::read);
+      return files
+          .map(file -> file.getFileName().toString())
+          .filter(name -> name.startsWith("step-"))
+          .sorted()
+          .toList();
     }
   }
 
