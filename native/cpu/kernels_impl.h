@@ -51,34 +51,65 @@ void forward(const Block& block, typename Op::Parameters p) {
 }
 
 template <typename Op>
-void backward(const Block& block, typename Op::Parameters p) {
+ACTCLIP_FUNCTION void backward_row(
+    const Block& block, const typename Op::Parameters& p, int64_t start, int lanes, LaneSums sums) {
   using T = typename Op::T;
-  LaneSums sums{block.sums, block.lanes};
-  for (int64_t start = 0; start < block.elements; start += block.lanes) {
-    const T* g = static_cast<const T*>(block.g) + start;
-    const T* x = static_cast<const T*>(block.x) + start;
-    T* y = static_cast<T*>(block.y) + start;
-    const int lanes = lanes_at(block.elements, block.lanes, start);
-    ACTCLIP_INDEPENDENT
-    for (int lane = 0; lane < lanes; ++lane) {
-      y[lane] = Op::backward(g[lane], x[lane], p, lane, sums);
-    }
+  const T* g = static_cast<const T*>(block.g) + start;
+  const T* x = static_cast<const T*>(block.x) + start;
+  T* y = static_cast<T*>(block.y) + start;
+  ACTCLIP_INDEPENDENT
+  for (int lane = 0; lane < lanes; ++lane) {
+    y[lane] = Op::backward(g[lane], x[lane], p, lane, sums);
   }
 }
 
 template <typename Op>
-void statistics(const Block& block, typename Op::Parameters p) {
+ACTCLIP_FUNCTION void statistics_row(
+    const Block& block, const typename Op::Parameters& p, int64_t start, int lanes, LaneSums sums) {
   using T = typename Op::T;
-  LaneSums sums{block.sums, block.lanes};
-  for (int64_t start = 0; start < block.elements; start += block.lanes) {
-    const T* g = static_cast<const T*>(block.g) + start;
-    const T* x = static_cast<const T*>(block.x) + start;
-    const int lanes = lanes_at(block.elements, block.lanes, start);
-    ACTCLIP_INDEPENDENT
-    for (int lane = 0; lane < lanes; ++lane) {
-      Op::backward(g[lane], x[lane], p, lane, sums);
+  const T* g = static_cast<const T*>(block.g) + start;
+  const T* x = static_cast<const T*>(block.x) + start;
+  ACTCLIP_INDEPENDENT
+  for (int lane = 0; lane < lanes; ++lane) {
+    Op::backward(g[lane], x[lane], p, lane, sums);
+  }
+}
+
+template <typename Op>
+using Row = void (*)(const Block&, const typename Op::Parameters&, int64_t, int, LaneSums);
+
+template <typename Op, Row<Op> kRow>
+void sum_rows(const Block& block, typename Op::Parameters p) {
+  int64_t start = 0;
+  if (block.lanes == kLeastLanes) {
+    // Where compilers know how many lanes there are, they keep the sums in registers if those are
+    // enough, as with AVX-512: a clip's backward is then a fifth to a third faster.
+    constexpr int kCount = Op::kSums * kLeastLanes;
+    double sums[kCount];
+    for (int i = 0; i < kCount; ++i) {
+      sums[i] = block.sums[i];
+    }
+    for (; start + kLeastLanes <= block.elements; start += kLeastLanes) {
+      kRow(block, p, start, kLeastLanes, {sums, kLeastLanes});
+    }
+    for (int i = 0; i < kCount; ++i) {
+      block.sums[i] = sums[i];
     }
   }
+  for (; start < block.elements; start += block.lanes) {
+    const int lanes = lanes_at(block.elements, block.lanes, start);
+    kRow(block, p, start, lanes, {block.sums, block.lanes});
+  }
+}
+
+template <typename Op>
+void backward(const Block& block, typename Op::Parameters p) {
+  sum_rows<Op, backward_row<Op>>(block, p);
+}
+
+template <typename Op>
+void statistics(const Block& block, typename Op::Parameters p) {
+  sum_rows<Op, statistics_row<Op>>(block, p);
 }
 
 // The parameters as an operation takes them.
@@ -199,10 +230,9 @@ void pool_row(const PoolRow& row) {
     ACTCLIP_INDEPENDENT
     for (int64_t i = 0; i < run; ++i) {
       const int64_t in = kStep == 0 ? i : 2 * i;
-      const auto result = MaxPoolClip<T, kRelu>::forward(
-          top[in], top[in + step], bottom[in], bottom[in + step], thresholds[kStep == 0 ? i : 0]);
-      y[i] = result.y;
-      codes[i] = result.code;
+      y[i] = MaxPoolClip<T, kRelu>::forward(
+          top[in], top[in + step], bottom[in], bottom[in + step], thresholds[kStep == 0 ? i : 0],
+          codes[i]);
     }
   }
   pack(row.scratch, row.codes, row.outputs);

@@ -32,10 +32,10 @@ __global__ void __launch_bounds__(kThreads)
           (g.channels_last ? output : row / g.rows_out()) % g.channels;
       const T* top = x + window(g, row, output);
       const T* bottom = top + g.input_row();
-      const auto result = MaxPoolClip<T, kRelu>::forward(
-          top[0], top[right], bottom[0], bottom[right], number_of<T>(t, channel));
-      y[row * g.row_outputs() + output] = result.y;
-      packed |= result.code << 4 * i;
+      uint8_t code = 0;
+      y[row * g.row_outputs() + output] = MaxPoolClip<T, kRelu>::forward(
+          top[0], top[right], bottom[0], bottom[right], number_of<T>(t, channel), code);
+      packed |= code << 4 * i;
     }
   }
   codes[byte] = static_cast<uint8_t>(packed);

@@ -177,12 +177,8 @@ struct MaxPoolClip {
   static constexpr uint8_t kRectified = 1 << 2;
   static constexpr uint8_t kClipped = 2 << 2;
 
-  struct Result {
-    T y;
-    uint8_t code;
-  };
-
-  static ACTCLIP_FUNCTION Result forward(T x0, T x1, T x2, T x3, T t) {
+  // The code comes by reference: compilers do not vectorise a result of both that is 16 bits wide.
+  static ACTCLIP_FUNCTION T forward(T x0, T x1, T x2, T x3, T t, uint8_t& code) {
     const bool second = beats(x1, x0);
     const T top = select(second, x1, x0);
     const bool fourth = beats(x3, x2);
@@ -194,7 +190,8 @@ struct MaxPoolClip {
     const typename Clip::Parameters p{&t, &t, nullptr};
     const uint8_t fate = select(
         Clip::above(x, p, 0), kClipped, select(Clip::rectified(x), kRectified, uint8_t{0}));
-    return {Clip::forward(x, p, 0), static_cast<uint8_t>(which | fate)};
+    code = static_cast<uint8_t>(which | fate);
+    return Clip::forward(x, p, 0);
   }
 
  private:

@@ -22,9 +22,9 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Makes nodes that pass a number of gradients on as they are: those of {@code _foreach_add}. Its
- * tensors are on the device "meta", without data, where it is fastest; complex, or the node would
- * drop the imaginary part of a gradient; and kept by each thread, because to make them costs more.
+ * Makes nodes that pass a number of gradients on as they are: those of {@code _foreach_frac}, the
+ * cheapest such operation. Its tensors are on the device "meta", without data, where it is fastest,
+ * and kept by each thread, because to make them costs more.
  */
 final class Carrier {
 
@@ -34,13 +34,11 @@ final class Carrier {
   private static final long[] SCALAR = {};
   private static final DeviceOptional META = unscoped(() -> new DeviceOptional(new Device("meta")));
   private static final TensorOptions OPTIONS =
-      unscoped(() -> new TensorOptions(torch.ScalarType.ComplexFloat).device(META));
+      unscoped(() -> new TensorOptions(torch.ScalarType.Float).device(META));
   private static final Tensor CONSTANT =
       unscoped(() -> torch.empty(SCALAR, OPTIONS, new MemoryFormatOptional()));
-  private static final OperatorHandle FOREACH_ADD =
-      unscoped(() -> Dispatcher.singleton().findSchemaOrThrow("aten::_foreach_add", "Tensor"));
-  private static final IValue ADDEND = unscoped(() -> new IValue(CONSTANT));
-  private static final IValue FACTOR = unscoped(() -> new IValue(1));
+  private static final OperatorHandle FOREACH_FRAC =
+      unscoped(() -> Dispatcher.singleton().findSchemaOrThrow("aten::_foreach_frac", ""));
 
   private final int last;
   private final IValue argument;
@@ -59,7 +57,7 @@ final class Carrier {
   }
 
   /**
-   * A new node with an edge for each gradient and two more. The next one leads to the accumulator
+   * A new node with an edge for each gradient and one more. The last one leads to the accumulator
    * of a token, a tensor that nothing else keeps alive; all others lead nowhere yet.
    *
    * @param release is called when the token is destroyed, which is when the node is, with {@code
@@ -69,11 +67,9 @@ final class Carrier {
     Tensor token = torch.from_blob(new Address(address), SCALAR, release, OPTIONS, META);
     tensors.set(last, token.requires_grad_(true));
     try {
-      stack.resize(3);
+      stack.resize(1);
       stack.put(0, argument);
-      stack.put(1, ADDEND);
-      stack.put(2, FACTOR);
-      FOREACH_ADD.callBoxed(stack);
+      FOREACH_FRAC.callBoxed(stack);
       return stack.get(0).toTensorVector().get(0).grad_fn();
     } finally {
       stack.clear();

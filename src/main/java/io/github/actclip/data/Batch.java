@@ -10,7 +10,7 @@ import org.bytedeco.pytorch.Tensor;
  * them. To keep one for longer, keep a {@code clone()} of it.
  *
  * @param images float32 of shape (B, 3, 32, 32) in channels-last memory format; a pixel's 0 to 255
- *     are 0 to 1
+ *     are 0 to 1, unless the loader normalises
  * @param labels int64 of shape (B)
  */
 public record Batch(Tensor images, Tensor labels) {

@@ -7,6 +7,7 @@ import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.Iterator;
+import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
@@ -41,6 +42,9 @@ public final class DataLoader implements Iterable<Batch> {
   private final ImageDataset dataset;
   private final int batchSize;
   private final IntFunction<int[]> orderOfEpoch;
+  private final Augmentation augmentation;
+  private final long augmentationSeed;
+  private final Normalization normalization;
   private final DeviceType deviceType;
   private final byte deviceIndex;
   private final AtomicInteger nextEpoch = new AtomicInteger();
@@ -54,6 +58,9 @@ public final class DataLoader implements Iterable<Batch> {
     this.dataset = dataset;
     this.batchSize = batchSize;
     this.orderOfEpoch = orderOfEpoch;
+    this.augmentation = Augmentation.none();
+    this.augmentationSeed = 0;
+    this.normalization = Normalization.none();
     // Not the native object, which the caller may close.
     this.deviceType = device.type().intern();
     this.deviceIndex = device.index();
@@ -80,6 +87,32 @@ public final class DataLoader implements Iterable<Batch> {
   public static DataLoader sequential(ImageDataset dataset, int batchSize, Device device) {
     int size = dataset.size();
     return new DataLoader(dataset, batchSize, epoch -> IntStream.range(0, size).toArray(), device);
+  }
+
+  private DataLoader(
+      DataLoader other, Augmentation augmentation, long seed, Normalization normalization) {
+    this.dataset = other.dataset;
+    this.batchSize = other.batchSize;
+    this.orderOfEpoch = other.orderOfEpoch;
+    this.augmentation = augmentation;
+    this.augmentationSeed = seed;
+    this.normalization = normalization;
+    this.deviceType = other.deviceType;
+    this.deviceIndex = other.deviceIndex;
+  }
+
+  /**
+   * A loader of the same batches, from epoch 0, whose images are changed by chance: for training.
+   * The chance depends on the seed, the epoch and the number of the image only, not on the batch
+   * that it is in.
+   */
+  public DataLoader augmented(Augmentation by, long seed) {
+    return new DataLoader(this, Objects.requireNonNull(by, "by"), seed, normalization);
+  }
+
+  /** A loader of the same batches, from epoch 0, whose pixels are normalised. */
+  public DataLoader normalized(Normalization by) {
+    return new DataLoader(this, augmentation, augmentationSeed, Objects.requireNonNull(by, "by"));
   }
 
   /** The data set that the batches are made of. */
@@ -116,7 +149,7 @@ public final class DataLoader implements Iterable<Batch> {
       throw ActclipException.badInput(
           "The first batch is %d; an epoch of this loader has %d", firstBatch, batches());
     }
-    return () -> batchesInOrder(orderOfEpoch.apply(epoch), firstBatch);
+    return () -> iterator(epoch, firstBatch);
   }
 
   /** The batches of epoch 0 in the first call, of epoch 1 in the second, and so on. */
@@ -125,17 +158,18 @@ public final class DataLoader implements Iterable<Batch> {
     return epoch(nextEpoch.getAndIncrement()).iterator();
   }
 
-  private Iterator<Batch> batchesInOrder(int[] order, int firstBatch) {
+  private Iterator<Batch> iterator(int epoch, int firstBatch) {
+    int[] order = orderOfEpoch.apply(epoch);
     return new BatchIterator(
         batches() - firstBatch,
         batch -> {
           int from = (firstBatch + batch) * batchSize;
-          return decode(order, from, Math.min(batchSize, order.length - from));
+          return decode(epoch, order, from, Math.min(batchSize, order.length - from));
         },
         this::moveToDevice);
   }
 
-  private Batch decode(int[] order, int from, int count) {
+  private Batch decode(int epoch, int[] order, int from, int count) {
     try (TensorScope scope = new TensorScope()) {
       Tensor images =
           empty(
@@ -146,9 +180,12 @@ public final class DataLoader implements Iterable<Batch> {
       FloatBuffer pixelBuffer = images.createBuffer();
       LongBuffer labelBuffer = labels.createBuffer();
       float[] image = new float[PixelFormat.VALUES];
+      float[] changed = new float[PixelFormat.VALUES];
       for (int i = from; i < from + count; i++) {
         dataset.decode(order[i], image);
-        pixelBuffer.put(image);
+        augmentation.apply(Seeds.ofImage(augmentationSeed, epoch, order[i]), image, changed);
+        normalization.apply(changed);
+        pixelBuffer.put(changed);
         labelBuffer.put(dataset.label(order[i]));
       }
       return new Batch(scope.keep(images.permute(0, 3, 1, 2)), scope.keep(labels));

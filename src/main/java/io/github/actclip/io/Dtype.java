@@ -2,7 +2,7 @@ package io.github.actclip.io;
 
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** The element types that safetensors and LibTorch share; the constants' names are the format's. */
+/** The element types that safetensors and LibTorch share; the constants' names are safetensors'. */
 enum Dtype {
   F64(ScalarType.Double, 8),
   F32(ScalarType.Float, 4),
@@ -41,6 +41,21 @@ enum Dtype {
       }
     }
     return null;
+  }
+
+  /** Returns null for a class that is none of ours, such as {@code torch.ComplexFloatStorage}. */
+  static Dtype ofStorage(String pythonClass) {
+    for (Dtype dtype : values()) {
+      if (dtype.storage().equals(pythonClass)) {
+        return dtype;
+      }
+    }
+    return null;
+  }
+
+  /** The class of the memory of such tensors in Python, such as {@code torch.FloatStorage}. */
+  String storage() {
+    return "torch." + scalarType.name() + "Storage";
   }
 
   ScalarType scalarType() {

@@ -8,17 +8,12 @@ import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
-import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Named tensors in a file of the <a
@@ -28,11 +23,14 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>The dtypes are float64, float32, float16, bfloat16, int64, int32, int16, int8, uint8 and bool;
  * values keep every bit. A file that breaks the format is refused before any of its tensors is
  * made. All methods may be called from any thread.
+ *
+ * <p>Data is read straight into the memory of the tensors, not copied out of a mapping of the file:
+ * on JDK 17 that took 4 to 5 times as long, a file that is cut short meanwhile (or a disk that
+ * fails) came to light only as an {@code InternalError} at some later instruction, and a mapping
+ * lasts until the garbage collector finds it. A tensor on top of the mapping would be worse: such a
+ * file then kills the JVM.
  */
 public final class Safetensors {
-
-  // Small enough for a ByteBuffer's int, large enough that its cost does not show.
-  private static final int CHUNK_BYTES = 1 << 24;
 
   private Safetensors() {}
 
@@ -56,7 +54,8 @@ public final class Safetensors {
           out.write(head);
           WritableByteChannel channel = Channels.newChannel(out);
           for (TensorInfo tensor : header.dataOrder()) {
-            writeData(channel, tensor.name(), tensors.get(tensor.name()));
+            TensorBytes.withBytes(
+                tensor.name(), tensors.get(tensor.name()), bytes -> writeAll(channel, bytes));
           }
         });
   }
@@ -71,7 +70,9 @@ public final class Safetensors {
    */
   public static Map<String, Tensor> read(Path file) {
     LibTorch.load();
-    return open(file, Safetensors::readTensors);
+    return open(
+        file,
+        (channel, header) -> InputFile.allOrNone(tensors -> readTensors(channel, header, tensors)));
   }
 
   /**
@@ -89,59 +90,27 @@ public final class Safetensors {
   }
 
   private static <T> T open(Path file, Content<T> content) {
-    if (!Files.isRegularFile(file)) {
-      throw ActclipException.badInput(
-          "%s is not a file; give the path of a safetensors file", file);
-    }
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      return content.read(channel, SafetensorsHeaderReader.read(file, channel));
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
-    } catch (OutOfMemoryError e) {
-      // From the JVM, for a huge header; or from JavaCPP, which limits native memory by the heap's.
-      throw ActclipException.failure(
-          e,
-          "%s does not fit in the memory of this JVM, see its option -Xmx: %s",
-          file,
-          e.getMessage());
-    }
+    return InputFile.read(
+        file,
+        "a safetensors file",
+        () -> {
+          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            return content.read(channel, SafetensorsHeaderReader.read(file, channel));
+          }
+        });
   }
 
-  private static Map<String, Tensor> readTensors(FileChannel channel, SafetensorsHeader header)
+  private static void readTensors(
+      FileChannel channel, SafetensorsHeader header, Map<String, Tensor> tensors)
       throws IOException {
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    boolean complete = false;
-    try {
-      for (TensorInfo info : header.tensors()) {
-        Tensor tensor = empty(info);
-        tensors.put(info.name(), tensor);
-        readData(channel, header.dataStart() + info.begin(), tensor);
+    for (TensorInfo info : header.tensors()) {
+      String what = "tensor " + TensorInfo.quoted(info.name());
+      Tensor tensor = TensorBytes.allocate(what, info.dtype(), info.shape());
+      tensors.put(info.name(), tensor);
+      long position = header.dataStart() + info.begin();
+      for (ByteBuffer chunk : TensorBytes.of(tensor)) {
+        position += readFully(channel, chunk, position);
       }
-      complete = true;
-      return tensors;
-    } finally {
-      if (!complete) {
-        tensors.values().forEach(Tensor::close);
-      }
-    }
-  }
-
-  private static Tensor empty(TensorInfo info) {
-    try (var options = new TensorOptions(info.dtype().scalarType())) {
-      return torch.empty(info.shape(), options, null);
-    } catch (RuntimeException e) {
-      throw ActclipException.failure(
-          e,
-          "There is no memory for the %d bytes of tensor %s",
-          info.byteCount(),
-          TensorInfo.quoted(info.name()));
-    }
-  }
-
-  private static void readData(FileChannel channel, long at, Tensor tensor) throws IOException {
-    long position = at;
-    for (ByteBuffer chunk : chunks(tensor)) {
-      position += readFully(channel, chunk, position);
     }
   }
 
@@ -155,40 +124,10 @@ public final class Safetensors {
     return bytes;
   }
 
-  private static void writeData(WritableByteChannel channel, String name, Tensor tensor)
+  private static void writeAll(WritableByteChannel channel, List<ByteBuffer> chunks)
       throws IOException {
-    try (Tensor detached = tensor.detach();
-        Tensor onCpu = detached.cpu();
-        Tensor resolved = onCpu.resolve_neg();
-        Tensor contiguous = resolved.contiguous()) {
-      for (ByteBuffer chunk : chunks(contiguous)) {
-        channel.write(chunk);
-      }
-    } catch (RuntimeException e) {
-      throw ActclipException.failure(
-          e,
-          "Tensor %s cannot be copied to the CPU: %s",
-          TensorInfo.quoted(name),
-          ActclipException.firstLine(e));
+    for (ByteBuffer chunk : chunks) {
+      channel.write(chunk);
     }
-  }
-
-  /**
-   * The bytes of a contiguous CPU tensor, valid until it is freed. LibTorch runs on little-endian
-   * machines only, so they are in the file's order.
-   */
-  static List<ByteBuffer> chunks(Tensor contiguous) {
-    List<ByteBuffer> chunks = new ArrayList<>();
-    // flatten() would keep the stride of a single element, whatever it is, and view() refuses it.
-    try (Tensor flat = contiguous.as_strided(new long[] {contiguous.numel()}, new long[] {1});
-        Tensor bytes = flat.view(ScalarType.Byte)) {
-      long size = bytes.numel();
-      for (long at = 0; at < size; at += CHUNK_BYTES) {
-        try (Tensor part = bytes.narrow(0, at, Math.min(CHUNK_BYTES, size - at))) {
-          chunks.add(part.createBuffer());
-        }
-      }
-    }
-    return chunks;
   }
 }

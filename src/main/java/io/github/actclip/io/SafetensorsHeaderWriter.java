@@ -30,7 +30,13 @@ final class SafetensorsHeaderWriter {
   private final List<TensorInfo> dataOrder;
 
   SafetensorsHeaderWriter(List<TensorInfo> described) {
-    described.forEach(tensor -> tensors.put(tensor.name(), tensor));
+    for (TensorInfo tensor : described) {
+      if (tensor.name().equals(METADATA)) {
+        throw ActclipException.badInput(
+            "A tensor cannot be named %s; the format uses it", METADATA);
+      }
+      tensors.put(tensor.name(), tensor);
+    }
     long end = 0;
     for (TensorInfo tensor : largeElementsFirst(described)) {
       tensors.put(tensor.name(), tensor.movedTo(end));

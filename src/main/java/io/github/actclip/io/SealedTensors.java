@@ -1,8 +1,7 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.TensorScope;
-import java.nio.ByteBuffer;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -38,7 +37,8 @@ public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> met
   /**
    * Reads a file.
    *
-   * @return its content; the caller, or the caller's open {@link TensorScope}, owns the tensors
+   * @return its content; the caller, or the caller's open {@link
+   *     io.github.actclip.runtime.TensorScope}, owns the tensors
    * @throws ActclipException bad input when the file was damaged, or breaks the format; a failure
    *     when it cannot be read
    */
@@ -74,11 +74,10 @@ public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> met
     for (long size : info.shape()) {
       update(digest, Long.toString(size));
     }
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      for (ByteBuffer chunk : Safetensors.chunks(tensor.cpu().contiguous())) {
-        digest.update(chunk);
-      }
+    try {
+      TensorBytes.withBytes(info.name(), tensor, chunks -> chunks.forEach(digest::update));
+    } catch (IOException e) {
+      throw new IllegalStateException("a digest does no input or output", e);
     }
   }
 

@@ -1,12 +1,13 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.Arrays;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.StringTensorDict;
@@ -15,11 +16,17 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * The parameters and buffers of a module under the names that they have in Python, such as {@code
- * conv1.weight}.
+ * conv1.weight}; into and out of modules, and files.
  *
  * <p>Methods may be called from any thread, as long as no other one changes the module.
  */
 public final class StateDict {
+
+  private static final String SAFETENSORS = ".safetensors";
+  private static final List<String> PYTORCH = List.of(".pt", ".pth", ".bin");
+
+  // Hugging Face's libraries want to know whose tensors a safetensors file holds.
+  private static final Map<String, String> FOR_PYTORCH = Map.of("format", "pt");
 
   private StateDict() {}
 
@@ -42,7 +49,8 @@ public final class StateDict {
   }
 
   /**
-   * Copies values into the tensors of a module, in place, converting device and dtype.
+   * Copies values into the tensors of a module, in place, converting device and dtype; strict, as
+   * {@code load_state_dict} is in Python by default.
    *
    * @param state exactly the names of {@link #of}, each with the module's shape; it stays the
    *     caller's
@@ -50,12 +58,86 @@ public final class StateDict {
    *     name, before anything is changed; a failure when LibTorch cannot copy a value
    */
   public static void load(Module module, Map<String, Tensor> state) {
+    load(module, state, true);
+  }
+
+  /**
+   * Copies values into the tensors of a module, in place, converting device and dtype.
+   *
+   * @param state values by the names of {@link #of}; it stays the caller's
+   * @param strict whether to refuse a state that does not fit altogether; otherwise what fits is
+   *     copied, and the rest of the module stays as it is
+   * @return what did not fit; empty when strict
+   * @throws ActclipException when strict, bad input that lists every missing, unexpected and
+   *     wrongly shaped name, before anything is changed; a failure when LibTorch cannot copy a
+   *     value
+   */
+  public static IncompatibleKeys load(Module module, Map<String, Tensor> state, boolean strict) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, Tensor> own = of(module);
-      checkMatch(own, state);
-      own.forEach((name, tensor) -> copy(name, state.get(name), tensor));
+      IncompatibleKeys incompatible = IncompatibleKeys.between(own, state);
+      if (strict && !incompatible.isEmpty()) {
+        throw ActclipException.badInput("The state does not fit the module: %s", incompatible);
+      }
+      own.forEach(
+          (name, tensor) -> {
+            if (incompatible.fits(name)) {
+              copy(name, state.get(name), tensor);
+            }
+          });
+      return incompatible;
     }
+  }
+
+  /**
+   * Writes a state to a file, or leaves the file as it was. The suffix of its name says the format:
+   * {@code .safetensors}; or {@code .pt}, {@code .pth} or {@code .bin} for what Python reads with
+   * {@code torch.load(file)}, also with {@code weights_only=True}. The same values give the same
+   * bytes.
+   *
+   * @param state of any shape, strides and device, with the dtypes of {@link Safetensors}; it stays
+   *     the caller's
+   * @throws ActclipException bad input for another suffix, and for a dtype or layout that cannot be
+   *     stored; a failure when the file cannot be written
+   */
+  public static void write(Path file, Map<String, Tensor> state) {
+    if (isSafetensors(file)) {
+      Safetensors.write(file, state, FOR_PYTORCH);
+    } else {
+      PyTorchFileWriter.write(file, state);
+    }
+  }
+
+  /**
+   * Reads a state from a file; the suffix says the format, as for {@link #write}.
+   *
+   * <p>Of PyTorch's files, those are read that Python's {@code torch.save} made, in PyTorch 1.6 or
+   * newer, of a module's {@code state_dict()} or of any dict of tensors or parameters. No code in
+   * them is run.
+   *
+   * @return tensors on the CPU, without gradients, in the file's order; from PyTorch's files with
+   *     the strides that they were saved with, and sharing memory where they did; the caller, or
+   *     the caller's open {@link TensorScope}, owns them
+   * @throws ActclipException bad input for another suffix, and when the file is missing, damaged or
+   *     holds anything but tensors; a failure when it cannot be read or does not fit in memory;
+   *     either way no tensor is left behind
+   */
+  public static Map<String, Tensor> read(Path file) {
+    LibTorch.load();
+    return isSafetensors(file) ? Safetensors.read(file) : PyTorchFile.read(file);
+  }
+
+  private static boolean isSafetensors(Path file) {
+    String name = file.toString().toLowerCase(Locale.ROOT);
+    if (name.endsWith(SAFETENSORS)) {
+      return true;
+    }
+    if (PYTORCH.stream().anyMatch(name::endsWith)) {
+      return false;
+    }
+    throw ActclipException.badInput(
+        "%s must end in %s, or for PyTorch's own format in one of %s", file, SAFETENSORS, PYTORCH);
   }
 
   private static void copy(String name, Tensor from, Tensor to) {
@@ -79,39 +161,6 @@ public final class StateDict {
           state.put(name.getString(StandardCharsets.UTF_8), new Tensor(item.value()));
         }
       }
-    }
-  }
-
-  private static void checkMatch(Map<String, Tensor> own, Map<String, Tensor> state) {
-    List<String> missing = new ArrayList<>();
-    List<String> wrong = new ArrayList<>();
-    own.forEach(
-        (name, tensor) -> {
-          Tensor value = state.get(name);
-          if (value == null || !value.defined()) {
-            missing.add(name);
-          } else if (!Arrays.equals(value.shape(), tensor.shape())) {
-            wrong.add(
-                "%s of shape %s instead of %s"
-                    .formatted(
-                        name, Arrays.toString(value.shape()), Arrays.toString(tensor.shape())));
-          }
-        });
-    List<String> unexpected =
-        state.keySet().stream().filter(n -> !own.containsKey(n)).map(TensorInfo::quoted).toList();
-    List<String> problems = new ArrayList<>();
-    addProblem(problems, "missing", missing);
-    addProblem(problems, "unexpected", unexpected);
-    addProblem(problems, "wrong", wrong);
-    if (!problems.isEmpty()) {
-      throw ActclipException.badInput(
-          "The state does not fit the module: %s", String.join("; ", problems));
-    }
-  }
-
-  private static void addProblem(List<String> problems, String kind, List<String> names) {
-    if (!names.isEmpty()) {
-      problems.add(kind + ": " + String.join(", ", names));
     }
   }
 }

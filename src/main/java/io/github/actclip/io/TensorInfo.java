@@ -7,9 +7,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.Layout;
 
 /**
- * One tensor in the header of a safetensors file.
+ * One tensor that a file holds, or is to hold.
  *
- * @param begin its first byte, counted from the end of the header
+ * @param begin its first byte in the data of a safetensors file
  * @param end the byte after its last
  */
 record TensorInfo(String name, Dtype dtype, long[] shape, long begin, long end) {
@@ -24,15 +24,12 @@ record TensorInfo(String name, Dtype dtype, long[] shape, long begin, long end) 
 
   /** Describes a tensor that is yet to find its place in a file. */
   static TensorInfo of(String name, Tensor tensor) {
-    if (name.equals(SafetensorsHeader.METADATA)) {
-      throw ActclipException.badInput("A tensor cannot be named %s; the format uses it", name);
-    }
     if (tensor == null || !tensor.defined()) {
       throw ActclipException.badInput("Tensor %s is undefined; it needs a value", quoted(name));
     }
     if (tensor.layout().intern() != Layout.Strided) {
       throw ActclipException.badInput(
-          "Tensor %s has the layout %s; safetensors stores dense tensors, see to_dense()",
+          "Tensor %s has the layout %s; dense tensors can be stored, see to_dense()",
           quoted(name), tensor.layout().intern());
     }
     Dtype dtype = Dtype.of(tensor.scalar_type());

@@ -1,13 +1,16 @@
 /**
  * State dicts and the files that hold them.
  *
- * <p>{@link io.github.actclip.io.StateDict} turns a module into named tensors and back; {@link
- * io.github.actclip.io.Safetensors} stores named tensors in the file format that Python's {@code
- * safetensors} reads and writes. Together they save and restore a module:
+ * <p>{@link io.github.actclip.io.StateDict} turns a module into named tensors and back, and named
+ * tensors into files and back, which Python writes and reads, too: safetensors, and what {@code
+ * torch.save} makes. The suffix of the file says which. Together they save and restore a module:
  *
  * <pre>{@code
- * Safetensors.write(file, StateDict.of(net), Map.of());
- * StateDict.load(net, Safetensors.read(file));
+ * StateDict.write(Path.of("net.pt"), StateDict.of(net));
+ * StateDict.load(net, StateDict.read(Path.of("net.pt")));
  * }</pre>
+ *
+ * <p>{@link io.github.actclip.io.Safetensors} is that format alone, with the texts beside its
+ * tensors.
  */
 package io.github.actclip.io;

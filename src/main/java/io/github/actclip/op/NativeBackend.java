@@ -72,6 +72,9 @@ final class NativeBackend implements ClipBackend {
 
   @Override
   public Tensor clipFew(Tensor x, Tensor t, boolean relu, long limit) {
+    if (x.numel() >= limit) {
+      return null;
+    }
     Tensor y = new Tensor();
     run(() -> NativeKernels.clipFew(address(x), address(t), relu, limit, address(y)));
     return y.defined() ? y : null;
@@ -80,7 +83,8 @@ final class NativeBackend implements ClipBackend {
   @Override
   public Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
     Tensor byAbove = new Tensor(); // by the value that stands there, which may be the threshold's
-    Tensor[] gradients = {new Tensor(), byAbove, new Tensor(), byAbove};
+    Tensor byLower = limits.lower() == null ? null : new Tensor();
+    Tensor[] gradients = {new Tensor(), byAbove, byLower, byAbove};
     run(
         () ->
             NativeKernels.clipBackward(
@@ -92,7 +96,7 @@ final class NativeBackend implements ClipBackend {
                 limits.relu(),
                 address(gradients[0]),
                 address(byAbove),
-                address(gradients[2])));
+                address(byLower)));
     return gradients;
   }
 

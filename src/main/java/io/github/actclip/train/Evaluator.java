@@ -3,6 +3,7 @@ package io.github.actclip.train;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Normalization;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Device;
@@ -18,15 +19,28 @@ public final class Evaluator {
   private Evaluator() {}
 
   /**
-   * Runs every image through the network, without gradients and in the order of the data set.
+   * Runs every image through the network as it is, without gradients and in the order of the data
+   * set.
    *
    * @param device where the network is
    */
   public static Evaluation evaluate(Net net, ImageDataset data, Device device) {
+    return evaluate(net, data, Normalization.none(), device);
+  }
+
+  /**
+   * Runs every image through the network, without gradients and in the order of the data set.
+   *
+   * @param normalization that of the network's training
+   * @param device where the network is
+   */
+  public static Evaluation evaluate(
+      Net net, ImageDataset data, Normalization normalization, Device device) {
+    DataLoader loader = DataLoader.sequential(data, BATCH_SIZE, device).normalized(normalization);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       RunningMetrics metrics = new RunningMetrics(device);
-      for (Batch batch : DataLoader.sequential(data, BATCH_SIZE, device)) {
+      for (Batch batch : loader) {
         TensorScope.run(() -> addBatch(net, batch, metrics));
       }
       return metrics.read();

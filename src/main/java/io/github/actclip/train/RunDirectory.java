@@ -1,7 +1,6 @@
 package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
-import io.github.actclip.io.Safetensors;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
@@ -12,7 +11,6 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Function;
 
 /**
@@ -166,8 +164,7 @@ public final class RunDirectory {
     }
     AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
     AtomicFile.writeString(folder.resolve(TABLE), Csv.table(epochs));
-    TensorScope.run(
-        () -> Safetensors.write(folder.resolve(MODEL), StateDict.of(net), Map.of("format", "pt")));
+    TensorScope.run(() -> StateDict.write(folder.resolve(MODEL), StateDict.of(net)));
   }
 
   /** Saves what a training came to, as numbers and as a page. */
@@ -204,7 +201,7 @@ public final class RunDirectory {
   public Net loadNet() {
     LibTorch.load();
     Net net = new Net(loadSummary().net());
-    TensorScope.run(() -> StateDict.load(net, Safetensors.read(folder.resolve(MODEL))));
+    TensorScope.run(() -> StateDict.load(net, StateDict.read(folder.resolve(MODEL))));
     return net;
   }
 }

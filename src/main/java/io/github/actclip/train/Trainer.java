@@ -34,8 +34,10 @@ public final class Trainer {
    * @param net what is trained, in place; the caller keeps it
    * @param device where
    * @param listeners called in this order
+   * @throws ActclipException bad input, when the device has no such precision
    */
   public Trainer(Net net, TrainerOptions options, Device device, List<TrainingListener> listeners) {
+    options.precision().requireOn(device);
     this.net = net;
     this.options = options;
     this.device = device;
@@ -110,9 +112,7 @@ public final class Trainer {
     long reported = System.nanoTime();
     training.timer().start();
     while (batches.hasNext()) {
-      Batch batch = batches.next();
-      training.timer().end(Phase.DATA);
-      TensorScope.run(() -> step(training, batch));
+      TensorScope.run(() -> step(training, batches));
       if (System.nanoTime() - reported >= NANOS_PER_PROGRESS) {
         ProgressMetrics progress = training.progressMetrics();
         listeners.forEach(listener -> listener.onProgress(progress));
@@ -125,8 +125,8 @@ public final class Trainer {
     }
   }
 
-  private void step(Training training, Batch batch) {
-    training.step(batch);
+  private void step(Training training, Iterator<Batch> batches) {
+    training.step(batches);
     listeners.forEach(listener -> listener.onStep(training));
   }
 }

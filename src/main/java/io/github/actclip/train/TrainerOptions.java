@@ -1,15 +1,26 @@
 package io.github.actclip.train;
 
+import io.github.actclip.data.Augmentation;
+import io.github.actclip.data.DataLoader;
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Normalization;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
+import org.bytedeco.pytorch.Device;
 
 /**
  * How a {@link Trainer} trains.
  *
+ * <pre>{@code
+ * TrainerOptions options =
+ *     TrainerOptions.builder(OptimizerType.SGD).epochs(30).precision(Precision.BFLOAT16).build();
+ * }</pre>
+ *
  * @param epochs how often it goes through the images, at least 1
- * @param batchSize images a step, at least 1
+ * @param batchSize images a batch, at least 1
+ * @param accumulation batches a step, at least 1; the gradient is that of all their images at once
  * @param optimizer which of LibTorch's optimizers
- * @param learningRate above 0; with {@link LearningRateSchedule#ONE_CYCLE} the highest
+ * @param learningRate above 0; where the schedule changes it, the highest
  * @param momentum of SGD, from 0 to below 1; the others always use 0.9
  * @param weightDecay at least 0; on every parameter but the thresholds
  * @param thresholdLearningRateFactor at least 0; the thresholds' learning rate is this times that
@@ -18,11 +29,17 @@ import java.util.Objects;
  *     the same as on the weights. It is what makes a threshold come down: a clip alone gives the
  *     loss little reason to (PACT, arXiv 1805.06085, section 3.1)
  * @param schedule how the learning rate changes
- * @param seed of the order of the images
+ * @param maxGradNorm at least 0; a gradient that is longer, all parameters' taken as one vector, is
+ *     shortened to that length (arXiv 1211.5063, algorithm 1); 0 for no such limit
+ * @param precision in what forward and backward compute
+ * @param augmentation how the training images are changed by chance
+ * @param normalization of training and test images
+ * @param seed of the order of the images, and of their augmentation
  */
 public record TrainerOptions(
     int epochs,
     int batchSize,
+    int accumulation,
     OptimizerType optimizer,
     double learningRate,
     double momentum,
@@ -30,10 +47,11 @@ public record TrainerOptions(
     double thresholdLearningRateFactor,
     double thresholdWeightDecay,
     LearningRateSchedule schedule,
+    double maxGradNorm,
+    Precision precision,
+    Augmentation augmentation,
+    Normalization normalization,
     long seed) {
-
-  private static final int DEFAULT_EPOCHS = 12;
-  private static final int DEFAULT_BATCH_SIZE = 128;
 
   /**
    * Checks the values.
@@ -43,7 +61,7 @@ public record TrainerOptions(
   public TrainerOptions {
     requirePositive("epochs", epochs);
     requirePositive("batchSize", batchSize);
-    Objects.requireNonNull(schedule, "schedule");
+    requirePositive("accumulation", accumulation);
     if (!(learningRate > 0 && learningRate <= Float.MAX_VALUE)) {
       throw ActclipException.badInput(
           "learningRate (%s) must be above 0 and fit into a float", learningRate);
@@ -52,21 +70,26 @@ public record TrainerOptions(
     requireNotNegative("weightDecay", weightDecay);
     requireNotNegative("thresholdLearningRateFactor", thresholdLearningRateFactor);
     requireNotNegative("thresholdWeightDecay", thresholdWeightDecay);
+    Objects.requireNonNull(schedule, "schedule");
+    requireNotNegative("maxGradNorm", maxGradNorm);
+    Objects.requireNonNull(precision, "precision");
+    Objects.requireNonNull(augmentation, "augmentation");
+    Objects.requireNonNull(normalization, "normalization");
   }
 
   /** What suits {@code Net} with this optimizer: 12 epochs of batches of 128, one cycle, seed 0. */
   public static TrainerOptions defaults(OptimizerType optimizer) {
-    return new TrainerOptions(
-        DEFAULT_EPOCHS,
-        DEFAULT_BATCH_SIZE,
-        optimizer,
-        optimizer.defaultLearningRate(),
-        optimizer.defaultMomentum(),
-        optimizer.defaultWeightDecay(),
-        1,
-        optimizer.defaultWeightDecay(),
-        LearningRateSchedule.ONE_CYCLE,
-        0);
+    return builder(optimizer).build();
+  }
+
+  /** Starts with {@link #defaults}. */
+  public static Builder builder(OptimizerType optimizer) {
+    return new Builder(optimizer);
+  }
+
+  /** Starts with these. */
+  public Builder toBuilder() {
+    return new Builder(this);
   }
 
   /**
@@ -75,17 +98,21 @@ public record TrainerOptions(
    * @throws ActclipException when a value is out of range
    */
   public TrainerOptions withThresholds(double learningRateFactor, double decay) {
-    return new TrainerOptions(
-        epochs,
-        batchSize,
-        optimizer,
-        learningRate,
-        momentum,
-        weightDecay,
-        learningRateFactor,
-        decay,
-        schedule,
-        seed);
+    return toBuilder()
+        .thresholdLearningRateFactor(learningRateFactor)
+        .thresholdWeightDecay(decay)
+        .build();
+  }
+
+  /**
+   * The batches of a training: shuffled, augmented and normalised as these options say.
+   *
+   * @param device where the batches will be; not kept
+   */
+  public DataLoader loader(ImageDataset train, Device device) {
+    return DataLoader.shuffled(train, batchSize, seed, device)
+        .augmented(augmentation, seed)
+        .normalized(normalization);
   }
 
   /** Whether the thresholds learn otherwise than the weights. */
@@ -103,6 +130,160 @@ public record TrainerOptions(
   private static void requirePositive(String name, int value) {
     if (value < 1) {
       throw ActclipException.badInput("%s (%d) must be at least 1", name, value);
+    }
+  }
+
+  /** Sets options by name; {@link #build} checks them. */
+  public static final class Builder {
+
+    private final OptimizerType optimizer;
+    private int epochs = 12;
+    private int batchSize = 128;
+    private int accumulation = 1;
+    private double learningRate;
+    private double momentum;
+    private double weightDecay;
+    private double thresholdLearningRateFactor = 1;
+    private Double thresholdWeightDecay;
+    private LearningRateSchedule schedule =
+        LearningRateSchedule.of(LearningRateSchedule.Type.ONE_CYCLE);
+    private double maxGradNorm;
+    private Precision precision = Precision.FLOAT32;
+    private Augmentation augmentation = Augmentation.none();
+    private Normalization normalization = Normalization.none();
+    private long seed;
+
+    private Builder(OptimizerType optimizer) {
+      this.optimizer = optimizer;
+      learningRate = optimizer.defaultLearningRate();
+      momentum = optimizer.defaultMomentum();
+      weightDecay = optimizer.defaultWeightDecay();
+    }
+
+    private Builder(TrainerOptions options) {
+      optimizer = options.optimizer;
+      epochs = options.epochs;
+      batchSize = options.batchSize;
+      accumulation = options.accumulation;
+      learningRate = options.learningRate;
+      momentum = options.momentum;
+      weightDecay = options.weightDecay;
+      thresholdLearningRateFactor = options.thresholdLearningRateFactor;
+      thresholdWeightDecay = options.thresholdWeightDecay;
+      schedule = options.schedule;
+      maxGradNorm = options.maxGradNorm;
+      precision = options.precision;
+      augmentation = options.augmentation;
+      normalization = options.normalization;
+      seed = options.seed;
+    }
+
+    /** See {@link TrainerOptions#epochs}. */
+    public Builder epochs(int value) {
+      epochs = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#batchSize}. */
+    public Builder batchSize(int value) {
+      batchSize = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#accumulation}. */
+    public Builder accumulation(int value) {
+      accumulation = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#learningRate}. */
+    public Builder learningRate(double value) {
+      learningRate = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#momentum}. */
+    public Builder momentum(double value) {
+      momentum = value;
+      return this;
+    }
+
+    /** Of the weights, and of the thresholds unless {@link #thresholdWeightDecay} is called. */
+    public Builder weightDecay(double value) {
+      weightDecay = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#thresholdLearningRateFactor}. */
+    public Builder thresholdLearningRateFactor(double value) {
+      thresholdLearningRateFactor = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#thresholdWeightDecay}. */
+    public Builder thresholdWeightDecay(double value) {
+      thresholdWeightDecay = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#schedule}. */
+    public Builder schedule(LearningRateSchedule value) {
+      schedule = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#maxGradNorm}. */
+    public Builder maxGradNorm(double value) {
+      maxGradNorm = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#precision}. */
+    public Builder precision(Precision value) {
+      precision = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#augmentation}. */
+    public Builder augmentation(Augmentation value) {
+      augmentation = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#normalization}. */
+    public Builder normalization(Normalization value) {
+      normalization = value;
+      return this;
+    }
+
+    /** See {@link TrainerOptions#seed}. */
+    public Builder seed(long value) {
+      seed = value;
+      return this;
+    }
+
+    /**
+     * The options.
+     *
+     * @throws ActclipException naming the first value that is out of range
+     */
+    public TrainerOptions build() {
+      return new TrainerOptions(
+          epochs,
+          batchSize,
+          accumulation,
+          optimizer,
+          learningRate,
+          momentum,
+          weightDecay,
+          thresholdLearningRateFactor,
+          thresholdWeightDecay == null ? weightDecay : thresholdWeightDecay,
+          schedule,
+          maxGradNorm,
+          precision,
+          augmentation,
+          normalization,
+          seed);
     }
   }
 }

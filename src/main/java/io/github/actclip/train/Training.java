@@ -38,6 +38,7 @@ public final class Training {
   private final Optimizer optimizer;
   private final TrainingStep trainingStep;
   private final RunningMetrics metrics;
+  private final Tensor observed;
   private final Map<String, Threshold> thresholds;
   private final PhaseTimer timer = new PhaseTimer();
   private final List<EpochMetrics> epochs = new ArrayList<>();
@@ -62,11 +63,20 @@ public final class Training {
     this.options = options;
     this.device = device;
     this.test = test;
-    loader = DataLoader.shuffled(train, options.batchSize(), options.seed(), device);
+    loader = options.loader(train, device);
     optimizer = options.optimizer().create(net.parameters(), net.thresholds(), options);
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device);
     thresholds = named(net);
+    // Once, because a loader that is left early waits for the garbage collector to free its
+    // batches.
+    observed =
+        DataLoader.sequential(test, OBSERVED, device)
+            .normalized(options.normalization())
+            .iterator()
+            .next()
+            .images()
+            .clone();
   }
 
   /** The thresholds by their names in the state dict. */
@@ -118,7 +128,11 @@ public final class Training {
 
   /** Steps of the whole training. */
   public long totalSteps() {
-    return (long) options.epochs() * loader.batches();
+    return options.epochs() * stepsPerEpoch();
+  }
+
+  private long stepsPerEpoch() {
+    return ((long) loader.batches() + options.accumulation() - 1) / options.accumulation();
   }
 
   /** Whole epochs done. */
@@ -214,14 +228,20 @@ public final class Training {
     return loader.epoch(epoch, batch).iterator();
   }
 
-  /** Does one step; the caller's scope owns what it makes. */
-  void step(Batch next) {
-    setLearningRate(options.schedule().at(step, totalSteps(), options.learningRate()));
+  /** Does one step with the next batches; the caller's scope owns what it makes. */
+  void step(Iterator<Batch> batches) {
+    setLearningRate(
+        options
+            .schedule()
+            .at(options.learningRate(), step, totalSteps(), stepsPerEpoch(), testLosses()));
     step++;
-    batch++;
-    TrainingStep.Result result = trainingStep.run(next);
-    metrics.add(result.loss(), result.logits(), next.labels());
+    TrainingStep.Result result = trainingStep.run(batches, metrics);
+    batch += result.batches();
     lastLoss = result.loss();
+  }
+
+  private List<Double> testLosses() {
+    return epochs.stream().map(EpochMetrics::testLoss).toList();
   }
 
   ProgressMetrics progressMetrics() {
@@ -252,7 +272,7 @@ public final class Training {
   private EpochMetrics test() {
     Evaluation training = metrics.read();
     PhaseSeconds phases = timer.read();
-    Evaluation testing = Evaluator.evaluate(net, test, device);
+    Evaluation testing = Evaluator.evaluate(net, test, options.normalization(), device);
     ActivationStatistics activations = activations(testing.loss());
     return new EpochMetrics(
         epoch + 1,
@@ -274,10 +294,9 @@ public final class Training {
   private ActivationStatistics activations(double testLoss) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor images = DataLoader.sequential(test, OBSERVED, device).iterator().next().images();
-      Divergence.requireFinite(this, "test loss", testLoss, images);
-      Divergence.requireFinite(this, "threshold", net.threshold(), images);
-      return net.statistics(images);
+      Divergence.requireFinite(this, "test loss", testLoss, observed);
+      Divergence.requireFinite(this, "threshold", net.threshold(), observed);
+      return net.statistics(observed);
     }
   }
 
@@ -290,6 +309,8 @@ public final class Training {
         timer.read(),
         learningRate,
         thresholdGradient(),
+        trainingStep.scaler() == null ? 0 : trainingStep.scaler().scale(),
+        trainingStep.scaler() == null ? 0 : trainingStep.scaler().growthTracker(),
         epochs.subList(0, epoch));
   }
 
@@ -301,6 +322,9 @@ public final class Training {
     timer.reset(progress.phases());
     learningRate = progress.learningRate();
     lastThresholdGradient = progress.thresholdGradient();
+    if (trainingStep.scaler() != null) {
+      trainingStep.scaler().restore(progress.gradientScale(), progress.growthTracker());
+    }
     epochs.clear();
     epochs.addAll(progress.epochs());
   }

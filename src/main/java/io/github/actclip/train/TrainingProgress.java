@@ -13,6 +13,8 @@ import java.util.List;
  * @param phases of the epoch under way
  * @param learningRate of the last step
  * @param thresholdGradient of the last step
+ * @param gradientScale of the {@link GradScaler}; 0 where there is none
+ * @param growthTracker likewise
  * @param epochs the whole epochs
  */
 record TrainingProgress(
@@ -23,6 +25,8 @@ record TrainingProgress(
     PhaseSeconds phases,
     double learningRate,
     double thresholdGradient,
+    double gradientScale,
+    int growthTracker,
     List<EpochMetrics> epochs) {
 
   TrainingProgress {

@@ -2,47 +2,140 @@ package io.github.actclip.train;
 
 import io.github.actclip.autograd.Autograd;
 import io.github.actclip.data.Batch;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.Autocast;
+import io.github.actclip.runtime.TensorScope;
+import java.util.Iterator;
+import java.util.function.Consumer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** One step: gradients of a batch, and the optimizer's update. */
+/**
+ * One step: the gradients of its batches, and the optimizer's update; in mixed precision, and with
+ * a limit on the gradient, where the options say so.
+ */
 final class TrainingStep {
 
   /** Reading a loss waits for the device, which a CPU does not mind and a GPU does. */
   private static final int CHECKED_ON_GPU_EVERY = 32;
 
   private final Training training;
+  private final TrainerOptions options;
+  private final TensorVector parameters;
+  private final GradScaler scaler;
 
+  /** Belongs to the caller's scope. */
   TrainingStep(Training training) {
     this.training = training;
+    options = training.options();
+    parameters = training.net().parameters();
+    scaler = options.precision() == Precision.FLOAT16 ? new GradScaler() : null;
+  }
+
+  /** What scales the loss, a part of where a training stands; null where nothing does. */
+  GradScaler scaler() {
+    return scaler;
   }
 
   /**
-   * Trains on a batch; the caller's scope owns what this makes.
+   * Trains on as many batches as a step has, or as are left of the epoch; the caller's scope owns
+   * what this makes.
    *
-   * @return what it was trained with
+   * @param batches at least one
+   * @param metrics gets each of them
+   * @return what came of it
    */
-  Result run(Batch batch) {
+  Result run(Iterator<Batch> batches, RunningMetrics metrics) {
     PhaseTimer timer = training.timer();
     training.optimizer().zero_grad();
-    Tensor logits = training.net().forward(batch.images());
-    Tensor loss = torch.cross_entropy_loss(logits, batch.labels());
-    requireFinite(loss, batch);
-    timer.end(Phase.FORWARD);
-    Autograd.backward(loss);
-    timer.end(Phase.BACKWARD);
-    training.optimizer().step();
     timer.end(Phase.OPTIMIZER);
-    return new Result(loss, logits);
+    Tensor loss = null;
+    int count = 0;
+    long images = 0;
+    while (count < options.accumulation() && batches.hasNext()) {
+      Batch batch = batches.next();
+      timer.end(Phase.DATA);
+      Tensor share = addGradients(batch, metrics);
+      loss = loss == null ? share : loss.add(share);
+      images += batch.labels().size(0);
+      count++;
+    }
+    if (options.accumulation() > 1 && images < fullStep()) { // the last of an epoch
+      Scalar whole = new Scalar((double) fullStep() / images);
+      loss = loss.mul(whole);
+      forEachGradient(gradient -> gradient.mul_(whole));
+    }
+    update();
+    timer.end(Phase.OPTIMIZER);
+    return new Result(count, loss);
   }
 
   /**
-   * What a batch came to.
+   * What a step came to.
    *
-   * @param loss its mean, a scalar
-   * @param logits (B, classes)
+   * @param batches how many it took
+   * @param loss the mean over their images, a scalar
    */
-  record Result(Tensor loss, Tensor logits) {}
+  record Result(int batches, Tensor loss) {}
+
+  /** Adds the gradients of a batch's share of the loss; returns that share. */
+  private Tensor addGradients(Batch batch, RunningMetrics metrics) {
+    PhaseTimer timer = training.timer();
+    try (TensorScope scope = new TensorScope()) {
+      Tensor logits = forward(batch.images());
+      Tensor loss = torch.cross_entropy_loss(logits, batch.labels());
+      requireFinite(loss, batch);
+      Tensor share = share(loss, batch);
+      timer.end(Phase.FORWARD);
+      Autograd.backward(scaler == null ? share : scaler.scale(share));
+      timer.end(Phase.BACKWARD);
+      metrics.add(loss, logits, batch.labels());
+      timer.end(Phase.OTHER);
+      return scope.pass(share.detach());
+    }
+  }
+
+  private Tensor forward(Tensor images) {
+    Net net = training.net();
+    return options.precision() == Precision.FLOAT32
+        ? net.forward(images)
+        : Autocast.run(training.device(), options.precision().dtype(), () -> net.forward(images))
+            .to(ScalarType.Float);
+  }
+
+  /** Of the mean loss over the images of a step. */
+  private Tensor share(Tensor loss, Batch batch) {
+    return options.accumulation() == 1
+        ? loss
+        : loss.mul(new Scalar((double) batch.labels().size(0) / fullStep()));
+  }
+
+  /** The images of a step that has all its batches. */
+  private long fullStep() {
+    return (long) options.batchSize() * options.accumulation();
+  }
+
+  private void update() {
+    if (scaler != null && !scaler.unscale(parameters)) {
+      return;
+    }
+    if (options.maxGradNorm() > 0) {
+      torch.clip_grad_norm_(parameters, options.maxGradNorm());
+    }
+    training.optimizer().step();
+  }
+
+  private void forEachGradient(Consumer<Tensor> work) {
+    for (long i = 0; i < parameters.size(); i++) {
+      Tensor gradient = parameters.get(i).grad();
+      if (gradient.defined()) {
+        work.accept(gradient);
+      }
+    }
+  }
 
   /** Before the update, so that the parameters are still those that gave this loss. */
   private void requireFinite(Tensor loss, Batch batch) {

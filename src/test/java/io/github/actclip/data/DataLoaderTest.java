@@ -147,6 +147,57 @@ class DataLoaderTest {
     assertEquals(labels(loader.epoch(2)), labels(loader));
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 13, 14, 15})
+  void anEpochCanBeginAtAnyBatch(int first) {
+    DataLoader loader = DataLoader.shuffled(distinct(100), 7, 42, cpu);
+    List<Integer> whole = labels(loader.epoch(3));
+    assertEquals(whole.subList(Math.min(7 * first, 100), 100), labels(loader.epoch(3, first)));
+  }
+
+  @Test
+  void refusesABatchThatIsNotThere() {
+    DataLoader loader = DataLoader.sequential(grey(3), 2, cpu);
+    assertBadInput(() -> loader.epoch(0, 3), "first batch is 3", "has 2");
+    assertBadInput(() -> loader.epoch(0, -1), "first batch is -1", "has 2");
+  }
+
+  /** Whatever batch an image is in, and whether the epoch began before it or with it. */
+  @Test
+  void whatAnImageIsChangedToDependsOnSeedAndEpochAndItsNumberOnly() {
+    ImageDataset dataset = grey(9);
+    Augmentation augmentation = new Augmentation(4, true);
+    Normalization normalization = Normalization.of(dataset);
+    DataLoader loader =
+        DataLoader.sequential(dataset, 4, cpu)
+            .augmented(augmentation, 11)
+            .normalized(normalization);
+    int image = 4;
+    for (Batch batch : loader.epoch(2, 1)) {
+      FloatBuffer pixels = batch.images().createBuffer();
+      for (int i = 0; i < batch.labels().size(0); i++) {
+        float[] expected = new float[PixelFormat.VALUES];
+        augmentation.apply(Seeds.ofImage(11, 2, image), decode(dataset, image), expected);
+        normalization.apply(expected);
+        float[] seen = new float[PixelFormat.VALUES];
+        pixels.get(seen);
+        assertArrayEquals(expected, seen);
+        image++;
+      }
+    }
+    assertEquals(9, image);
+  }
+
+  @Test
+  void aLoaderThatWasChangedIsAnother() {
+    ImageDataset dataset = grey(4);
+    DataLoader plain = DataLoader.sequential(dataset, 4, cpu);
+    DataLoader flipped = plain.augmented(new Augmentation(0, true), 1);
+    assertHasImagesFrom(dataset, 0, plain.epoch(0).iterator().next());
+    assertSame(dataset, flipped.dataset());
+    assertEquals(labels(plain), labels(flipped));
+  }
+
   @Test
   void shuffledImagesKeepTheirLabels() {
     ImageDataset dataset = grey(10); // in which labels are the numbers of the images

@@ -4,11 +4,13 @@ import static io.github.actclip.data.TestData.assertBadInput;
 import static io.github.actclip.data.TestData.decode;
 import static io.github.actclip.data.TestData.grey;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -24,6 +26,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class ImageDatasetTest {
+
+  /** CRC-32C of "123456789", 775 zeros and a 7, by a table of its polynomial in Python. */
+  private static final long CHECKSUM = 0x812f4321L;
 
   private static final Path FASHION_MNIST = Path.of("/usr/share/datasets/fashion-mnist");
 
@@ -52,6 +57,37 @@ class ImageDatasetTest {
     assertEquals(0f, image[0]);
     assertEquals(0.2f, image[3]);
     assertEquals(1f, image[6]);
+  }
+
+  @Test
+  void saysWhereItCameFrom(@TempDir Path folder) throws IOException {
+    assertEquals("embedded", ImageDataset.embedded(Split.TEST).source());
+    TestData.write(folder, "t10k-images-idx3-ubyte", TestData.idxImages(1, new byte[784]));
+    TestData.write(folder, "t10k-labels-idx1-ubyte", TestData.idxLabels((byte) 3));
+    assertEquals(folder.toString(), ImageDataset.load(folder, Split.TEST).source());
+    TestData.write(folder.resolve("cifar"), "test_batch.bin", TestData.cifarRecord(1, 2, 3, 4));
+    Path cifar = folder.resolve("cifar");
+    assertEquals(cifar.toString(), ImageDataset.load(cifar, Split.TEST).source());
+  }
+
+  @Test
+  void theChecksumIsThatOfPixelsAndLabels() {
+    byte[] nineDigits = new byte[784];
+    System.arraycopy("123456789".getBytes(StandardCharsets.US_ASCII), 0, nineDigits, 0, 9);
+    ImageDataset dataset =
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, nineDigits, new byte[] {7});
+    assertEquals(CHECKSUM, dataset.checksum());
+    assertEquals(dataset.checksum(), dataset.checksum());
+    nineDigits[783] = 1;
+    assertNotEquals(
+        CHECKSUM,
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, nineDigits, new byte[] {7})
+            .checksum());
+    nineDigits[783] = 0;
+    assertNotEquals(
+        CHECKSUM,
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, nineDigits, new byte[] {8})
+            .checksum());
   }
 
   @Test

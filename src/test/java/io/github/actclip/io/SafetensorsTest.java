@@ -16,6 +16,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -244,6 +245,22 @@ class SafetensorsTest {
   }
 
   @Test
+  void saysThatAFileBecameShorterMeanwhile() throws IOException {
+    Safetensors.write(file, Map.of("a", torch.rand(1000)), Map.of());
+    try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      long size = channel.size();
+      channel.truncate(size - 1);
+
+      var e =
+          assertThrows(
+              IOException.class,
+              () -> Safetensors.readFully(channel, ByteBuffer.allocate(8), size - 8));
+
+      assertEquals("it became shorter while it was being read", e.getMessage());
+    }
+  }
+
+  @Test
   void storesMetadataAndNothingAtAll() {
     Map<String, String> metadata = Map.of("größe 🙂", "line 1\nline \"2\"", "", "");
 
@@ -370,7 +387,7 @@ class SafetensorsTest {
     return AbstractTensor.create(bits).view(dtype.scalarType()).view(shape);
   }
 
-  private static byte[] bytes(Tensor tensor) {
+  static byte[] bytes(Tensor tensor) {
     Tensor flat = tensor.flatten().view(ScalarType.Byte);
     byte[] bytes = new byte[(int) flat.numel()];
     if (bytes.length > 0) {

@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,7 +28,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class StateDictTest {
 
@@ -101,18 +106,73 @@ class StateDictTest {
     assertEquals(1f, StateDict.of(module).get("act_max").item_float());
   }
 
-  @Test
-  void travelsThroughAFile(@TempDir Path directory) {
-    Path file = directory.resolve("model.safetensors");
+  @ParameterizedTest
+  @ValueSource(strings = {"model.safetensors", "model.pt", "model.pth", "model.bin", "MODEL.PT"})
+  void travelsThroughAFile(String name, @TempDir Path directory) {
+    Path file = directory.resolve(name);
     Module source = module();
     Module target = module();
-    Safetensors.write(file, StateDict.of(source), Map.of());
+    StateDict.write(file, StateDict.of(source));
 
-    StateDict.load(target, Safetensors.read(file));
+    StateDict.load(target, StateDict.read(file));
 
     Map<String, Tensor> expected = StateDict.of(source);
     StateDict.of(target)
-        .forEach((name, tensor) -> assertTrue(torch.equal(expected.get(name), tensor), name));
+        .forEach((key, tensor) -> assertTrue(torch.equal(expected.get(key), tensor), key));
+  }
+
+  @Test
+  void theSuffixSaysTheFormat(@TempDir Path directory) throws IOException {
+    Map<String, Tensor> state = StateDict.of(module());
+    StateDict.write(directory.resolve("a.safetensors"), state);
+    StateDict.write(directory.resolve("a.pt"), state);
+
+    assertEquals(
+        Map.of("format", "pt"), Safetensors.readMetadata(directory.resolve("a.safetensors")));
+    assertEquals('P', Files.readAllBytes(directory.resolve("a.pt"))[0]);
+    for (String name : List.of("a", "a.ckpt", "a.pt.gz", "safetensors")) {
+      Path file = directory.resolve(name);
+      for (Executable use :
+          List.<Executable>of(() -> StateDict.read(file), () -> StateDict.write(file, state))) {
+        var e = assertThrows(ActclipException.class, use);
+        assertTrue(e.isBadInput());
+        assertEquals(
+            file
+                + " must end in .safetensors, or for PyTorch's own format in one of"
+                + " [.pt, .pth, .bin]",
+            e.getMessage());
+      }
+      assertFalse(Files.exists(file));
+    }
+  }
+
+  @Test
+  void whenNotStrictLoadsWhatFitsAndSaysWhatDoesNot() {
+    Module module = module();
+    Map<String, Tensor> state = new LinkedHashMap<>();
+    state.put("act_max", torch.full(new long[] {1}, new Scalar(7)));
+    state.put("linear.bias", torch.full(new long[] {3}, new Scalar(7)));
+    state.put("linear.wieght", torch.rand(2, 3));
+    float before = StateDict.of(module).get("linear.bias").sum().item_float();
+
+    IncompatibleKeys rest = StateDict.load(module, state, false);
+
+    assertEquals(NAMES.stream().filter(n -> !state.containsKey(n)).toList(), rest.missingKeys());
+    assertEquals(List.of("linear.wieght"), rest.unexpectedKeys());
+    assertEquals(
+        List.of(new IncompatibleKeys.MismatchedShape("linear.bias", List.of(3L), List.of(2L))),
+        rest.mismatchedShapes());
+    assertFalse(rest.isEmpty());
+    assertEquals(7f, StateDict.of(module).get("act_max").item_float());
+    assertEquals(before, StateDict.of(module).get("linear.bias").sum().item_float());
+  }
+
+  @Test
+  void whenEverythingFitsNothingIsListed() {
+    IncompatibleKeys none = StateDict.load(module(), StateDict.of(module()), true);
+
+    assertTrue(none.isEmpty());
+    assertEquals("", none.toString());
   }
 
   @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
@@ -87,6 +88,16 @@ class CheckpointTest {
         Arguments.of(original, options(OptimizerType.ADAMW, 15).withThresholds(0.5, 0.001), 150),
         Arguments.of(quantized, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 29),
         Arguments.of(quantized, options(OptimizerType.ADAM, 2), 1),
+        Arguments.of(
+            original,
+            options(OptimizerType.ADAMW, 4).toBuilder()
+                .accumulation(3) // 7 steps an epoch
+                .precision(Precision.BFLOAT16)
+                .maxGradNorm(0.5)
+                .augmentation(new Augmentation(2, true))
+                .schedule(LearningRateSchedule.reduceOnPlateau(0.5, 0).withWarmUp(5))
+                .build(),
+            16),
         Arguments.of(original, options(OptimizerType.SGD, 1), STEPS_PER_EPOCH - 1));
   }
 
@@ -359,17 +370,10 @@ class CheckpointTest {
   }
 
   private static TrainerOptions options(OptimizerType optimizer, int epochs) {
-    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
-    return new TrainerOptions(
-        epochs,
-        IMAGES.size() / STEPS_PER_EPOCH,
-        optimizer,
-        defaults.learningRate(),
-        defaults.momentum(),
-        defaults.weightDecay(),
-        defaults.thresholdLearningRateFactor(),
-        defaults.thresholdWeightDecay(),
-        defaults.schedule(),
-        5);
+    return TrainerOptions.builder(optimizer)
+        .epochs(epochs)
+        .batchSize(IMAGES.size() / STEPS_PER_EPOCH)
+        .seed(5)
+        .build();
   }
 }

@@ -15,6 +15,7 @@ import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
+import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -85,7 +86,7 @@ class DivergenceTest {
             Batch batch =
                 DataLoader.sequential(ShortTraining.IMAGES, 8, Devices.of("cpu")).iterator().next();
             plant(batch.images(), Double.POSITIVE_INFINITY);
-            training.step(batch);
+            training.step(List.of(batch).iterator());
           }
         };
     ActclipException e =

@@ -25,17 +25,15 @@ final class ShortTraining {
   }
 
   static TrainerOptions options(int epochs, double learningRate) {
-    return new TrainerOptions(
-        epochs,
-        128,
-        OptimizerType.SGD,
-        learningRate,
-        0.9,
-        0,
-        1,
-        0,
-        LearningRateSchedule.CONSTANT,
-        5);
+    return TrainerOptions.builder(OptimizerType.SGD)
+        .epochs(epochs)
+        .batchSize(128)
+        .learningRate(learningRate)
+        .weightDecay(0)
+        .thresholdWeightDecay(0)
+        .schedule(LearningRateSchedule.of(LearningRateSchedule.Type.CONSTANT))
+        .seed(5)
+        .build();
   }
 
   /** Makes a listener hear a training as one that goes on from a checkpoint of that step. */

@@ -87,8 +87,12 @@ class ThresholdWatchTest {
 
     TrainerOptions options() {
       TrainerOptions options =
-          new TrainerOptions(
-              1, 128, OptimizerType.SGD, 1e-3, 0.9, 0, 1, 0, LearningRateSchedule.CONSTANT, 0);
+          TrainerOptions.builder(OptimizerType.SGD)
+              .epochs(1)
+              .learningRate(1e-3)
+              .weightDecay(0)
+              .schedule(LearningRateSchedule.of(LearningRateSchedule.Type.CONSTANT))
+              .build();
       return this == STILL ? options.withThresholds(0, 0) : options;
     }
 
@@ -348,20 +352,13 @@ class ThresholdWatchTest {
             ? ActivationOptions.original().quantized(QuantizationMethod.LSQ, 4, 4)
             : ActivationOptions.original();
     Net net = new Net(NetOptions.original().with(activation));
-    TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
+    TrainerOptions twoEpochs =
+        TrainerOptions.builder(OptimizerType.SGD)
+            .epochs(2)
+            .thresholdLearningRateFactor(0.5)
+            .thresholdWeightDecay(1e-3)
+            .build();
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      TrainerOptions twoEpochs =
-          new TrainerOptions(
-              2,
-              128,
-              options.optimizer(),
-              options.learningRate(),
-              options.momentum(),
-              options.weightDecay(),
-              0.5,
-              1e-3,
-              options.schedule(),
-              0);
       fit(net, twoEpochs, ThresholdWatch.stopping(net.thresholds()).with(1, PATIENCE));
       assertEquals(List.of(), log.lines());
     }

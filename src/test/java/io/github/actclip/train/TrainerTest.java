@@ -46,6 +46,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 class TrainerTest {
 
   private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  private static final LearningRateSchedule ONE_CYCLE =
+      LearningRateSchedule.of(LearningRateSchedule.Type.ONE_CYCLE);
 
   static {
     LibTorch.load();
@@ -96,7 +98,7 @@ class TrainerTest {
     DataLoader loader = DataLoader.shuffled(IMAGES, options.batchSize(), options.seed(), device);
     long step = 0;
     for (Batch batch : loader) {
-      double rate = LearningRateSchedule.ONE_CYCLE.at(step++, loader.batches(), 0.05);
+      double rate = ONE_CYCLE.at(0.05, step++, loader.batches(), loader.batches(), List.of());
       optimizer.param_groups().get(0).options().set_lr(rate);
       optimizer.zero_grad();
       torch.cross_entropy_loss(plain.forward(batch.images()), batch.labels()).backward();
@@ -129,7 +131,7 @@ class TrainerTest {
 
     assertEquals(LongStream.rangeClosed(1, 16).boxed().toList(), steps);
     for (int i = 0; i < 16; i++) {
-      double rate = LearningRateSchedule.ONE_CYCLE.at(i, 16, 0.05);
+      double rate = ONE_CYCLE.at(0.05, i, 16, 16, List.of());
       assertArrayEquals(new double[] {rate, rate / 4}, rates.get(i));
     }
   }
@@ -182,8 +184,11 @@ class TrainerTest {
   @Test
   void aTrainingThatDivergesSaysSo() {
     TrainerOptions options =
-        new TrainerOptions(
-            2, 128, OptimizerType.SGD, 1e6, 0.9, 0, 1, 0, LearningRateSchedule.CONSTANT, 0);
+        TrainerOptions.builder(OptimizerType.SGD)
+            .epochs(2)
+            .learningRate(1e6)
+            .schedule(LearningRateSchedule.of(LearningRateSchedule.Type.CONSTANT))
+            .build();
     ActclipException e =
         assertThrows(ActclipException.class, () -> trainer(net(), options).fit(IMAGES, IMAGES));
     assertTrue(
@@ -307,18 +312,7 @@ class TrainerTest {
   }
 
   private static TrainerOptions options(OptimizerType optimizer, int epochs) {
-    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
-    return new TrainerOptions(
-        epochs,
-        defaults.batchSize(),
-        optimizer,
-        defaults.learningRate(),
-        defaults.momentum(),
-        defaults.weightDecay(),
-        defaults.thresholdLearningRateFactor(),
-        defaults.thresholdWeightDecay(),
-        defaults.schedule(),
-        5);
+    return TrainerOptions.builder(optimizer).epochs(epochs).seed(5).build();
   }
 
   private static RunSummary summary(TrainerOptions options, EpochMetrics last) {

@@ -1,11 +1,16 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
+import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.Evaluation;
 import io.github.actclip.train.Evaluator;
 import io.github.actclip.train.RunDirectory;
+import io.github.actclip.train.RunSummary;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
@@ -22,15 +27,19 @@ final class EvaluateCommand implements Runnable {
 
   @Option(
       names = "--model",
-      paramLabel = "DIR",
+      paramLabel = "DIR|FILE",
       required = true,
-      description = "The folder that 'train' wrote.")
+      description =
+          "The folder that 'train' wrote; or the weights of a Net that clips as by default, in a"
+              + " file of safetensors (.safetensors) or of Python's torch.save (.pt, .pth, .bin).")
   private Path model;
 
   @Option(
       names = "--data",
       paramLabel = "embedded|DIR",
-      description = "The images, as for 'train' (default: those that it was trained with).")
+      description =
+          "The images, as for 'train' (default: those that it was trained with; 'embedded' for a"
+              + " file).")
   private String data;
 
   @Mixin private MachineOptions machine;
@@ -38,12 +47,21 @@ final class EvaluateCommand implements Runnable {
   @Override
   public void run() {
     Device device = machine.device();
-    RunDirectory directory = RunDirectory.open(model);
-    String source = data == null ? directory.loadSummary().data() : data;
-    ImageDataset test = new DataOption(source).load(Split.TEST);
-    Net net = directory.loadNet();
+    if (Files.isRegularFile(model)) {
+      Net net = new Net();
+      TensorScope.run(() -> StateDict.load(net, StateDict.read(model)));
+      test(net, DataOption.EMBEDDED, Normalization.none(), device);
+    } else {
+      RunDirectory directory = RunDirectory.open(model);
+      RunSummary summary = directory.loadSummary();
+      test(directory.loadNet(), summary.data(), summary.options().normalization(), device);
+    }
+  }
+
+  private void test(Net net, String trainedWith, Normalization normalization, Device device) {
+    ImageDataset images = new DataOption(data == null ? trainedWith : data).load(Split.TEST);
     net.to(device, false);
-    Evaluation evaluation = Evaluator.evaluate(net, test, device);
-    Results.printTest(evaluation.loss(), evaluation.accuracy(), test.size());
+    Evaluation evaluation = Evaluator.evaluate(net, images, normalization, device);
+    Results.printTest(evaluation.loss(), evaluation.accuracy(), images.size());
   }
 }

@@ -3,7 +3,6 @@ package io.github.actclip.samples;
 import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
 
 import io.github.actclip.data.Batch;
-import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
@@ -11,6 +10,7 @@ import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.Evaluator;
 import io.github.actclip.train.RunDirectory;
+import io.github.actclip.train.TrainerOptions;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.bytedeco.pytorch.Adam;
@@ -32,10 +32,11 @@ final class FineTuneThreshold {
       System.exit(2);
     }
     Device device = Devices.auto();
-    Net net = RunDirectory.open(Path.of(args[0])).loadNet();
+    RunDirectory directory = RunDirectory.open(Path.of(args[0]));
+    TrainerOptions options = directory.loadSummary().options();
+    Net net = directory.loadNet();
     net.to(device, false);
-    ImageDataset test = ImageDataset.embedded(Split.TEST);
-    print("before", net, test, device);
+    print("before", net, options, device);
 
     TensorVector parameters = net.parameters();
     for (long i = 0; i < parameters.size(); i++) {
@@ -44,7 +45,7 @@ final class FineTuneThreshold {
     net.actMax().set_requires_grad(true);
     Adam optimizer = new Adam(new TensorVector(net.actMax()), new AdamOptions(0.01));
 
-    for (Batch batch : DataLoader.shuffled(ImageDataset.embedded(Split.TRAIN), 128, 0, device)) {
+    for (Batch batch : options.loader(ImageDataset.embedded(Split.TRAIN), device)) {
       TensorScope.run(
           () -> {
             optimizer.zero_grad();
@@ -52,11 +53,12 @@ final class FineTuneThreshold {
             optimizer.step();
           });
     }
-    print("after", net, test, device);
+    print("after", net, options, device);
   }
 
-  private static void print(String when, Net net, ImageDataset test, Device device) {
-    double accuracy = Evaluator.evaluate(net, test, device).accuracy();
+  private static void print(String when, Net net, TrainerOptions options, Device device) {
+    ImageDataset test = ImageDataset.embedded(Split.TEST);
+    double accuracy = Evaluator.evaluate(net, test, options.normalization(), device).accuracy();
     System.out.printf(
         Locale.ROOT,
         "%-6s act_max %.6f, test accuracy %.2f %%%n",

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.Forked.Result;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -59,6 +61,20 @@ class CommandLineTest {
     assertEquals(
         training.out().lines().filter(line -> line.startsWith("test")).toList(),
         evaluation.out().lines().toList());
+  }
+
+  @Test
+  void evaluateTakesTheWeightsAlone() throws Exception {
+    Path safetensors = trained.resolve("model.safetensors");
+    Path pytorch = folder.resolve("model.pt");
+    TensorScope.run(() -> StateDict.write(pytorch, StateDict.read(safetensors)));
+    for (Path weights : List.of(safetensors, pytorch)) {
+      Result evaluation = Forked.start("evaluate", "--model", weights.toString()).await();
+      assertEquals(0, evaluation.status(), evaluation.err());
+      assertEquals(
+          training.out().lines().filter(line -> line.startsWith("test")).toList(),
+          evaluation.out().lines().toList());
+    }
   }
 
   @Test
@@ -125,6 +141,18 @@ class CommandLineTest {
         "train --optimizer magic | expected one of [SGD, ADAM, ADAMW]",
         "train --lr 0 | learningRate (0.0) must be above 0",
         "train --optimizer adam --momentum 0.5 | the momentum (0.5) is an option of sgd",
+        "train --schedule slow | expected one of [CONSTANT, STEP, COSINE, ONE_CYCLE, REDUCE_ON_PLATEAU]",
+        "train --warm-up 5 | warmUpSteps (5) is an option of any schedule but ONE_CYCLE",
+        "train --schedule cosine --warm-up -5 | warmUpSteps (-5) must be at least 0",
+        "train --step-size 3 | stepSize (3) is an option of STEP",
+        "train --schedule step --gamma 2 | gamma (2.0) must be above 0 and at most 1",
+        "train --plateau-factor 0.5 | factor (0.5) is an option of REDUCE_ON_PLATEAU",
+        "train --plateau-patience 3 | patience (3) is an option of REDUCE_ON_PLATEAU",
+        "train --accumulate 0 | accumulation (0) must be at least 1",
+        "train --max-grad-norm -1 | maxGradNorm (-1.0) must be at least 0",
+        "train --precision int8 | expected one of [FLOAT32, BFLOAT16, FLOAT16]",
+        "train --precision float16 --device cpu | the precision (float16) is for GPUs only",
+        "train --crop-padding 32 | cropPadding (32) must be 0 to 31",
         "train --threads 0 | threads (0) must be 1 to 1024",
         "train --threads 100000 | threads (100000) must be 1 to 1024",
         "train --lr 1e300 | learningRate (1.0E300) must be above 0 and fit into a float",
@@ -147,7 +175,8 @@ class CommandLineTest {
         "train --calibrate mean | expected one of [MAX, PERCENTILE, MSE, KL]",
         "train --device tpu | the device (tpu) must be one of auto, cpu, cuda, cuda:N",
         "train --data /no/such/folder | /no/such/folder",
-        "evaluate | Missing required option: '--model=DIR'",
+        "evaluate | Missing required option: '--model=DIR",
+        "evaluate --model pom.xml | pom.xml must end in .safetensors, or for PyTorch's own format",
         "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
         "benchmark --rounds 0 | --rounds (0) must be at least 1"
       })
@@ -171,6 +200,27 @@ class CommandLineTest {
   void everyWayToClipIsTrainedSavedAndEvaluatedTheSame(String options) throws Exception {
     Path out = folder.resolve("clipped");
     List<String> args = new ArrayList<>(List.of("train", "--epochs=1", "--out=" + out));
+    args.addAll(List.of(options.split(" ")));
+    Result result = Forked.start(args.toArray(String[]::new)).await();
+    assertEquals(0, result.status(), result.err());
+    assertTrue(accuracy(result.out()) > 65, result.out());
+    Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
+    assertEquals(
+        result.out().lines().filter(line -> line.startsWith("test")).toList(),
+        evaluation.out().lines().toList());
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--schedule cosine --warm-up 20 --crop-padding 2 --flip --normalize --accumulate 2"
+            + " --batch-size 64 --max-grad-norm 5 --precision bfloat16",
+        "--schedule step --step-size 1 --gamma 0.5 --normalize",
+        "--schedule reduce_on_plateau --plateau-factor 0.5 --plateau-patience 0"
+      })
+  void everyWayToTrainIsSavedAndEvaluatedTheSame(String options) throws Exception {
+    Path out = folder.resolve("trained");
+    List<String> args = new ArrayList<>(List.of("train", "--epochs=2", "--out=" + out));
     args.addAll(List.of(options.split(" ")));
     Result result = Forked.start(args.toArray(String[]::new)).await();
     assertEquals(0, result.status(), result.err());

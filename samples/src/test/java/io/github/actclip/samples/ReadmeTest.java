@@ -35,10 +35,12 @@ class ReadmeTest {
 
       import io.github.actclip.autograd.*;
       import io.github.actclip.data.*;
+      import io.github.actclip.io.*;
       import io.github.actclip.nn.*;
       import io.github.actclip.op.*;
       import io.github.actclip.runtime.*;
       import io.github.actclip.train.*;
+      import java.nio.file.Path;
       import java.util.*;
       import org.bytedeco.pytorch.*;
       import org.bytedeco.pytorch.Module;

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What happens in a JVM that has little of something. */
-class SafetensorsLimitsTest {
+class WeightsLimitsTest {
 
   @TempDir Path directory;
 
@@ -41,7 +41,7 @@ class SafetensorsLimitsTest {
         if (args[0].equals("write")) {
           Safetensors.write(file, tensors, Map.of());
         } else {
-          Safetensors.read(file);
+          StateDict.read(file);
         }
       } catch (ActclipException e) {
         outcome = (e.isBadInput() ? "bad input: " : "failure: ") + e.getMessage();
@@ -74,6 +74,26 @@ class SafetensorsLimitsTest {
       assertTrue(outcome.startsWith(sentence), outcome);
       assertTrue(outcome.endsWith(" Objects left: 0"), outcome);
     }
+  }
+
+  @Test
+  void picklesThatDoNotFitInTheHeapAreRefused() throws Exception {
+    Path file = directory.resolve("big.pt");
+    Files.write(file, PyTorchFiles.of("]".repeat(20 << 20), new byte[0]));
+    String outcome = inOtherJvm("", "-Xmx48m", "read", file);
+    String sentence =
+        "failure: "
+            + file
+            + " does not fit in the memory of this JVM, see its option -Xmx: Java heap space";
+    assertTrue(outcome.startsWith(sentence), outcome);
+
+    Files.write(file, PyTorchFiles.of("]".repeat((64 << 20) + 1), new byte[0]));
+    assertEquals(
+        "bad input: "
+            + file
+            + " is not a valid PyTorch file: \"a/data.pkl\" has 67108865 bytes; at most 67108864"
+            + " are read Objects left: 0",
+        inOtherJvm("", "-Xmx48m", "read", file));
   }
 
   @Test

@@ -1,0 +1,99 @@
+package io.github.actclip.samples;
+
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.RuntimeInfo;
+import io.github.actclip.train.Checkpoint;
+import io.github.actclip.train.CheckpointOptions;
+import io.github.actclip.train.Checkpointer;
+import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.RunDirectory;
+import io.github.actclip.train.RunSummary;
+import io.github.actclip.train.StepLog;
+import io.github.actclip.train.TensorBoardListener;
+import io.github.actclip.train.Trainer;
+import io.github.actclip.train.TrainerOptions;
+import io.github.actclip.train.TrainingListener;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
+
+/** A training with all its listeners, and what it leaves in its folder. */
+record TrainingRun(
+    RunDirectory directory,
+    Net net,
+    TrainerOptions options,
+    Device device,
+    ImageDataset train,
+    ImageDataset test) {
+
+  /**
+   * What goes on beside the steps.
+   *
+   * @param judges may end it early
+   * @param checkpoints how often it can go on from
+   * @param tensorBoard whether to write event files
+   */
+  record Listening(
+      List<TrainingListener> judges, CheckpointOptions checkpoints, boolean tensorBoard) {}
+
+  /**
+   * Trains, saves and prints.
+   *
+   * @param from where to go on, or null to begin
+   */
+  void run(Checkpoint from, Listening listening) {
+    RuntimeInfo environment = RuntimeInfo.current();
+    TrainingListener recorder = directory.recorder(net, last -> summary(environment, last, true));
+    Trainer trainer;
+    List<EpochMetrics> epochs;
+    try (ProgressBarListener bar = new ProgressBarListener();
+        StepLog steps = new StepLog(directory.folder());
+        TensorBoardListener board =
+            listening.tensorBoard() ? new TensorBoardListener(directory.folder()) : null;
+        Checkpointer checkpointer =
+            new Checkpointer(directory.checkpoints(), listening.checkpoints())) {
+      // The checkpoint comes last: what it goes on from has been written then.
+      Stream<TrainingListener> writers = Stream.of(recorder, steps, board, bar, checkpointer);
+      List<TrainingListener> listeners =
+          Stream.concat(listening.judges().stream(), writers).filter(Objects::nonNull).toList();
+      trainer = new Trainer(net, options, device, listeners);
+      Interrupt.onSignal(trainer::stop);
+      epochs = from == null ? trainer.fit(train, test) : trainer.resume(from, train, test);
+    } finally {
+      directory.releaseIfEmpty();
+    }
+    if (!epochs.isEmpty()) {
+      EpochMetrics last = epochs.get(epochs.size() - 1);
+      RunSummary summary = summary(environment, last, trainer.isStopped());
+      directory.finish(summary, epochs);
+      print(summary);
+    }
+  }
+
+  private RunSummary summary(RuntimeInfo environment, EpochMetrics last, boolean stopped) {
+    return new RunSummary(
+        train.source(),
+        train.name(),
+        train.size(),
+        test.size(),
+        device.str().getString(),
+        net.options(),
+        options,
+        environment,
+        stopped,
+        last);
+  }
+
+  private void print(RunSummary summary) {
+    EpochMetrics last = summary.last();
+    if (summary.stopped()) {
+      Results.print("stopped", "in epoch " + last.epoch() + ", after step " + last.step());
+    }
+    Results.printTest(last.testLoss(), last.testAccuracy(), summary.testImages());
+    Results.print("act_max", last.actMax());
+    Results.print("results", directory.folder());
+    Results.print("report", directory.folder().resolve(RunDirectory.REPORT));
+  }
+}

@@ -1,0 +1,93 @@
+package io.github.actclip.data;
+
+import io.github.actclip.runtime.ActclipException;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Brings the pixels of each channel to about mean 0 and standard deviation 1: {@code (pixel − mean)
+ * / std}, as torchvision's {@code Normalize} does, after any {@link Augmentation}. A network has to
+ * be tested with that of its training.
+ *
+ * @param mean of each of the three channels, of pixels from 0 to 1
+ * @param std likewise, each above 0
+ */
+public record Normalization(List<Double> mean, List<Double> std) {
+
+  private static final Normalization NONE =
+      new Normalization(
+          Collections.nCopies(PixelFormat.CHANNELS, 0.0),
+          Collections.nCopies(PixelFormat.CHANNELS, 1.0));
+
+  /**
+   * Checks the values.
+   *
+   * @throws ActclipException when there are not three of each, or one cannot be
+   */
+  public Normalization {
+    mean = List.copyOf(mean);
+    std = List.copyOf(std);
+    if (mean.size() != PixelFormat.CHANNELS || std.size() != PixelFormat.CHANNELS) {
+      throw ActclipException.badInput(
+          "mean (%s) and std (%s) must have a number for each of the %d channels",
+          mean, std, PixelFormat.CHANNELS);
+    }
+    if (!mean.stream().allMatch(m -> Float.isFinite(m.floatValue()))) {
+      throw ActclipException.badInput("mean (%s) must be finite numbers", mean);
+    }
+    if (!std.stream().allMatch(s -> s.floatValue() > 0 && Float.isFinite(s.floatValue()))) {
+      throw ActclipException.badInput("std (%s) must be finite numbers above 0", std);
+    }
+  }
+
+  /** Leaves the pixels as they are, from 0 to 1. */
+  public static Normalization none() {
+    return NONE;
+  }
+
+  /**
+   * By mean and standard deviation of all pixels of a data set, as 3×32×32: what pads a grey image
+   * counts.
+   *
+   * @throws ActclipException when all pixels of a channel are the same
+   */
+  public static Normalization of(ImageDataset dataset) {
+    double[] sum = new double[PixelFormat.CHANNELS];
+    double[] squares = new double[PixelFormat.CHANNELS];
+    float[] image = new float[PixelFormat.VALUES];
+    for (int i = 0; i < dataset.size(); i++) {
+      dataset.decode(i, image);
+      for (int at = 0; at < image.length; at++) {
+        int channel = at % PixelFormat.CHANNELS;
+        sum[channel] += image[at];
+        squares[channel] += (double) image[at] * image[at];
+      }
+    }
+    double pixels = (double) dataset.size() * PixelFormat.SIDE * PixelFormat.SIDE;
+    List<Double> mean = channels().mapToObj(c -> sum[c] / pixels).toList();
+    List<Double> std =
+        channels()
+            .mapToObj(c -> Math.sqrt(Math.max(0, squares[c] / pixels - mean.get(c) * mean.get(c))))
+            .toList();
+    return new Normalization(mean, std);
+  }
+
+  private static IntStream channels() {
+    return IntStream.range(0, PixelFormat.CHANNELS);
+  }
+
+  /** Normalises an image in place, in float32. */
+  void apply(float[] image) {
+    if (equals(NONE)) {
+      return;
+    }
+    for (int channel = 0; channel < PixelFormat.CHANNELS; channel++) {
+      float center = mean.get(channel).floatValue();
+      float scale = std.get(channel).floatValue();
+      for (int at = channel; at < image.length; at += PixelFormat.CHANNELS) {
+        image[at] = (image[at] - center) / scale;
+      }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package io.github.actclip.io;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * What keeps a state from fitting a module, under the names that PyTorch's {@code load_state_dict}
+ * returns it by.
+ *
+ * @param missingKeys names of the module's tensors for which the state has no value
+ * @param unexpectedKeys names in the state that the module does not have
+ * @param mismatchedShapes names that both have, with different shapes
+ */
+public record IncompatibleKeys(
+    List<String> missingKeys, List<String> unexpectedKeys, List<MismatchedShape> mismatchedShapes) {
+
+  /** Makes the lists unmodifiable. */
+  public IncompatibleKeys {
+    missingKeys = List.copyOf(missingKeys);
+    unexpectedKeys = List.copyOf(unexpectedKeys);
+    mismatchedShapes = List.copyOf(mismatchedShapes);
+  }
+
+  /**
+   * A value that has another shape than the module's tensor of that name.
+   *
+   * @param shape the value's
+   * @param expected the module's
+   */
+  public record MismatchedShape(String key, List<Long> shape, List<Long> expected) {
+
+    private static MismatchedShape of(String key, Tensor value, Tensor own) {
+      return new MismatchedShape(key, sizes(value), sizes(own));
+    }
+
+    private static List<Long> sizes(Tensor tensor) {
+      return Arrays.stream(tensor.shape()).boxed().toList();
+    }
+
+    @Override
+    public String toString() {
+      return key + " of shape " + shape + " instead of " + expected;
+    }
+  }
+
+  static IncompatibleKeys between(Map<String, Tensor> own, Map<String, Tensor> state) {
+    List<String> missing = new ArrayList<>();
+    List<MismatchedShape> mismatched = new ArrayList<>();
+    own.forEach(
+        (name, tensor) -> {
+          Tensor value = state.get(name);
+          if (value == null || !value.defined()) {
+            missing.add(name);
+          } else if (!Arrays.equals(value.shape(), tensor.shape())) {
+            mismatched.add(MismatchedShape.of(name, value, tensor));
+          }
+        });
+    List<String> unexpected = state.keySet().stream().filter(n -> !own.containsKey(n)).toList();
+    return new IncompatibleKeys(missing, unexpected, mismatched);
+  }
+
+  /** Whether the state fits: there is no such name. */
+  public boolean isEmpty() {
+    return missingKeys.isEmpty() && unexpectedKeys.isEmpty() && mismatchedShapes.isEmpty();
+  }
+
+  /** Whether the module's tensor of that name has a value that fits. */
+  boolean fits(String key) {
+    return !missingKeys.contains(key)
+        && mismatchedShapes.stream().noneMatch(mismatch -> mismatch.key().equals(key));
+  }
+
+  /** All names, in one line. */
+  @Override
+  public String toString() {
+    List<String> kinds = new ArrayList<>();
+    addListed(kinds, "missing", missingKeys.stream());
+    addListed(kinds, "unexpected", unexpectedKeys.stream().map(TensorInfo::quoted));
+    addListed(kinds, "wrong", mismatchedShapes.stream().map(MismatchedShape::toString));
+    return String.join("; ", kinds);
+  }
+
+  private static void addListed(List<String> kinds, String kind, Stream<String> names) {
+    String listed = names.collect(Collectors.joining(", "));
+    if (!listed.isEmpty()) {
+      kinds.add(kind + ": " + listed);
+    }
+  }
+}

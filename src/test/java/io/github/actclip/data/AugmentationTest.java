@@ -1,0 +1,170 @@
+package io.github.actclip.data;
+
+import static io.github.actclip.data.TestData.assertBadInput;
+import static io.github.actclip.data.TestData.decode;
+import static io.github.actclip.data.TestData.grey;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import io.github.actclip.testing.Fixture;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
+import java.util.zip.CRC32;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Crops, flips and normalised pixels, against those that PyTorch made. */
+class AugmentationTest {
+
+  private static final Fixture FIXTURE = Fixture.load("data");
+
+  static Stream<JsonNode> changed() {
+    return StreamSupport.stream(FIXTURE.at("changed").spliterator(), false);
+  }
+
+  @ParameterizedTest
+  @MethodSource("changed")
+  void anImageIsCroppedFlippedAndNormalisedToTheLastBit(JsonNode expected) {
+    float[] image = new float[PixelFormat.VALUES];
+    Augmentation.crop(
+        decode(colours(), 0), image, expected.get("down").asInt(), expected.get("right").asInt());
+    if (expected.get("flipped").asBoolean()) {
+      Augmentation.mirror(image);
+    }
+    assertEquals(expected.get("crc").asLong(), crc(image));
+    new Normalization(
+            boxed(FIXTURE.doubles("mean")).toList(), boxed(FIXTURE.doubles("std")).toList())
+        .apply(image);
+    assertEquals(expected.get("normalized_crc").asLong(), crc(image));
+  }
+
+  /** The image of the fixture. */
+  private static ImageDataset colours() {
+    byte[] pixels = new byte[PixelFormat.VALUES];
+    for (int i = 0; i < pixels.length; i++) {
+      pixels[i] = (byte) (i * i / 7 + 31 * i);
+    }
+    return new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]);
+  }
+
+  private static long crc(float[] values) {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asFloatBuffer().put(values);
+    CRC32 crc = new CRC32();
+    crc.update(bytes);
+    return crc.getValue();
+  }
+
+  @Test
+  void everyPlaceAndBothSidesAreEquallyLikely() {
+    int padding = 2;
+    int draws = 20_000;
+    int[] counts = new int[50];
+    float[] image = new float[PixelFormat.VALUES];
+    // One pixel is white: where it is seen tells what was drawn.
+    image[(16 * 32 + 10) * 3] = 1;
+    float[] seen = new float[PixelFormat.VALUES];
+    Augmentation both = new Augmentation(padding, true);
+    for (int i = 0; i < draws; i++) {
+      both.apply(Seeds.ofImage(7, i / 100, i % 100), image, seen);
+      int at = 0;
+      while (seen[at] == 0) {
+        at += 3;
+      }
+      int row = at / 3 / 32;
+      int column = at / 3 % 32;
+      boolean flipped = column > 15;
+      int right = padding + 10 - (flipped ? 31 - column : column);
+      counts[((padding + 16 - row) * 5 + right) * 2 + (flipped ? 1 : 0)]++;
+    }
+    for (int count : counts) {
+      // Five standard deviations of a binomial with n = 20,000, p = 1/50.
+      assertEquals(400, count, 99, Arrays.toString(counts));
+    }
+  }
+
+  @Test
+  void withoutAFlipNoneIsFlippedAndWithoutACropNoneIsMoved() {
+    float[] image = decode(colours(), 0);
+    float[] mirrored = image.clone();
+    Augmentation.mirror(mirrored);
+    float[] seen = new float[PixelFormat.VALUES];
+    int flips = 0;
+    for (int seed = 0; seed < 100; seed++) {
+      new Augmentation(0, true).apply(seed, image, seen);
+      boolean flipped = Arrays.equals(mirrored, seen);
+      flips += flipped ? 1 : 0;
+      assertArrayEquals(flipped ? mirrored : image, seen);
+      new Augmentation(1, false).apply(seed, image, seen);
+      assertFalse(Arrays.equals(mirrored, seen));
+    }
+    assertEquals(50, flips, 25);
+  }
+
+  /** A resumed run must see the pixels that the first one would have. */
+  @Test
+  void neverChanges() {
+    float[] seen = new float[PixelFormat.VALUES];
+    new Augmentation(4, true).apply(Seeds.ofImage(1, 2, 3), decode(colours(), 0), seen);
+    assertEquals(94_803_225L, crc(seen));
+  }
+
+  @Test
+  void noneLeavesTheBits() {
+    float[] image = decode(grey(3), 2);
+    float[] seen = new float[PixelFormat.VALUES];
+    Augmentation.none().apply(5, image, seen);
+    Normalization.none().apply(seen);
+    assertArrayEquals(image, seen);
+  }
+
+  @Test
+  void meanAndDeviationAreThoseOfTheImagesAsTheyAreSeen() {
+    Normalization normalization = Normalization.of(ImageDataset.embedded(Split.TRAIN));
+    for (int channel = 0; channel < 3; channel++) {
+      // Pixels are rounded to float32 before they are summed up, in Python they are not.
+      assertEquals(FIXTURE.at("embedded/mean").asDouble(), normalization.mean().get(channel), 1e-8);
+      assertEquals(FIXTURE.at("embedded/std").asDouble(), normalization.std().get(channel), 1e-8);
+    }
+  }
+
+  @Test
+  void aChannelThatIsAllTheSameCannotBeNormalised() {
+    byte[] white = new byte[PixelFormat.VALUES];
+    Arrays.fill(white, (byte) 255);
+    assertBadInput(
+        () ->
+            Normalization.of(
+                new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, white, new byte[1])),
+        "std ([0.0, 0.0, 0.0]) must be finite numbers above 0");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 32})
+  void refusesAPaddingThatCannotBe(int padding) {
+    assertBadInput(
+        () -> new Augmentation(padding, false), "cropPadding (" + padding + ") must be 0 to 31");
+  }
+
+  @Test
+  void refusesNumbersThatCannotNormalise() {
+    List<Double> three = List.of(0.5, 0.5, 0.5);
+    assertBadInput(() -> new Normalization(List.of(0.5), three), "each of the 3 channels");
+    assertBadInput(
+        () -> new Normalization(List.of(0.5, Double.NaN, 0.5), three), "mean ([0.5, NaN, 0.5])");
+    assertBadInput(() -> new Normalization(three, List.of(0.5, 0.0, 0.5)), "std ([0.5, 0.0, 0.5])");
+  }
+
+  private static Stream<Double> boxed(double... values) {
+    return Arrays.stream(values).boxed();
+  }
+}

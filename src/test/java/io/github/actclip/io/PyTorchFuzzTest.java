@@ -1,0 +1,203 @@
+package io.github.actclip.io;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.sun.management.ThreadMXBean;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import net.jqwik.api.Arbitraries;
+import net.jqwik.api.Arbitrary;
+import net.jqwik.api.Combinators;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.Provide;
+import net.jqwik.api.ShrinkingMode;
+import net.jqwik.api.lifecycle.AfterContainer;
+import net.jqwik.api.lifecycle.BeforeContainer;
+import org.bytedeco.pytorch.Tensor;
+
+/** Whatever is done to a file, reading it works or is refused, in little memory and time. */
+class PyTorchFuzzTest {
+
+  private static final String SEED = "20260101";
+  private static final long MAX_HEAP_BYTES = 1 << 20;
+  private static final long MAX_NANOS = 2_000_000_000L;
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+  private static Path file;
+  private static byte[] valid;
+  private static byte[] pickle;
+  private static Map<String, byte[]> entries;
+
+  @BeforeContainer
+  static void makeValidFile() throws IOException {
+    LibTorch.load();
+    file = Files.createTempFile("fuzz", ".pt");
+    try (InputStream in = PyTorchFuzzTest.class.getResourceAsStream("/fixtures/pytorch/views.pt")) {
+      valid = in.readAllBytes();
+    }
+    Files.write(file, valid);
+    StateDict.read(file).values().forEach(Tensor::close);
+    entries = unzip(file);
+    pickle = entries.get("views/data.pkl");
+    readOrRefuse(valid);
+  }
+
+  private static Map<String, byte[]> unzip(Path file) throws IOException {
+    Map<String, byte[]> entries = new LinkedHashMap<>();
+    try (var zip = new ZipFile(file.toFile())) {
+      for (ZipEntry entry : zip.stream().toList()) {
+        entries.put(entry.getName(), zip.getInputStream(entry).readAllBytes());
+      }
+    }
+    return entries;
+  }
+
+  @AfterContainer
+  static void deleteFile() throws IOException {
+    Files.delete(file);
+  }
+
+  private static Arbitrary<byte[]> mutated(byte[] original, int most) {
+    Arbitrary<int[]> edit =
+        Combinators.combine(
+                Arbitraries.integers().between(0, original.length - 1),
+                Arbitraries.integers().between(0, 255))
+            .as((at, value) -> new int[] {at, value});
+    return edit.list()
+        .ofMinSize(1)
+        .ofMaxSize(most)
+        .map(
+            edits -> {
+              byte[] bytes = original.clone();
+              edits.forEach(e -> bytes[e[0]] = (byte) e[1]);
+              return bytes;
+            });
+  }
+
+  @Provide
+  Arbitrary<byte[]> mutatedArchive() {
+    return mutated(valid, 4);
+  }
+
+  @Property(seed = SEED, tries = 3_000, shrinking = ShrinkingMode.BOUNDED)
+  void survivesChangedBytesOfTheArchive(@ForAll("mutatedArchive") byte[] content)
+      throws IOException {
+    readOrRefuse(content);
+  }
+
+  @Provide
+  Arbitrary<byte[]> cut() {
+    return Combinators.combine(
+            mutatedArchive(), Arbitraries.integers().between(0, valid.length * 2))
+        .as(Arrays::copyOf);
+  }
+
+  @Property(seed = SEED, tries = 1_000, shrinking = ShrinkingMode.BOUNDED)
+  void survivesTruncationAndTrailingBytes(@ForAll("cut") byte[] content) throws IOException {
+    readOrRefuse(content);
+  }
+
+  /** In an archive whose checksums are right, so that the pickle is read. */
+  @Provide
+  Arbitrary<byte[]> mutatedPickle() {
+    return mutated(pickle, 4);
+  }
+
+  @Property(seed = SEED, tries = 5_000, shrinking = ShrinkingMode.BOUNDED)
+  void survivesChangedBytesOfThePickle(@ForAll("mutatedPickle") byte[] content) throws IOException {
+    readOrRefuse(archive(content));
+  }
+
+  /** Instructions and values in any order, between those of the valid pickle. */
+  @Provide
+  Arbitrary<byte[]> spliced() {
+    List<String> pieces =
+        List.of(
+            "(",
+            ")",
+            "}",
+            "]",
+            "N",
+            "\u0088",
+            "\u0085",
+            "\u0086",
+            "\u0087",
+            "t",
+            "s",
+            "u",
+            "a",
+            "e",
+            "b",
+            "R",
+            "Q",
+            "q\u0000",
+            "h\u0000",
+            "h\u0003",
+            "K\u0007",
+            ".",
+            "j\u00ff\u00ff\u00ff\u007f",
+            "J\u00ff\u00ff\u00ff\u007f",
+            "r\u0001\u0000\u0000\u0000",
+            "G\u007f\u00f0\u0000\u0000\u0000\u0000\u0000\u0000",
+            PyTorchFiles.text("0"),
+            PyTorchFiles.text("storage"),
+            PyTorchFiles.integer(Long.MAX_VALUE),
+            PyTorchFiles.integer(-1),
+            PyTorchFiles.tuple(1L << 40),
+            PyTorchFiles.tuple(0),
+            PyTorchFiles.NO_HOOKS,
+            PyTorchFiles.TENSOR,
+            PyTorchFiles.global("torch", "FloatStorage"),
+            PyTorchFiles.storage("FloatStorage", "0", PyTorchFiles.integer(24)));
+    Arbitrary<Integer> place = Arbitraries.integers().between(0, pickle.length);
+    return Combinators.combine(place, place, Arbitraries.of(pieces).list().ofMaxSize(12))
+        .as((from, to, list) -> splice(from, to, PyTorchFiles.bytes(String.join("", list))));
+  }
+
+  /** The valid pickle up to one place, the pieces, and on from another place. */
+  private static byte[] splice(int from, int to, byte[] pieces) {
+    byte[] bytes = new byte[from + pieces.length + pickle.length - to];
+    System.arraycopy(pickle, 0, bytes, 0, from);
+    System.arraycopy(pieces, 0, bytes, from, pieces.length);
+    System.arraycopy(pickle, to, bytes, from + pieces.length, pickle.length - to);
+    return bytes;
+  }
+
+  @Property(seed = SEED, tries = 5_000, shrinking = ShrinkingMode.BOUNDED)
+  void survivesOtherInstructions(@ForAll("spliced") byte[] content) throws IOException {
+    readOrRefuse(archive(content));
+  }
+
+  private static byte[] archive(byte[] pickle) throws IOException {
+    Map<String, byte[]> changed = new LinkedHashMap<>(entries);
+    changed.put("views/data.pkl", pickle);
+    return PyTorchFiles.zip(changed);
+  }
+
+  private static void readOrRefuse(byte[] content) throws IOException {
+    Files.write(file, content);
+    long heap = THREADS.getCurrentThreadAllocatedBytes();
+    long start = System.nanoTime();
+    try {
+      StateDict.read(file).values().forEach(Tensor::close);
+    } catch (ActclipException e) {
+      assertTrue(e.isBadInput(), e.getMessage());
+    }
+    long nanos = System.nanoTime() - start;
+    long allocated = THREADS.getCurrentThreadAllocatedBytes() - heap;
+    assertTrue(allocated < MAX_HEAP_BYTES, () -> allocated + " bytes of heap");
+    assertTrue(nanos < MAX_NANOS, () -> nanos + " ns");
+  }
+}
