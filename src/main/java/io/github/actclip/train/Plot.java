@@ -29,7 +29,7 @@ final class Plot {
   private static final int HEIGHT = 260;
   private static final Font FONT = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
   private static final Color CLEAR = new Color(0, 0, 0, 0);
-  private static final int THIN_ALPHA = 90;
+  private static final int THIN_ALPHA = 110;
   private static final int MOST_MARKERS = 30;
   private static final MathContext TICK_DIGITS = new MathContext(4);
 

@@ -51,11 +51,13 @@ final class ReportPlots {
   /** What the training came to. */
   List<Plot> learning() {
     Plot loss = overTime("Loss", "cross-entropy, nats");
+    String training = "training";
     if (!steps.isEmpty()) {
       loss.thin(Ink.BLUE, ofSteps(MOST_POINTS, StepMetrics::loss));
+      training += ", thin: in the recorded steps";
     }
     return List.of(
-        loss.line("training", Ink.BLUE, ofEpochs(EpochMetrics::trainLoss))
+        loss.line(training, Ink.BLUE, ofEpochs(EpochMetrics::trainLoss))
             .line("test", Ink.ORANGE, ofEpochs(EpochMetrics::testLoss)),
         overTime("Accuracy", "% of the images")
             .line("training", Ink.BLUE, ofEpochs(e -> 100 * e.trainAccuracy()))
@@ -134,7 +136,8 @@ final class ReportPlots {
 
   private String gradientUnit() {
     int most = (steps.size() + MOST_POINTS - 1) / MOST_POINTS;
-    return most <= 1 ? "of the recorded steps" : "mean of every " + most + " recorded steps";
+    return "nats per unit, "
+        + (most <= 1 ? "in the recorded steps" : "mean of every " + most + " recorded steps");
   }
 
   private Plot ofChannels(
