@@ -11,9 +11,10 @@ import java.util.function.UnaryOperator;
 
 /**
  * Hands out the batches of one epoch, and prepares the one after on another thread meanwhile. For
- * one consumer thread.
+ * one consumer thread. Whoever may leave a loop early closes it; else the garbage collector frees
+ * what is left, in its own time.
  */
-final class BatchIterator implements Iterator<Batch> {
+public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
 
   /** Its threads end when they are idle, and do not keep the JVM alive. */
   private static final ExecutorService WORKERS =
@@ -64,6 +65,17 @@ final class BatchIterator implements Iterator<Batch> {
     ahead = taken < batches ? prepareAhead(taken) : null;
     current = deliver.apply(prepared);
     return current;
+  }
+
+  /** Closes the current batch and the one after it, and ends the epoch. */
+  @Override
+  public void close() {
+    closeCurrent();
+    taken = batches;
+    if (ahead != null) {
+      ahead.thenAccept(Batch::close); // it may still be in the making
+      ahead = null;
+    }
   }
 
   private void closeCurrent() {

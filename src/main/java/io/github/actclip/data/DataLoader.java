@@ -29,7 +29,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>A batch is prepared on another thread while the one before it is in use. It belongs to its
  * iterator, and is valid until that is asked for the next one, or has said that there is none; its
- * tensors are closed then. If a loop is left early, the garbage collector frees what is left.
+ * tensors are closed then. Where a loop may be left early, take {@link #iterator(int, int)} and
+ * close it; else the garbage collector frees what is left.
  *
  * <p>A loader can be used by several threads, each with iterators of its own. What goes wrong while
  * a batch is prepared is thrown by {@link Iterator#next()}.
@@ -131,34 +132,40 @@ public final class DataLoader implements Iterable<Batch> {
    * @throws ActclipException bad input, when {@code epoch} is negative
    */
   public Iterable<Batch> epoch(int epoch) {
-    return epoch(epoch, 0);
+    requireEpoch(epoch);
+    return () -> iterator(epoch, 0);
   }
 
-  /**
-   * The batches of one epoch from a given one on, every time that it is iterated over: the same as
-   * those of the whole epoch, without the first ones.
-   *
-   * @param firstBatch how many are left out, at most all
-   * @throws ActclipException bad input, when an argument is out of range
-   */
-  public Iterable<Batch> epoch(int epoch, int firstBatch) {
+  private static void requireEpoch(int epoch) {
     if (epoch < 0) {
       throw ActclipException.badInput("The epoch is %d; epochs count from 0", epoch);
     }
+  }
+
+  /**
+   * The batches of one epoch from a given one on: the same as those of the whole epoch, without the
+   * first ones.
+   *
+   * @param firstBatch how many are left out, at most all
+   * @return for a loop that may be left early, to be closed
+   * @throws ActclipException bad input, when an argument is out of range
+   */
+  public BatchIterator iterator(int epoch, int firstBatch) {
+    requireEpoch(epoch);
     if (firstBatch < 0 || firstBatch > batches()) {
       throw ActclipException.badInput(
           "The first batch is %d; an epoch of this loader has %d", firstBatch, batches());
     }
-    return () -> iterator(epoch, firstBatch);
+    return batchesInOrder(epoch, firstBatch);
   }
 
   /** The batches of epoch 0 in the first call, of epoch 1 in the second, and so on. */
   @Override
-  public Iterator<Batch> iterator() {
-    return epoch(nextEpoch.getAndIncrement()).iterator();
+  public BatchIterator iterator() {
+    return iterator(nextEpoch.getAndIncrement(), 0);
   }
 
-  private Iterator<Batch> iterator(int epoch, int firstBatch) {
+  private BatchIterator batchesInOrder(int epoch, int firstBatch) {
     int[] order = orderOfEpoch.apply(epoch);
     return new BatchIterator(
         batches() - firstBatch,

@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.Batch;
+import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
@@ -27,6 +28,7 @@ public final class Trainer {
   private final List<TrainingListener> listeners;
   private volatile boolean stopping;
   private volatile boolean complete;
+  private long reported;
 
   /**
    * Moves the network to the device.
@@ -108,20 +110,25 @@ public final class Trainer {
   }
 
   private void trainEpoch(Training training) {
-    Iterator<Batch> batches = training.remainingBatches();
-    long reported = System.nanoTime();
-    training.timer().start();
-    while (batches.hasNext()) {
-      TensorScope.run(() -> step(training, batches));
-      if (System.nanoTime() - reported >= NANOS_PER_PROGRESS) {
-        ProgressMetrics progress = training.progressMetrics();
-        listeners.forEach(listener -> listener.onProgress(progress));
-        reported = System.nanoTime();
+    try (BatchIterator batches = training.remainingBatches()) {
+      reported = System.nanoTime();
+      training.timer().start();
+      while (batches.hasNext()) {
+        TensorScope.run(() -> step(training, batches));
+        reportNowAndThen(training);
+        training.timer().end(Phase.OTHER);
+        if (stopping) {
+          break;
+        }
       }
-      training.timer().end(Phase.OTHER);
-      if (stopping) {
-        break;
-      }
+    }
+  }
+
+  private void reportNowAndThen(Training training) {
+    if (System.nanoTime() - reported >= NANOS_PER_PROGRESS) {
+      ProgressMetrics progress = training.progressMetrics();
+      listeners.forEach(listener -> listener.onProgress(progress));
+      reported = System.nanoTime();
     }
   }
 

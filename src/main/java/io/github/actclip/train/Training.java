@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.Batch;
+import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.io.StateDict;
@@ -224,8 +225,8 @@ public final class Training {
   }
 
   /** The batches of the epoch that are not done yet. */
-  Iterator<Batch> remainingBatches() {
-    return loader.epoch(epoch, batch).iterator();
+  BatchIterator remainingBatches() {
+    return loader.iterator(epoch, batch);
   }
 
   /** Does one step with the next batches; the caller's scope owns what it makes. */

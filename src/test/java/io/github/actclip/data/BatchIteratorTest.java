@@ -78,6 +78,31 @@ class BatchIteratorTest {
   }
 
   @Test
+  void closingFreesTheBatchInUseAndTheOneAfterIt() throws InterruptedException {
+    CountDownLatch second = new CountDownLatch(2);
+    List<Batch> prepared = new CopyOnWriteArrayList<>();
+    BatchIterator batches =
+        iterator(
+            4,
+            number -> {
+              prepared.add(batch(number));
+              second.countDown();
+              return prepared.get(number);
+            });
+    batches.next();
+    assertTrue(second.await(30, TimeUnit.SECONDS));
+    batches.close();
+    assertFalse(batches.hasNext());
+    assertTrue(prepared.get(0).images().isNull());
+    for (int i = 0; i < 3000 && !prepared.get(1).images().isNull(); i++) {
+      Thread.sleep(10); // Its maker may still be handing it over.
+    }
+    assertTrue(prepared.get(1).images().isNull());
+    assertEquals(2, prepared.size());
+    batches.close();
+  }
+
+  @Test
   void deliversOnTheConsumersThread() {
     AtomicReference<Thread> deliverer = new AtomicReference<>();
     Batch delivered = batch(7);

@@ -152,14 +152,15 @@ class DataLoaderTest {
   void anEpochCanBeginAtAnyBatch(int first) {
     DataLoader loader = DataLoader.shuffled(distinct(100), 7, 42, cpu);
     List<Integer> whole = labels(loader.epoch(3));
-    assertEquals(whole.subList(Math.min(7 * first, 100), 100), labels(loader.epoch(3, first)));
+    assertEquals(
+        whole.subList(Math.min(7 * first, 100), 100), labels(() -> loader.iterator(3, first)));
   }
 
   @Test
   void refusesABatchThatIsNotThere() {
     DataLoader loader = DataLoader.sequential(grey(3), 2, cpu);
-    assertBadInput(() -> loader.epoch(0, 3), "first batch is 3", "has 2");
-    assertBadInput(() -> loader.epoch(0, -1), "first batch is -1", "has 2");
+    assertBadInput(() -> loader.iterator(0, 3), "first batch is 3", "has 2");
+    assertBadInput(() -> loader.iterator(0, -1), "first batch is -1", "has 2");
   }
 
   /** Whatever batch an image is in, and whether the epoch began before it or with it. */
@@ -173,7 +174,8 @@ class DataLoaderTest {
             .augmented(augmentation, 11)
             .normalized(normalization);
     int image = 4;
-    for (Batch batch : loader.epoch(2, 1)) {
+    Iterable<Batch> batches = () -> loader.iterator(2, 1);
+    for (Batch batch : batches) {
       FloatBuffer pixels = batch.images().createBuffer();
       for (int i = 0; i < batch.labels().size(0); i++) {
         float[] expected = new float[PixelFormat.VALUES];

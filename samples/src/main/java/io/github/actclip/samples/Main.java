@@ -26,18 +26,13 @@ final class Main {
 
   private static final Logger LOG = LogManager.getLogger(Main.class);
 
-  Main() {}
+  private Main() {}
 
   public static void main(String[] args) {
     System.setProperty("java.awt.headless", "true"); // The report's plots need no display.
     int status = ExitCode.SOFTWARE;
     try {
-      status =
-          new CommandLine(new Main())
-              .setCaseInsensitiveEnumValuesAllowed(true)
-              .setParameterExceptionHandler((e, given) -> badInput(e.getMessage()))
-              .setExecutionExceptionHandler((e, command, parsed) -> failed(e))
-              .execute(args);
+      status = commandLine().execute(args);
     } catch (OutOfMemoryError e) {
       say("out of memory (" + e.getMessage() + "): take smaller batches, or a larger -Xmx");
     } catch (Throwable e) { // Whatever it is, a signal must not wait for an end that never comes.
@@ -45,6 +40,13 @@ final class Main {
     } finally {
       Interrupt.exit(status);
     }
+  }
+
+  static CommandLine commandLine() {
+    return new CommandLine(new Main())
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler((e, given) -> badInput(e.getMessage()))
+        .setExecutionExceptionHandler((e, command, parsed) -> failed(e));
   }
 
   private static int failed(Throwable e) {

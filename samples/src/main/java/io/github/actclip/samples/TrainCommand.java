@@ -1,6 +1,7 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.data.Batch;
+import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
@@ -113,8 +114,10 @@ final class TrainCommand implements Runnable {
     if (activation.calibration() == null) {
       return;
     }
-    Batch first = options.loader(train, Devices.of("cpu")).iterator().next();
-    TensorScope.run(() -> net.calibrate(first.images(), activation.calibration()));
+    try (BatchIterator batches = options.loader(train, Devices.of("cpu")).iterator()) {
+      Batch first = batches.next();
+      TensorScope.run(() -> net.calibrate(first.images(), activation.calibration()));
+    }
   }
 
   private static Path defaultFolder() {

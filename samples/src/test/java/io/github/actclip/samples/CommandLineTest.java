@@ -189,11 +189,19 @@ class CommandLineTest {
         "benchmark clip --sizes 0 | --sizes ([0]) and --rounds"
       })
   void badInputIsOneLineAndStatus2(String args, String reason) throws Exception {
-    Result result = Forked.start(args.split(" ")).await();
+    InThisJvm.Result result = InThisJvm.run(args.split(" "));
     assertEquals(2, result.status(), result.err());
     assertEquals(1, result.err().lines().count(), result.err());
     assertTrue(result.err().startsWith("samples/run: "), result.err());
     assertTrue(result.err().contains(reason), result.err());
+    assertEquals("", result.out());
+  }
+
+  @Test
+  void badInputEndsTheProcessWithStatus2() throws Exception {
+    Result result = Forked.start("train", "--epochs", "0").await();
+    assertEquals(2, result.status(), result.err());
+    assertEquals("samples/run: epochs (0) must be at least 1\n", result.err());
     assertEquals("", result.out());
   }
 
@@ -223,7 +231,7 @@ class CommandLineTest {
       strings = {
         "--schedule cosine --warm-up 20 --crop-padding 2 --flip --normalize --accumulate 2"
             + " --batch-size 64 --max-grad-norm 5 --precision bfloat16",
-        "--schedule step --step-size 1 --gamma 0.5 --normalize",
+        "--schedule step --step-size 1 --gamma 0.5 --normalize --lr 0.01",
         "--schedule reduce_on_plateau --plateau-factor 0.5 --plateau-patience 0"
       })
   void everyWayToTrainIsSavedAndEvaluatedTheSame(String options) throws Exception {

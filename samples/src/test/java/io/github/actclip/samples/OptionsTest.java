@@ -21,7 +21,7 @@ class OptionsTest {
   private static final List<String> STANDARD = List.of("--help", "--version");
 
   static Stream<Arguments> options() {
-    return commands(new CommandLine(new Main()))
+    return commands(Main.commandLine())
         .flatMap(
             command ->
                 command.getCommandSpec().options().stream()
