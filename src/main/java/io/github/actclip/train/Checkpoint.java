@@ -24,6 +24,7 @@ import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Generator;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * A training as it stood between two steps, in a file from which it goes on bit for bit: parameters
@@ -52,7 +53,7 @@ public final class Checkpoint {
   private static final String PREFIX = "step-";
   private static final String SUFFIX = ".safetensors";
   private static final String NAME = PREFIX + "%010d" + SUFFIX;
-  private static final String PATTERN = PREFIX + "\\d{10,19}\\" + SUFFIX;
+  private static final String PATTERN = PREFIX + "\\d{10,18}\\" + SUFFIX;
 
   private final Path file;
   private final CheckpointState state;
@@ -139,6 +140,8 @@ public final class Checkpoint {
         training.device().str().getString(),
         environment.threads(),
         training.net().options(),
+        training.net().isDescribedByOptions(),
+        training.frozen(),
         training.options(),
         CheckpointState.Images.of(training.trainImages()),
         CheckpointState.Images.of(training.testImages()),
@@ -171,18 +174,40 @@ public final class Checkpoint {
    * @throws ActclipException when it clips by a layer of its own, which no file knows
    */
   public Net net() {
+    if (!state.describedByOptions()) {
+      throw ActclipException.badInput(
+          "%s is of a network that clips by a layer of its own: make that, and load its state",
+          file);
+    }
     Net net = new Net(state.net());
     TensorScope.run(() -> StateDict.load(net, net(content())));
+    TensorScope.run(() -> freeze(net));
     return net;
+  }
+
+  private void freeze(Net net) {
+    Training.thresholds(net)
+        .forEach(
+            (name, threshold) -> {
+              if (state.frozen().contains(name) && !threshold.isFrozen()) {
+                threshold.freeze();
+              }
+            });
   }
 
   /**
    * Brings a training that has not begun to where this one stood.
    *
-   * @throws ActclipException bad input when it is another training; nothing was changed then
+   * @throws ActclipException bad input when it is another training; nothing was changed then. A
+   *     failure when LibTorch cannot take up a state, which may have changed a part.
    */
   void restore(Training training) {
     require("network", state.net(), training.net().options());
+    require(
+        "description by its options",
+        state.describedByOptions(),
+        training.net().isDescribedByOptions());
+    require("frozen thresholds", state.frozen(), training.frozen());
     require("options", state.options(), training.options());
     require("training images", state.train(), training.trainImages());
     require("test images", state.test(), training.testImages());
@@ -193,7 +218,7 @@ public final class Checkpoint {
       StateDict.load(training.net(), net(tensors));
       OptimizerState.load(training.optimizer(), tensors.get(OPTIMIZER));
       if (state.device().equals(training.device().str().getString())) {
-        generator(training.device()).set_state(tensors.get(RANDOM));
+        setRandomState(training.device(), tensors.get(RANDOM));
       }
       training.restore(state.progress());
     }
@@ -244,17 +269,40 @@ public final class Checkpoint {
 
   private static CheckpointState state(Path file, SealedTensors content) {
     String text = content.metadata().get(STATE);
-    if (text == null || !content.tensors().containsKey(OPTIMIZER)) {
+    if (text == null) {
       throw ActclipException.badInput("%s is not a checkpoint of a training", file);
     }
     CheckpointState state =
         Json.read(text, CheckpointState.class, file + " is not a checkpoint of this version");
+    Tensor random = content.tensors().get(RANDOM);
+    if (!isBytes(random) || !isBytes(content.tensors().get(OPTIMIZER))) {
+      throw ActclipException.badInput(
+          "%s is not a checkpoint of a training: its optimizer or random state is no uint8", file);
+    }
+    if (state.progress().epoch() > state.options().epochs()) {
+      throw ActclipException.badInput(
+          "%s is not a checkpoint of a training: it is after epoch %d of %d",
+          file, state.progress().epoch(), state.options().epochs());
+    }
     if (state.format() > FORMAT) {
       throw ActclipException.badInput(
           "%s has the format %d, and this version of actclip reads up to %d: it was written by %s",
           file, state.format(), FORMAT, state.actclip());
     }
     return state;
+  }
+
+  private static boolean isBytes(Tensor tensor) {
+    return tensor != null && tensor.dim() == 1 && tensor.scalar_type().intern() == ScalarType.Byte;
+  }
+
+  private static void setRandomState(Device device, Tensor random) {
+    try {
+      generator(device).set_state(random);
+    } catch (RuntimeException e) {
+      throw ActclipException.failure(
+          e, "LibTorch's random state cannot be taken up: %s", ActclipException.firstLine(e));
+    }
   }
 
   private static Generator generator(Device device) {

@@ -2,6 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.NetOptions;
+import java.util.List;
 
 /**
  * What a checkpoint holds besides tensors.
@@ -12,6 +13,8 @@ import io.github.actclip.nn.NetOptions;
  * @param device where the training ran
  * @param threads how many threads one operation of LibTorch used
  * @param net the network's shape
+ * @param describedByOptions whether that is all that the network is
+ * @param frozen the names of the thresholds that do not learn
  * @param options how it is trained
  * @param train the images that it is trained on
  * @param test the images that it is tested with
@@ -24,6 +27,8 @@ record CheckpointState(
     String device,
     int threads,
     NetOptions net,
+    boolean describedByOptions,
+    List<String> frozen,
     TrainerOptions options,
     Images train,
     Images test,

@@ -23,6 +23,9 @@ import org.apache.logging.log4j.Logger;
  *
  * <p>One that cannot be written, as on a full disk, is a warning in the log, and the training goes
  * on. Parameters that are not finite are not written: a newest checkpoint is a good one.
+ *
+ * <p>Give it to the {@link Trainer} as the last of the listeners that write: what goes on from a
+ * checkpoint finds what the others wrote before it.
  */
 public final class Checkpointer implements TrainingListener, AutoCloseable {
 
@@ -34,28 +37,36 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   private final CheckpointOptions options;
   private long lastStep = NONE;
   private long lastTime;
-  private FileChannel lock;
+  private final FileChannel lock;
 
   /**
-   * For one training.
+   * For one training. Makes the folder, and locks it until this is closed.
    *
-   * @param folder is made when the training begins, and locked until this is closed
+   * @throws ActclipException bad input when another training has it; a failure when it cannot be
+   *     made
    */
   public Checkpointer(Path folder, CheckpointOptions options) {
     this.folder = folder;
     this.options = options;
-  }
-
-  @Override
-  public void onStart(Training training) {
     try {
       Files.createDirectories(folder);
-      lock();
-      deleteUnfinished();
+      lock =
+          FileChannel.open(
+              folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     } catch (IOException e) {
       throw ActclipException.failure(
           e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
     }
+    if (!isLocked()) {
+      close();
+      throw ActclipException.badInput(
+          "another training is writing its checkpoints to %s: wait for its end", folder);
+    }
+  }
+
+  @Override
+  public void onStart(Training training) {
+    deleteUnfinished();
     write(training);
   }
 
@@ -120,41 +131,35 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   }
 
   /** The operating system lets go of it when the process ends, however it does. */
-  private void lock() throws IOException {
-    lock =
-        FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-    if (!isLocked()) {
-      throw ActclipException.badInput(
-          "another training is writing its checkpoints to %s: wait for its end", folder);
-    }
-  }
-
-  private boolean isLocked() throws IOException {
+  private boolean isLocked() {
     try {
       return lock.tryLock() != null;
     } catch (OverlappingFileLockException e) { // of this process
       return false;
+    } catch (IOException e) {
+      throw ActclipException.failure(
+          e, "the folder %s cannot be locked: %s", folder, AtomicFile.reason(e));
     }
   }
 
   /** Lets another training have the folder. */
   @Override
   public void close() {
-    if (lock != null) {
-      try {
-        lock.close();
-      } catch (IOException e) {
-        LOG.warn("The lock on {} cannot be closed: {}", folder, AtomicFile.reason(e));
-      }
+    try {
+      lock.close();
+    } catch (IOException e) {
+      LOG.warn("The lock on {} cannot be closed: {}", folder, AtomicFile.reason(e));
     }
   }
 
   /** What a process that was killed left half written. */
-  private void deleteUnfinished() throws IOException {
+  private void deleteUnfinished() {
     try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".step-*.part")) {
       for (Path file : files) {
         Files.deleteIfExists(file);
       }
+    } catch (IOException e) {
+      LOG.warn("{} cannot be cleaned up: {}", folder, AtomicFile.reason(e));
     }
   }
 }

@@ -45,7 +45,7 @@ public final class EarlyStopping implements TrainingListener {
 
   private void stopIfOver(Training training) {
     List<EpochMetrics> epochs = training.epochs();
-    if (training.isComplete() || !isOver(epochs)) {
+    if (training.isComplete() || training.isStopping() || !isOver(epochs)) {
       return;
     }
     EpochMetrics best = best(epochs);

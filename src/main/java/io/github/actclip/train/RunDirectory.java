@@ -12,6 +12,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /**
  * The folder with the results of one training: {@code metrics.jsonl} (one object an epoch), {@code
@@ -41,6 +43,8 @@ public final class RunDirectory {
           SUMMARY,
           REPORT,
           CHECKPOINTS);
+
+  private static final Logger LOG = LogManager.getLogger(RunDirectory.class);
 
   private final Path folder;
 
@@ -137,7 +141,8 @@ public final class RunDirectory {
 
   /**
    * A listener that saves the metrics so far, the network and a summary after each epoch, so that a
-   * training that is killed can be evaluated.
+   * training that is killed can be evaluated. What cannot be written, as on a full disk, is a
+   * warning in the log.
    *
    * @param summarise makes a summary with that last epoch
    * @throws ActclipException when the network has an activation layer of its own
@@ -151,8 +156,15 @@ public final class RunDirectory {
     return new TrainingListener() {
       @Override
       public void onEpoch(Training training, EpochMetrics metrics) {
-        saveEpochs(net, training.epochs());
-        saveSummary(summarise.apply(metrics));
+        try {
+          saveEpochs(net, training.epochs());
+          saveSummary(summarise.apply(metrics));
+        } catch (ActclipException e) {
+          LOG.warn(
+              "The results of epoch {} are not saved, and the training goes on: {}",
+              metrics.epoch(),
+              e.getMessage());
+        }
       }
     };
   }
@@ -167,7 +179,11 @@ public final class RunDirectory {
     TensorScope.run(() -> StateDict.write(folder.resolve(MODEL), StateDict.of(net)));
   }
 
-  /** Saves what a training came to, as numbers and as a page. */
+  /**
+   * Saves what a training came to, as numbers and as a page.
+   *
+   * @throws ActclipException a failure when it cannot be written
+   */
   public void finish(RunSummary summary, List<EpochMetrics> epochs) {
     saveSummary(summary);
     AtomicFile.writeString(

@@ -29,6 +29,7 @@ public final class Trainer {
   private volatile boolean stopping;
   private volatile boolean complete;
   private long reported;
+  private long steps;
 
   /**
    * Moves the network to the device.
@@ -47,7 +48,10 @@ public final class Trainer {
     net.to(device, false);
   }
 
-  /** Ends {@link #fit} after the current step; what was trained so far is tested. */
+  /**
+   * Ends {@link #fit} after the current step; what was trained so far is tested. A trainer that was
+   * stopped begins no other training.
+   */
   public void stop() {
     stopping = true;
   }
@@ -55,6 +59,11 @@ public final class Trainer {
   /** Whether {@link #stop} ended {@link #fit} before its last step. */
   public boolean isStopped() {
     return stopping && !complete;
+  }
+
+  /** How many steps the last {@link #fit} or {@link #resume} did. */
+  public long steps() {
+    return steps;
   }
 
   boolean isStopping() {
@@ -87,6 +96,7 @@ public final class Trainer {
   private List<EpochMetrics> fit(
       ImageDataset train, ImageDataset test, Consumer<Training> beginning) {
     List<EpochMetrics> epochs = new ArrayList<>();
+    steps = 0;
     TensorScope.run(
         () -> {
           Training training = new Training(this, net, options, device, train, test);
@@ -134,6 +144,7 @@ public final class Trainer {
 
   private void step(Training training, Iterator<Batch> batches) {
     training.step(batches);
+    steps++;
     listeners.forEach(listener -> listener.onStep(training));
   }
 }

@@ -68,7 +68,7 @@ public final class Training {
     optimizer = options.optimizer().create(net.parameters(), net.thresholds(), options);
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device);
-    thresholds = named(net);
+    thresholds = thresholds(net);
     // Once, because a loader that is left early waits for the garbage collector to free its
     // batches.
     observed =
@@ -81,7 +81,7 @@ public final class Training {
   }
 
   /** The thresholds by their names in the state dict. */
-  private static Map<String, Threshold> named(Net net) {
+  static Map<String, Threshold> thresholds(Net net) {
     Map<String, Threshold> named = new LinkedHashMap<>();
     StateDict.of(net)
         .forEach(
@@ -209,6 +209,14 @@ public final class Training {
   /** The newest checkpoint that was written. */
   public Optional<Path> lastCheckpoint() {
     return Optional.ofNullable(lastCheckpoint);
+  }
+
+  /** The names of the thresholds that do not learn. */
+  List<String> frozen() {
+    return thresholds.entrySet().stream()
+        .filter(entry -> entry.getValue().isFrozen())
+        .map(Map.Entry::getKey)
+        .toList();
   }
 
   void checkpointed(Path file) {

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.runtime.ActclipException;
 import java.util.List;
 
 /**
@@ -31,5 +32,18 @@ record TrainingProgress(
 
   TrainingProgress {
     epochs = List.copyOf(epochs);
+    requireNotNegative("step", step);
+    requireNotNegative("epoch", epoch);
+    requireNotNegative("batch", batch);
+    requireNotNegative("images", sums.images());
+    if (epochs.size() != epoch) {
+      throw ActclipException.badInput("after %d epochs there are %d", epoch, epochs.size());
+    }
+  }
+
+  private static void requireNotNegative(String name, long value) {
+    if (value < 0) {
+      throw ActclipException.badInput("%s (%d) must be at least 0", name, value);
+    }
   }
 }

@@ -16,10 +16,12 @@ public final class ForkedJvm {
 
   private final Path log;
   private final Process process;
+  private final long timeoutSeconds;
 
-  private ForkedJvm(Path log, Process process) {
+  private ForkedJvm(Path log, Process process, long timeoutSeconds) {
     this.log = log;
     this.process = process;
+    this.timeoutSeconds = timeoutSeconds;
   }
 
   /**
@@ -35,6 +37,18 @@ public final class ForkedJvm {
       Map<String, String> properties,
       Map<String, String> environment)
       throws IOException {
+    return start(main, prefix, properties, environment, TIMEOUT_SECONDS);
+  }
+
+  /** Likewise, with arguments for {@code main} and another time to wait for its end. */
+  public static ForkedJvm start(
+      Class<?> main,
+      List<String> prefix,
+      Map<String, String> properties,
+      Map<String, String> environment,
+      long timeoutSeconds,
+      String... args)
+      throws IOException {
     List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     new TreeMap<>(properties).forEach((name, value) -> command.add("-D" + name + "=" + value));
@@ -44,19 +58,20 @@ public final class ForkedJvm {
             "-cp",
             System.getProperty("java.class.path"),
             main.getName()));
+    command.addAll(List.of(args));
     Path log = Files.createTempFile("forked-jvm", ".log");
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
     builder.environment().remove("JAVA_TOOL_OPTIONS"); // The JVM would say that it picked them up.
     builder.environment().putAll(environment);
-    return new ForkedJvm(log, builder.start());
+    return new ForkedJvm(log, builder.start(), timeoutSeconds);
   }
 
   /** Waits for the end and returns what it printed to standard output and error. */
   public String awaitOutput() throws IOException, InterruptedException {
-    if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+    if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {
       process.destroyForcibly();
-      throw new AssertionError("no end after " + TIMEOUT_SECONDS + " s");
+      throw new AssertionError("no end after " + timeoutSeconds + " s");
     }
     try {
       return Files.readString(log);

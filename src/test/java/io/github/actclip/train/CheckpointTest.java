@@ -6,10 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
+import io.github.actclip.io.Safetensors;
+import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
 import io.github.actclip.nn.Parameterization;
@@ -25,6 +30,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -37,6 +44,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -98,6 +106,14 @@ class CheckpointTest {
                 .schedule(LearningRateSchedule.reduceOnPlateau(0.5, 0).withWarmUp(5))
                 .build(),
             16),
+        Arguments.of(
+            original.with(perChannel()),
+            options(OptimizerType.SGD, 2).toBuilder()
+                .normalization(Normalization.of(IMAGES))
+                .learningRate(0.01)
+                .schedule(LearningRateSchedule.step(1, 0.5))
+                .build(),
+            25),
         Arguments.of(original, options(OptimizerType.SGD, 1), STEPS_PER_EPOCH - 1));
   }
 
@@ -121,6 +137,116 @@ class CheckpointTest {
     assertEquals(
         expected.stream().map(CheckpointTest::timeless).toList(),
         actual.stream().map(CheckpointTest::timeless).toList());
+  }
+
+  private static ActivationOptions perChannel() {
+    return new ActivationOptions(
+        ClipForm.UNTIED,
+        ThresholdRule.SUM,
+        1,
+        true,
+        Parameterization.RAW,
+        Double.NEGATIVE_INFINITY,
+        10,
+        0.2,
+        QuantizationMethod.PACT,
+        0,
+        0);
+  }
+
+  @Test
+  void aFrozenThresholdStaysFrozen() {
+    Net net = net(NetOptions.original());
+    net.activation().freeze();
+    trainUntil(net, options(OptimizerType.SGD, 1), 3);
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    Net resumed = checkpoint.net();
+    new Trainer(resumed, checkpoint.options(), device, List.of())
+        .resume(checkpoint, IMAGES, IMAGES);
+    assertEquals(1, resumed.threshold());
+    Net thawed = net(NetOptions.original());
+    Trainer trainer = new Trainer(thawed, checkpoint.options(), device, List.of());
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> trainer.resume(checkpoint, IMAGES, IMAGES));
+    assertTrue(
+        e.getMessage().contains("it had the frozen thresholds [act_max], and"), e.getMessage());
+  }
+
+  @Test
+  void aLayerOfOnesOwnHasToBeMadeAgain() {
+    Net net = new Net(NetOptions.original(), new Clip(new ClipOptions(ClipForm.RELU)));
+    trainUntil(net, options(OptimizerType.SGD, 1), 3);
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    ActclipException e = assertThrows(ActclipException.class, checkpoint::net);
+    assertTrue(e.getMessage().contains("clips by a layer of its own"), e.getMessage());
+    Trainer plain = new Trainer(new Net(), checkpoint.options(), device, List.of());
+    assertThrows(ActclipException.class, () -> plain.resume(checkpoint, IMAGES, IMAGES));
+    Net again = new Net(NetOptions.original(), new Clip(new ClipOptions(ClipForm.RELU)));
+    new Trainer(again, checkpoint.options(), device, List.of()).resume(checkpoint, IMAGES, IMAGES);
+    new Trainer(net, checkpoint.options(), device, List.of()).resume(checkpoint, IMAGES, IMAGES);
+    assertSameState(net, again);
+  }
+
+  /** As nobody writes them: the checksum is right. */
+  @ParameterizedTest
+  @CsvSource({
+    "'\"epoch\":0', '\"epoch\":-1'",
+    "'\"epoch\":0', '\"epoch\":7'",
+    "'\"step\":3', '\"step\":-3'",
+    "'\"batch\":3', '\"batch\":-1'",
+    "'\"format\":1', '\"format\":2'",
+    "'\"epochs\":1', '\"epochs\":0'",
+    "'\"net\":', '\"not\":'"
+  })
+  void nonsenseIsSkipped(String text, String nonsense) {
+    trainUntil(net(NetOptions.original()), options(OptimizerType.SGD, 1), 3);
+    Path file = Checkpoint.newest(folder).orElseThrow().file();
+    SealedTensors content = SealedTensors.read(file);
+    String state = content.metadata().get("training");
+    assertTrue(state.contains(text), state);
+    new SealedTensors(content.tensors(), Map.of("training", state.replace(text, nonsense)))
+        .write(file);
+    assertSkips(file);
+  }
+
+  @Test
+  void aBatchThatIsNotThereIsOneSentence() {
+    trainUntil(net(NetOptions.original()), options(OptimizerType.SGD, 1), 3);
+    Path file = Checkpoint.newest(folder).orElseThrow().file();
+    SealedTensors content = SealedTensors.read(file);
+    String state = content.metadata().get("training").replace("\"batch\":3", "\"batch\":999");
+    new SealedTensors(content.tensors(), Map.of("training", state)).write(file);
+    Checkpoint checkpoint = Checkpoint.read(file);
+    Trainer trainer = new Trainer(checkpoint.net(), checkpoint.options(), device, List.of());
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> trainer.resume(checkpoint, IMAGES, IMAGES));
+    assertTrue(e.getMessage().contains("The first batch is 999"), e.getMessage());
+  }
+
+  @Test
+  void tensorsThatAreNotThereAreOneSentence() {
+    trainUntil(net(NetOptions.original()), options(OptimizerType.SGD, 1), 3);
+    Path file = Checkpoint.newest(folder).orElseThrow().file();
+    SealedTensors content = SealedTensors.read(file);
+    Map<String, Tensor> without = new HashMap<>(content.tensors());
+    without.remove("random");
+    new SealedTensors(without, content.metadata()).write(file);
+    assertSkips(file);
+    without.put("random", torch.zeros(5056));
+    new SealedTensors(without, content.metadata()).write(file);
+    assertSkips(file);
+  }
+
+  @Test
+  void twoCannotWriteToOneFolder() {
+    Checkpointer first = new Checkpointer(folder, ONLY_WHEN_STOPPED);
+    try (first) {
+      ActclipException e =
+          assertThrows(ActclipException.class, () -> new Checkpointer(folder, ONLY_WHEN_STOPPED));
+      assertTrue(e.isBadInput());
+      assertTrue(e.getMessage().startsWith("another training is writing"), e.getMessage());
+    }
+    new Checkpointer(folder, ONLY_WHEN_STOPPED).close();
   }
 
   @Test
@@ -175,7 +301,7 @@ class CheckpointTest {
       assertSkips(damaged);
     }
     for (int length : new int[] {0, 7, 100, headerEnd, bytes.length - 1}) {
-      Files.write(damaged, java.util.Arrays.copyOf(bytes, length));
+      Files.write(damaged, Arrays.copyOf(bytes, length));
       assertSkips(damaged);
     }
   }
@@ -192,7 +318,7 @@ class CheckpointTest {
   @Test
   void anotherFileIsNoCheckpoint() {
     Path file = folder.resolve("step-0000000001.safetensors");
-    io.github.actclip.io.Safetensors.write(file, Map.of("x", torch.zeros(1)), Map.of());
+    Safetensors.write(file, Map.of("x", torch.zeros(1)), Map.of());
     ActclipException e = assertThrows(ActclipException.class, () -> Checkpoint.read(file));
     assertTrue(e.isBadInput());
     assertTrue(Checkpoint.newest(folder).isEmpty());
@@ -332,10 +458,9 @@ class CheckpointTest {
             }
           }
         };
-    Trainer trainer =
-        new Trainer(
-            net, options, device, List.of(stopper, new Checkpointer(folder, ONLY_WHEN_STOPPED)));
-    trainer.fit(IMAGES, IMAGES);
+    try (Checkpointer checkpointer = new Checkpointer(folder, ONLY_WHEN_STOPPED)) {
+      new Trainer(net, options, device, List.of(stopper, checkpointer)).fit(IMAGES, IMAGES);
+    }
   }
 
   private List<String> names() {

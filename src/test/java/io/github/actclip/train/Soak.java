@@ -62,9 +62,12 @@ public final class Soak {
             }
           }
         };
-    try (Checkpointer checkpointer = new Checkpointer(directory.checkpoints(), CHECKPOINTS)) {
+    try (Checkpointer checkpointer = new Checkpointer(directory.checkpoints(), CHECKPOINTS);
+        StepLog steps = new StepLog(directory.folder());
+        TensorBoardListener board = new TensorBoardListener(directory.folder())) {
       TrainingListener recorder = directory.recorder(net, last -> summary(net, last));
-      Trainer trainer = new Trainer(net, OPTIONS, device, List.of(stopper, checkpointer, recorder));
+      Trainer trainer =
+          new Trainer(net, OPTIONS, device, List.of(stopper, recorder, steps, board, checkpointer));
       List<EpochMetrics> epochs =
           checkpoint == null
               ? trainer.fit(IMAGES, IMAGES)

@@ -23,6 +23,7 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
+import io.github.actclip.testing.LogCapture;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -250,6 +251,27 @@ class TrainerTest {
     assertTrue(
         page.contains("60.00 % of 2,000 test images right after 1 epoch; the threshold"), page);
     assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);
+  }
+
+  /** The file that is written beside the name is a device that is always full. */
+  @Test
+  void aFullDiskCostsTheResultsOfAnEpochAndNotTheTraining() throws IOException {
+    RunDirectory directory = RunDirectory.create(folder.resolve("full"));
+    Files.createSymbolicLink(directory.folder().resolve(".metrics.csv.part"), Path.of("/dev/full"));
+    TrainerOptions options = options(OptimizerType.SGD, 2);
+    Net net = net();
+    TrainingListener recorder = directory.recorder(net, last -> summary(options, last));
+    try (LogCapture log = new LogCapture(RunDirectory.class)) {
+      new Trainer(net, options, device, List.of(recorder)).fit(IMAGES, IMAGES);
+      assertEquals(1, log.lines().size(), log.lines().toString());
+      assertTrue(
+          log.lines()
+              .get(0)
+              .startsWith("WARN The results of epoch 1 are not saved, and the training goes on: "),
+          log.lines().get(0));
+    }
+    assertEquals(2, Files.readAllLines(directory.folder().resolve("metrics.jsonl")).size());
+    assertEquals(2, directory.loadSummary().last().epoch());
   }
 
   @Test

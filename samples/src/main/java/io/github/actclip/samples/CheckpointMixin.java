@@ -20,10 +20,11 @@ final class CheckpointMixin {
 
   private static final double MILLIS_PER_MINUTE = 60_000;
 
-  /** What may be said anew: nothing of it changes a bit of the result. */
+  /** What is no part of how the network is trained, and so is said anew. */
   private static final Set<String> ANEW =
       Set.of(
           "--resume",
+          "--data",
           "--stop-after-epoch",
           "--checkpoint-every",
           "--checkpoint-minutes",
@@ -38,8 +39,9 @@ final class CheckpointMixin {
       names = "--resume",
       paramLabel = "DIR",
       description =
-          "Goes on with the training of that folder, from its newest checkpoint, with the options"
-              + " that it began with.")
+          "Goes on with the training of that folder, from its newest checkpoint, as it was being"
+              + " trained. Say again how often to write checkpoints, who watches, and when to stop"
+              + " early.")
   private Path resume;
 
   @Option(

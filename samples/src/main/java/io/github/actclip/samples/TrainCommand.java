@@ -36,7 +36,6 @@ final class TrainCommand implements Runnable {
   @Option(
       names = "--data",
       paramLabel = "embedded|DIR",
-      defaultValue = DataOption.EMBEDDED,
       description =
           "The images: 'embedded' (a subset of Fashion-MNIST, the default), or a folder with the"
               + " IDX files of MNIST or Fashion-MNIST, or with CIFAR-10's binary batches.")
@@ -73,7 +72,7 @@ final class TrainCommand implements Runnable {
     NetOptions shape = NetOptions.original().with(activation.options());
     Device device = machine.device();
     given.precision().requireOn(device);
-    DataOption source = new DataOption(data);
+    DataOption source = new DataOption(data == null ? DataOption.EMBEDDED : data);
     ImageDataset train = source.load(Split.TRAIN);
     ImageDataset test = source.load(Split.TEST);
     TrainerOptions options = trainer.normalized(given, train);
@@ -95,7 +94,7 @@ final class TrainCommand implements Runnable {
                     ActclipException.failure(
                         null, "none of the checkpoints of %s is whole", folder));
     checkpoint.options().precision().requireOn(device);
-    DataOption source = new DataOption(checkpoint.source());
+    DataOption source = new DataOption(data == null ? checkpoint.source() : data);
     ImageDataset train = source.load(Split.TRAIN);
     ImageDataset test = source.load(Split.TEST);
     Net net = checkpoint.net();

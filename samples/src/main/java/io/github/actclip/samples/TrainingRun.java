@@ -64,7 +64,9 @@ record TrainingRun(
     } finally {
       directory.releaseIfEmpty();
     }
-    if (!epochs.isEmpty()) {
+    if (trainer.steps() == 0 && trainer.isStopped()) {
+      Results.print("stopped", "before its first step; nothing was changed");
+    } else if (!epochs.isEmpty()) {
       EpochMetrics last = epochs.get(epochs.size() - 1);
       RunSummary summary = summary(environment, last, trainer.isStopped());
       directory.finish(summary, epochs);
