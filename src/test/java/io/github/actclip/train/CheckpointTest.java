@@ -93,7 +93,7 @@ class CheckpointTest {
     return Stream.of(
         Arguments.of(original, options(OptimizerType.SGD, 15), 150),
         Arguments.of(original, options(OptimizerType.SGD, 2), STEPS_PER_EPOCH),
-        Arguments.of(original, options(OptimizerType.ADAMW, 15).withThresholds(0.5, 0.001), 150),
+        Arguments.of(original, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 30),
         Arguments.of(quantized, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 29),
         Arguments.of(quantized, options(OptimizerType.ADAM, 2), 1),
         Arguments.of(

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 @EnabledOnOs(OS.LINUX)
 class SoakTest {
 
-  private static final int SHORT_SECONDS = 20;
+  private static final int SHORT_SECONDS = 10;
   private static final int SECONDS = Integer.getInteger("actclip.soak.seconds", SHORT_SECONDS);
 
   /** A heap that is touched at the start: what grows then is native. */
