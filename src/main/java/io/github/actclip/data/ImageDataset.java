@@ -23,6 +23,7 @@ public final class ImageDataset {
   private final PixelFormat format;
   private final byte[] pixels;
   private final byte[] labels;
+  private volatile Long checksum;
 
   /** The arrays are the data set's from now on; every label must have been checked. */
   ImageDataset(String source, String name, PixelFormat format, byte[] pixels, byte[] labels) {
@@ -113,10 +114,15 @@ public final class ImageDataset {
    * images.
    */
   public long checksum() {
-    CRC32C checksum = new CRC32C();
-    checksum.update(pixels);
-    checksum.update(labels);
-    return checksum.getValue();
+    Long known = checksum; // Every checkpoint asks; two threads may compute the same.
+    if (known == null) {
+      CRC32C crc = new CRC32C();
+      crc.update(pixels);
+      crc.update(labels);
+      known = crc.getValue();
+      checksum = known;
+    }
+    return known;
   }
 
   /** What it is, for a person to read. */

@@ -69,10 +69,21 @@ public final class Safetensors {
    *     when it cannot be read or does not fit in memory; either way no tensor is left behind
    */
   public static Map<String, Tensor> read(Path file) {
+    return readAll(file).tensors();
+  }
+
+  /** What a file holds. */
+  record Content(Map<String, Tensor> tensors, Map<String, String> metadata) {}
+
+  /** Reads tensors and texts at once, as {@link #read} does. */
+  static Content readAll(Path file) {
     LibTorch.load();
     return open(
         file,
-        (channel, header) -> InputFile.allOrNone(tensors -> readTensors(channel, header, tensors)));
+        (channel, header) ->
+            new Content(
+                InputFile.allOrNone(tensors -> readTensors(channel, header, tensors)),
+                header.metadata()));
   }
 
   /**
@@ -85,17 +96,17 @@ public final class Safetensors {
     return open(file, (channel, header) -> header.metadata());
   }
 
-  private interface Content<T> {
+  private interface Reader<T> {
     T read(FileChannel channel, SafetensorsHeader header) throws IOException;
   }
 
-  private static <T> T open(Path file, Content<T> content) {
+  private static <T> T open(Path file, Reader<T> reader) {
     return InputFile.read(
         file,
         "a safetensors file",
         () -> {
           try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            return content.read(channel, SafetensorsHeaderReader.read(file, channel));
+            return reader.read(channel, SafetensorsHeaderReader.read(file, channel));
           }
         });
   }

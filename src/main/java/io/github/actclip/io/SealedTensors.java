@@ -43,9 +43,10 @@ public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> met
    *     when it cannot be read
    */
   public static SealedTensors read(Path file) {
-    Map<String, String> texts = new HashMap<>(Safetensors.readMetadata(file));
+    Safetensors.Content content = Safetensors.readAll(file);
+    Map<String, String> texts = new HashMap<>(content.metadata());
     String expected = texts.remove(CHECKSUM);
-    SealedTensors read = new SealedTensors(Safetensors.read(file), texts);
+    SealedTensors read = new SealedTensors(content.tensors(), texts);
     String actual = read.checksum();
     if (!actual.equals(expected)) {
       read.tensors.values().forEach(Tensor::close);

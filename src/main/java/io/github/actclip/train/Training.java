@@ -227,11 +227,6 @@ public final class Training {
     return timer;
   }
 
-  void setLearningRate(double rate) {
-    learningRate = rate;
-    OptimizerType.setLearningRate(optimizer, rate, options);
-  }
-
   /** The batches of the epoch that are not done yet. */
   BatchIterator remainingBatches() {
     return loader.iterator(epoch, batch);
@@ -239,10 +234,11 @@ public final class Training {
 
   /** Does one step with the next batches; the caller's scope owns what it makes. */
   void step(Iterator<Batch> batches) {
-    setLearningRate(
+    learningRate =
         options
             .schedule()
-            .at(options.learningRate(), step, totalSteps(), stepsPerEpoch(), testLosses()));
+            .at(options.learningRate(), step, totalSteps(), stepsPerEpoch(), testLosses());
+    OptimizerType.setLearningRate(optimizer, learningRate, options);
     step++;
     TrainingStep.Result result = trainingStep.run(batches, metrics);
     batch += result.batches();

@@ -69,26 +69,9 @@ class PyTorchFuzzTest {
     Files.delete(file);
   }
 
-  private static Arbitrary<byte[]> mutated(byte[] original, int most) {
-    Arbitrary<int[]> edit =
-        Combinators.combine(
-                Arbitraries.integers().between(0, original.length - 1),
-                Arbitraries.integers().between(0, 255))
-            .as((at, value) -> new int[] {at, value});
-    return edit.list()
-        .ofMinSize(1)
-        .ofMaxSize(most)
-        .map(
-            edits -> {
-              byte[] bytes = original.clone();
-              edits.forEach(e -> bytes[e[0]] = (byte) e[1]);
-              return bytes;
-            });
-  }
-
   @Provide
   Arbitrary<byte[]> mutatedArchive() {
-    return mutated(valid, 4);
+    return Mutations.of(valid, 4);
   }
 
   @Property(seed = SEED, tries = 3_000, shrinking = ShrinkingMode.BOUNDED)
@@ -112,7 +95,7 @@ class PyTorchFuzzTest {
   /** In an archive whose checksums are right, so that the pickle is read. */
   @Provide
   Arbitrary<byte[]> mutatedPickle() {
-    return mutated(pickle, 4);
+    return Mutations.of(pickle, 4);
   }
 
   @Property(seed = SEED, tries = 5_000, shrinking = ShrinkingMode.BOUNDED)

@@ -57,20 +57,7 @@ class SafetensorsFuzzTest {
 
   @Provide
   Arbitrary<byte[]> mutated() {
-    Arbitrary<int[]> edit =
-        Combinators.combine(
-                Arbitraries.integers().between(0, valid.length - 1),
-                Arbitraries.integers().between(0, 255))
-            .as((at, value) -> new int[] {at, value});
-    return edit.list()
-        .ofMinSize(1)
-        .ofMaxSize(4)
-        .map(
-            edits -> {
-              byte[] bytes = valid.clone();
-              edits.forEach(e -> bytes[e[0]] = (byte) e[1]);
-              return bytes;
-            });
+    return Mutations.of(valid, 4);
   }
 
   @Property(seed = SEED, tries = 5_000, shrinking = ShrinkingMode.BOUNDED)

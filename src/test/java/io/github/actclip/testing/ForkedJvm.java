@@ -12,6 +12,13 @@ import java.util.concurrent.TimeUnit;
 /** Runs a main class in a JVM of its own, so that it can load natives afresh, or die. */
 public final class ForkedJvm {
 
+  /**
+   * An environment for memory to be measured in: the heap is of one size and touched from the
+   * start, so that what grows is native.
+   */
+  public static final Map<String, String> FIXED_HEAP =
+      Map.of("JDK_JAVA_OPTIONS", "-Xms256m -Xmx256m -XX:+AlwaysPreTouch");
+
   private static final long TIMEOUT_SECONDS = 120;
 
   private final Path log;

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
 
 /**
@@ -25,6 +26,10 @@ public final class Soak {
   private static final TrainerOptions OPTIONS =
       TrainerOptions.defaults(OptimizerType.ADAMW).withThresholds(0.5, 0.001);
   private static final int STOPPED_AFTER = 10;
+
+  /** So many on a slow machine, too: of a few rounds there is nothing to say. */
+  private static final int LEAST_ROUNDS = 12;
+
   private static final CheckpointOptions CHECKPOINTS =
       new CheckpointOptions(7, Duration.ofHours(1), 2);
 
@@ -34,10 +39,10 @@ public final class Soak {
   public static void main(String[] args) throws IOException {
     Path folder = Path.of(args[0]);
     long end = System.nanoTime() + Duration.ofSeconds(Long.parseLong(args[1])).toNanos();
-    while (System.nanoTime() < end) {
+    for (int done = 0; done < LEAST_ROUNDS || System.nanoTime() < end; done++) {
       TensorScope.run(() -> round(folder.resolve("run")));
       delete(folder.resolve("run"));
-      System.out.println("round " + residentKib() + " " + openFiles());
+      System.out.println("round " + Pointer.physicalBytes() / 1024 + " " + openFiles());
     }
   }
 
@@ -55,9 +60,7 @@ public final class Soak {
         new TrainingListener() {
           @Override
           public void onStep(Training training) {
-            if (checkpoint == null && training.step() == STOPPED_AFTER) {
-              training.stop();
-            } else if (training.step() == 2 * STOPPED_AFTER) {
+            if (training.step() % STOPPED_AFTER == 0) {
               training.stop();
             }
           }
@@ -95,13 +98,6 @@ public final class Soak {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.delete(file);
       }
-    }
-  }
-
-  private static long residentKib() throws IOException {
-    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
-      String line = lines.filter(l -> l.startsWith("VmRSS:")).findFirst().orElseThrow();
-      return Long.parseLong(line.replaceAll("\\D", ""));
     }
   }
 

@@ -300,11 +300,10 @@ class TrainingStepTest {
     assertNotEquals(Evaluator.evaluate(net, IMAGES, device).loss(), epoch.testLoss());
   }
 
-  /** The heap is of one size and touched from the start, so that what grows is native. */
   @Test
   void nativeMemoryStaysFlat() throws IOException, InterruptedException {
-    Map<String, String> heap = Map.of("JDK_JAVA_OPTIONS", "-Xms256m -Xmx256m -XX:+AlwaysPreTouch");
-    String output = ForkedJvm.start(MemoryProbe.class, List.of(), Map.of(), heap).awaitOutput();
+    String output =
+        ForkedJvm.start(MemoryProbe.class, List.of(), Map.of(), ForkedJvm.FIXED_HEAP).awaitOutput();
     String last = output.lines().reduce((one, next) -> next).orElseThrow();
     assertTrue(last.startsWith("grew by "), output);
     // 18 and 27 were seen; with 6 MB an epoch that waited for the garbage collector, 120 and 135.

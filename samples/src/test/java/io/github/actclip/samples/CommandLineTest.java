@@ -59,9 +59,7 @@ class CommandLineTest {
   void evaluatePrintsTheSameAccuracyToTheLastDigit() throws Exception {
     Result evaluation = Forked.start("evaluate", "--model", trained.toString()).await();
     assertEquals(0, evaluation.status(), evaluation.err());
-    assertEquals(
-        training.out().lines().filter(line -> line.startsWith("test")).toList(),
-        evaluation.out().lines().toList());
+    assertSameTest(training, evaluation);
   }
 
   @Test
@@ -72,9 +70,7 @@ class CommandLineTest {
     for (Path weights : List.of(safetensors, pytorch)) {
       Result evaluation = Forked.start("evaluate", "--model", weights.toString()).await();
       assertEquals(0, evaluation.status(), evaluation.err());
-      assertEquals(
-          training.out().lines().filter(line -> line.startsWith("test")).toList(),
-          evaluation.out().lines().toList());
+      assertSameTest(training, evaluation);
     }
   }
 
@@ -100,9 +96,7 @@ class CommandLineTest {
     assertFalse(result.err().contains("WARN"), result.err());
     assertEquals(FILES, files(out));
     Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
-    assertEquals(
-        result.out().lines().filter(line -> line.startsWith("test")).toList(),
-        evaluation.out().lines().toList());
+    assertSameTest(result, evaluation);
   }
 
   @Test
@@ -214,16 +208,7 @@ class CommandLineTest {
         "--activation-bits 4 --weight-bits 4 --quantizer lsq --calibrate mse"
       })
   void everyWayToClipIsTrainedSavedAndEvaluatedTheSame(String options) throws Exception {
-    Path out = folder.resolve("clipped");
-    List<String> args = new ArrayList<>(List.of("train", "--epochs=1", "--out=" + out));
-    args.addAll(List.of(options.split(" ")));
-    Result result = Forked.start(args.toArray(String[]::new)).await();
-    assertEquals(0, result.status(), result.err());
-    assertTrue(accuracy(result.out()) > 65, result.out());
-    Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
-    assertEquals(
-        result.out().lines().filter(line -> line.startsWith("test")).toList(),
-        evaluation.out().lines().toList());
+    assertIsSavedAndEvaluatedTheSame(1, options);
   }
 
   @ParameterizedTest
@@ -235,16 +220,18 @@ class CommandLineTest {
         "--schedule reduce_on_plateau --plateau-factor 0.5 --plateau-patience 0"
       })
   void everyWayToTrainIsSavedAndEvaluatedTheSame(String options) throws Exception {
+    assertIsSavedAndEvaluatedTheSame(2, options);
+  }
+
+  private void assertIsSavedAndEvaluatedTheSame(int epochs, String options) throws Exception {
     Path out = folder.resolve("trained");
-    List<String> args = new ArrayList<>(List.of("train", "--epochs=2", "--out=" + out));
+    List<String> args = new ArrayList<>(List.of("train", "--epochs=" + epochs, "--out=" + out));
     args.addAll(List.of(options.split(" ")));
     Result result = Forked.start(args.toArray(String[]::new)).await();
     assertEquals(0, result.status(), result.err());
     assertTrue(accuracy(result.out()) > 65, result.out());
     Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
-    assertEquals(
-        result.out().lines().filter(line -> line.startsWith("test")).toList(),
-        evaluation.out().lines().toList());
+    assertSameTest(result, evaluation);
   }
 
   @Test
@@ -370,6 +357,12 @@ class CommandLineTest {
     assertTrue(lines.get(0).startsWith("before act_max "), result.out());
     assertTrue(lines.get(1).startsWith("after  act_max "), result.out());
     assertFalse(lines.get(0).substring(7, 23).equals(lines.get(1).substring(7, 23)), result.out());
+  }
+
+  private static void assertSameTest(Result training, Result evaluation) {
+    assertEquals(
+        training.out().lines().filter(line -> line.startsWith("test")).toList(),
+        evaluation.out().lines().toList());
   }
 
   private static double accuracy(String out) {
