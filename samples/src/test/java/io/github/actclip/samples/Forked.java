@@ -41,7 +41,6 @@ final class Forked {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(jvmOptions);
-    command.add("-XX:TieredStopAtLevel=1"); // It ends long before better code pays.
     String cache = System.getProperty(CACHE_PROPERTY);
     if (cache != null) {
       command.add("-D" + CACHE_PROPERTY + "=" + cache);
