@@ -1,5 +1,6 @@
 package io.github.actclip.samples;
 
+import io.github.actclip.io.AtomicFile;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.train.CheckpointOptions;
 import io.github.actclip.train.EpochMetrics;
@@ -7,11 +8,14 @@ import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.PropertiesDefaultProvider;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.Spec.Target;
 
@@ -20,28 +24,30 @@ final class CheckpointMixin {
 
   private static final double MILLIS_PER_MINUTE = 60_000;
 
-  /** What is no part of how the network is trained, and so is said anew. */
-  private static final Set<String> ANEW =
+  /** What is no part of how the network is trained, and so may be said anew. */
+  private static final Set<String> BESIDE =
       Set.of(
-          "--resume",
-          "--data",
-          "--stop-after-epoch",
           "--checkpoint-every",
           "--checkpoint-minutes",
           "--keep-checkpoints",
           "--threshold-watch",
           "--early-stopping",
-          "--tensorboard",
-          "--device",
-          "--threads");
+          "--tensorboard");
+
+  /** What is only of one stretch of a training, or of one machine. */
+  private static final Set<String> ANEW =
+      Set.of("--resume", "--data", "--stop-after-epoch", "--device", "--threads");
+
+  private static final String FILE = "listeners.properties";
+  private static final int DASHES = 2;
 
   @Option(
       names = "--resume",
       paramLabel = "DIR",
       description =
-          "Goes on with the training of that folder, from its newest checkpoint, as it was being"
-              + " trained. Say again how often to write checkpoints, who watches, and when to stop"
-              + " early.")
+          "Goes on with the training of that folder, from its newest checkpoint, with the options"
+              + " that it began with. How often to write checkpoints, who watches, and when to stop"
+              + " early may be said anew.")
   private Path resume;
 
   @Option(
@@ -83,12 +89,32 @@ final class CheckpointMixin {
     String others =
         command.commandLine().getParseResult().matchedOptions().stream()
             .map(OptionSpec::longestName)
-            .filter(name -> !ANEW.contains(name))
+            .filter(name -> !ANEW.contains(name) && !BESIDE.contains(name))
             .collect(Collectors.joining(", "));
     if (!others.isEmpty()) {
       throw ActclipException.badInput(
           "--resume goes on with the options that the training began with: leave out %s", others);
     }
+  }
+
+  /** Writes down what {@link #recall} reads. */
+  void remember(Path folder) {
+    StringBuilder lines = new StringBuilder();
+    for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
+      if (BESIDE.contains(option.longestName())) {
+        List<String> values = option.originalStringValues();
+        String value = values.isEmpty() ? "true" : values.get(0);
+        lines.append(option.longestName().substring(DASHES)).append('=').append(value).append('\n');
+      }
+    }
+    AtomicFile.writeString(folder.resolve(FILE), lines.toString());
+  }
+
+  /** Takes what the training that began in the folder was given and this command was not. */
+  void recall(Path folder) {
+    CommandLine all = command.root().commandLine();
+    all.setDefaultValueProvider(new PropertiesDefaultProvider(folder.resolve(FILE).toFile()));
+    all.parseArgs(all.getParseResult().originalArgs().toArray(String[]::new));
   }
 
   CheckpointOptions options() {

@@ -37,6 +37,7 @@ final class ListenerMixin {
 
   @Option(
       names = "--tensorboard",
+      fallbackValue = "true", // without it, picocli has the flag turn a remembered "true" around
       description = "Write event files for TensorBoard, too, into the folder tensorboard.")
   private boolean tensorBoard;
 

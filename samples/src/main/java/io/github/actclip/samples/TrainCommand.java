@@ -81,12 +81,14 @@ final class TrainCommand implements Runnable {
     calibrate(net, train, options);
     Listening listening = listening(net); // refuses what does not fit before there is a folder
     RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
+    checkpoints.remember(directory.folder());
     new TrainingRun(directory, net, options, device, train, test).run(null, listening);
   }
 
   private void goOn(Path folder) {
-    Device device = machine.device();
     RunDirectory directory = RunDirectory.resume(folder);
+    checkpoints.recall(folder);
+    Device device = machine.device();
     Checkpoint checkpoint =
         Checkpoint.newest(directory.checkpoints())
             .orElseThrow(

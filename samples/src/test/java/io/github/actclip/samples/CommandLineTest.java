@@ -26,6 +26,7 @@ class CommandLineTest {
   private static final List<String> FILES =
       List.of(
           "checkpoints",
+          "listeners.properties",
           "metrics.csv",
           "metrics.jsonl",
           "model.safetensors",
@@ -235,21 +236,25 @@ class CommandLineTest {
   }
 
   @Test
-  void aTrainingThatGetsNoBetterEndsEarlyAndTensorBoardGetsItsFile() throws Exception {
+  void aTrainingThatGetsNoBetterEndsEarlyAfterABreakTooAndTensorBoardGetsItsFiles()
+      throws Exception {
     Path out = folder.resolve("early");
-    Result result =
+    Result begun =
         Forked.start(
                 "train",
                 "--lr=1e-30", // too low to move anything
                 "--early-stopping=1",
                 "--tensorboard",
+                "--stop-after-epoch=1",
                 "--out=" + out)
             .await();
+    assertEquals(0, begun.status(), begun.err());
+    Result result = Forked.start("train", "--resume=" + out).await();
     assertEquals(0, result.status(), result.err());
     assertTrue(result.err().contains("The training ends early: the test loss was"), result.err());
     assertTrue(result.out().contains("in epoch 2, after step 126"), result.out());
     List<String> events = files(out.resolve("tensorboard"));
-    assertEquals(1, events.size());
+    assertEquals(2, events.size());
     assertTrue(events.get(0).startsWith("events.out.tfevents."), events.get(0));
   }
 
