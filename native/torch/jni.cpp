@@ -206,12 +206,19 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
   });
 }
 
-// The entry of io.github.actclip.runtime.KernelLibrary.
+// The entries of io.github.actclip.runtime.KernelLibrary.
 JNIEXPORT void JNICALL
 Java_io_github_actclip_runtime_KernelLibrary_keepFreedMemory(JNIEnv*, jclass) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
   mallopt(M_TRIM_THRESHOLD, 128 << 20);
+#endif
+}
+
+JNIEXPORT void JNICALL
+Java_io_github_actclip_runtime_KernelLibrary_trimFreedMemory(JNIEnv*, jclass) {
+#ifdef __GLIBC__
+  malloc_trim(0);
 #endif
 }
 

@@ -64,12 +64,27 @@ public final class KernelLibrary {
     return reason.isEmpty() ? Cuda.WHY_NOT_LOADED : reason;
   }
 
+  /**
+   * Gives the freed memory that malloc was told to keep back to the system: what an application
+   * calls that has done its work with a network and goes on with other things. A {@code Trainer}
+   * does at its end. Takes milliseconds.
+   *
+   * @throws ActclipException when LibTorch itself cannot be loaded
+   */
+  public static void releaseFreedMemory() {
+    if (whyNotLoaded().isEmpty() && Cpu.KEEPS_MEMORY) {
+      trimFreedMemory();
+    }
+  }
+
   /** Initialised at the first question, by one thread. */
   private static final class Cpu {
     static final String WHY_NOT_LOADED = load("actclip");
+    static final boolean KEEPS_MEMORY =
+        WHY_NOT_LOADED.isEmpty() && MALLOC_VARIABLES.stream().noneMatch(SET_BY_USER);
 
     static {
-      if (WHY_NOT_LOADED.isEmpty() && MALLOC_VARIABLES.stream().noneMatch(SET_BY_USER)) {
+      if (KEEPS_MEMORY) {
         keepFreedMemory();
       }
     }
@@ -85,6 +100,8 @@ public final class KernelLibrary {
    * for the next step: that takes longer than the clip itself.
    */
   private static native void keepFreedMemory();
+
+  private static native void trimFreedMemory();
 
   /** Loads one library; returns why that cannot be done, or nothing. */
   static String load(String name) {

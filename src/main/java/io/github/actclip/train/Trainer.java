@@ -5,6 +5,7 @@ import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -97,13 +98,17 @@ public final class Trainer {
       ImageDataset train, ImageDataset test, Consumer<Training> beginning) {
     List<EpochMetrics> epochs = new ArrayList<>();
     steps = 0;
-    TensorScope.run(
-        () -> {
-          Training training = new Training(this, net, options, device, train, test);
-          beginning.accept(training);
-          run(training);
-          epochs.addAll(training.epochs());
-        });
+    try {
+      TensorScope.run(
+          () -> {
+            Training training = new Training(this, net, options, device, train, test);
+            beginning.accept(training);
+            run(training);
+            epochs.addAll(training.epochs());
+          });
+    } finally {
+      KernelLibrary.releaseFreedMemory();
+    }
     return List.copyOf(epochs);
   }
 
