@@ -254,7 +254,7 @@ class PyTorchFileTest {
     long before = Pointer.physicalBytes();
     long objects = Pointer.totalCount();
 
-    cycle(strided, 1_000); // A leak of the tensors would be 1 GB, twice.
+    cycle(strided, 500); // A leak of the tensors would be 500 MB, twice.
 
     assertTrue(Pointer.totalCount() <= objects, "native objects left to the garbage collector");
     long grown = Pointer.physicalBytes() - before;

@@ -175,11 +175,11 @@ class NetTest {
   @Test
   void nativeMemoryStaysFlat() {
     SGD optimizer = new SGD(net.parameters(), new SGDOptions(0.001));
-    train(optimizer, 400);
+    train(optimizer, 100);
     long before = Pointer.physicalBytes();
-    train(optimizer, 2000);
+    train(optimizer, 500);
     long grown = Pointer.physicalBytes() - before;
-    // 2,000 leaked batches of activations would be over 5 GB.
+    // 500 leaked batches of activations would be over 1 GB.
     assertTrue(grown < 40L << 20, "grew by " + (grown >> 20) + " MiB");
   }
 

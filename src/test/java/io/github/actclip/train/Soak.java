@@ -4,6 +4,7 @@ import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
@@ -28,7 +29,7 @@ public final class Soak {
   private static final int STOPPED_AFTER = 10;
 
   /** So many on a slow machine, too: of a few rounds there is nothing to say. */
-  private static final int LEAST_ROUNDS = 12;
+  private static final int LEAST_ROUNDS = 8;
 
   private static final CheckpointOptions CHECKPOINTS =
       new CheckpointOptions(7, Duration.ofHours(1), 2);
@@ -42,6 +43,7 @@ public final class Soak {
     for (int done = 0; done < LEAST_ROUNDS || System.nanoTime() < end; done++) {
       TensorScope.run(() -> round(folder.resolve("run")));
       delete(folder.resolve("run"));
+      KernelLibrary.releaseFreedMemory(); // It is not in use, and how much is kept varies.
       System.out.println("round " + Pointer.physicalBytes() / 1024 + " " + openFiles());
     }
   }

@@ -6,11 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.io.StateDict;
 import io.github.actclip.runtime.TensorScope;
-import io.github.actclip.samples.Forked.Result;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -20,7 +18,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The command line from end to end, each time in a JVM of its own. */
+/** The command line from end to end. */
 class CommandLineTest {
 
   private static final List<String> FILES =
@@ -50,7 +48,7 @@ class CommandLineTest {
   @Test
   void trainPrintsTheAccuracyAndWritesItsResults() throws IOException {
     assertEquals(0, training.status(), training.err());
-    assertTrue(accuracy(training.out()) > 75, training.out());
+    assertTrue(training.accuracy() > 75, training.out());
     assertTrue(training.out().contains(trained.resolve("report.html").toString()));
     assertTrue(training.err().contains("100%"), training.err());
     assertEquals(FILES, files(trained));
@@ -60,7 +58,7 @@ class CommandLineTest {
   void evaluatePrintsTheSameAccuracyToTheLastDigit() throws Exception {
     Result evaluation = Forked.start("evaluate", "--model", trained.toString()).await();
     assertEquals(0, evaluation.status(), evaluation.err());
-    assertSameTest(training, evaluation);
+    assertEquals(training.test(), evaluation.test());
   }
 
   @Test
@@ -69,9 +67,9 @@ class CommandLineTest {
     Path pytorch = folder.resolve("model.pt");
     TensorScope.run(() -> StateDict.write(pytorch, StateDict.read(safetensors)));
     for (Path weights : List.of(safetensors, pytorch)) {
-      Result evaluation = Forked.start("evaluate", "--model", weights.toString()).await();
+      Result evaluation = InThisJvm.run("evaluate", "--model", weights.toString());
       assertEquals(0, evaluation.status(), evaluation.err());
-      assertSameTest(training, evaluation);
+      assertEquals(training.test(), evaluation.test());
     }
   }
 
@@ -96,8 +94,8 @@ class CommandLineTest {
     assertTrue(result.out().contains("stopped"), result.out());
     assertFalse(result.err().contains("WARN"), result.err());
     assertEquals(FILES, files(out));
-    Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
-    assertSameTest(result, evaluation);
+    Result evaluation = InThisJvm.run("evaluate", "--model", out.toString());
+    assertEquals(result.test(), evaluation.test());
   }
 
   @Test
@@ -120,7 +118,7 @@ class CommandLineTest {
   @ValueSource(strings = {"", "train", "evaluate", "benchmark", "info"})
   void helpIsEverywhere(String verb) throws Exception {
     String[] args = verb.isEmpty() ? new String[] {"--help"} : new String[] {verb, "--help"};
-    Result help = Forked.start(args).await();
+    Result help = InThisJvm.run(args);
     assertEquals(0, help.status());
     assertTrue(help.out().startsWith("Usage: samples/run" + (verb.isEmpty() ? "" : " " + verb)));
   }
@@ -184,7 +182,7 @@ class CommandLineTest {
         "benchmark clip --sizes 0 | --sizes ([0]) and --rounds"
       })
   void badInputIsOneLineAndStatus2(String args, String reason) throws Exception {
-    InThisJvm.Result result = InThisJvm.run(args.split(" "));
+    Result result = InThisJvm.run(args.split(" "));
     assertEquals(2, result.status(), result.err());
     assertEquals(1, result.err().lines().count(), result.err());
     assertTrue(result.err().startsWith("samples/run: "), result.err());
@@ -200,132 +198,17 @@ class CommandLineTest {
     assertEquals("", result.out());
   }
 
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "--clip two_sided --threshold-gradient mean --threshold-lr 0.5 --threshold-decay 0.001",
-        "--clip untied --cut-bandwidth 0.2 --per-channel --calibrate percentile",
-        "--clip soft --clip-beta 5 --threshold-parameterization log2 --threshold-floor 0.1",
-        "--activation-bits 4 --weight-bits 4 --quantizer lsq --calibrate mse"
-      })
-  void everyWayToClipIsTrainedSavedAndEvaluatedTheSame(String options) throws Exception {
-    assertIsSavedAndEvaluatedTheSame(1, options);
-  }
-
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "--schedule cosine --warm-up 20 --crop-padding 2 --flip --normalize --accumulate 2"
-            + " --batch-size 64 --max-grad-norm 5 --precision bfloat16",
-        "--schedule step --step-size 1 --gamma 0.5 --normalize --lr 0.01",
-        "--schedule reduce_on_plateau --plateau-factor 0.5 --plateau-patience 0"
-      })
-  void everyWayToTrainIsSavedAndEvaluatedTheSame(String options) throws Exception {
-    assertIsSavedAndEvaluatedTheSame(2, options);
-  }
-
-  private void assertIsSavedAndEvaluatedTheSame(int epochs, String options) throws Exception {
-    Path out = folder.resolve("trained");
-    List<String> args = new ArrayList<>(List.of("train", "--epochs=" + epochs, "--out=" + out));
-    args.addAll(List.of(options.split(" ")));
-    Result result = Forked.start(args.toArray(String[]::new)).await();
-    assertEquals(0, result.status(), result.err());
-    assertTrue(accuracy(result.out()) > 65, result.out());
-    Result evaluation = Forked.start("evaluate", "--model", out.toString()).await();
-    assertSameTest(result, evaluation);
-  }
-
-  @Test
-  void aTrainingThatGetsNoBetterEndsEarlyAfterABreakTooAndTensorBoardGetsItsFiles()
-      throws Exception {
-    Path out = folder.resolve("early");
-    Result begun =
-        Forked.start(
-                "train",
-                "--lr=1e-30", // too low to move anything
-                "--early-stopping=1",
-                "--tensorboard",
-                "--stop-after-epoch=1",
-                "--out=" + out)
-            .await();
-    assertEquals(0, begun.status(), begun.err());
-    Result result = Forked.start("train", "--resume=" + out).await();
-    assertEquals(0, result.status(), result.err());
-    assertTrue(result.err().contains("The training ends early: the test loss was"), result.err());
-    assertTrue(result.out().contains("in epoch 2, after step 126"), result.out());
-    List<String> events = files(out.resolve("tensorboard"));
-    assertEquals(2, events.size());
-    assertTrue(events.get(0).startsWith("events.out.tfevents."), events.get(0));
-  }
-
   @Test
   void badInputLeavesNoFolder() throws Exception {
     Path out = folder.resolve("none");
-    Result result = Forked.start("train", "--threshold-init=-1", "--out=" + out).await();
+    Result result = InThisJvm.run("train", "--threshold-init=-1", "--out=" + out);
     assertEquals(2, result.status(), result.err());
     assertFalse(Files.exists(out));
   }
 
   @Test
-  void clippingInPlaceFailsWithLibTorchsReason() throws Exception {
-    Result result =
-        Forked.start("train", "--clip", "in_place", "--out=" + folder.resolve("in-place")).await();
-    assertEquals(1, result.status(), result.err());
-    assertTrue(result.err().contains("modified by an inplace operation"), result.err());
-  }
-
-  @Test
-  void aThresholdThatDoesNotLearnStopsTheTrainingWhenAsked() throws Exception {
-    Result result =
-        Forked.start(
-                "train",
-                "--batch-size=64",
-                "--threshold-init=1000",
-                "--threshold-decay=0",
-                "--threshold-watch=stop",
-                "--out=" + folder.resolve("stuck"))
-            .await();
-    assertEquals(1, result.status(), result.err());
-    assertTrue(
-        result.err().contains("samples/run: the threshold max (1000.0) has not moved from step"),
-        result.err());
-    assertTrue(result.err().contains("the gradient that it gets is exactly 0"), result.err());
-  }
-
-  @Test
-  void aTrainingThatDivergesIsOneLineAndNoResult() throws Exception {
-    Result result =
-        Forked.start(
-                "train",
-                "--epochs=1",
-                "--batch-size=8000",
-                "--lr=1e30",
-                "--schedule=constant",
-                "--out=" + folder.resolve("diverged"))
-            .await();
-    assertEquals(1, result.status(), result.err());
-    assertTrue(result.err().contains("the training diverged: the test loss in step 1 is NaN"));
-    assertEquals(
-        List.of("checkpoints", "metrics.jsonl", "steps.jsonl"), files(folder.resolve("diverged")));
-  }
-
-  @Test
-  void anErrorEndsTheProcess() throws Exception {
-    Result result =
-        Forked.start(
-                List.of("-Xmx64m", "-Dorg.bytedeco.javacpp.maxPhysicalBytes=256m"),
-                Main.class,
-                "train",
-                "--batch-size=4000",
-                "--out=" + folder.resolve("oom"))
-            .await();
-    assertEquals(1, result.status(), result.err());
-    assertTrue(result.err().contains("samples/run: out of memory ("), result.err());
-  }
-
-  @Test
   void resultsAreNotOverwritten() throws Exception {
-    Result result = Forked.start("train", "--out", trained.toString()).await();
+    Result result = InThisJvm.run("train", "--out", trained.toString());
     assertEquals(2, result.status(), result.err());
     assertTrue(result.err().contains("already holds the results"), result.err());
   }
@@ -338,7 +221,7 @@ class CommandLineTest {
     }
     byte[] model = Files.readAllBytes(trained.resolve("model.safetensors"));
     Files.write(damaged.resolve("model.safetensors"), java.util.Arrays.copyOf(model, 1000));
-    Result result = Forked.start("evaluate", "--model", damaged.toString()).await();
+    Result result = InThisJvm.run("evaluate", "--model", damaged.toString());
     assertEquals(2, result.status(), result.err());
     assertEquals(1, result.err().lines().count(), result.err());
     assertTrue(result.err().contains("model.safetensors"), result.err());
@@ -364,18 +247,7 @@ class CommandLineTest {
     assertFalse(lines.get(0).substring(7, 23).equals(lines.get(1).substring(7, 23)), result.out());
   }
 
-  private static void assertSameTest(Result training, Result evaluation) {
-    assertEquals(
-        training.out().lines().filter(line -> line.startsWith("test")).toList(),
-        evaluation.out().lines().toList());
-  }
-
-  private static double accuracy(String out) {
-    String line = out.lines().filter(l -> l.startsWith("test accuracy")).findFirst().orElseThrow();
-    return Double.parseDouble(line.split("\\s+")[2]);
-  }
-
-  private static List<String> files(Path folder) throws IOException {
+  static List<String> files(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       return files.map(file -> file.getFileName().toString()).sorted().toList();
     }

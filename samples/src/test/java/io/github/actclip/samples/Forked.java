@@ -17,9 +17,6 @@ final class Forked {
   private final Path out;
   private final Path err;
 
-  /** What came of it. */
-  record Result(int status, String out, String err) {}
-
   private Forked(Process process, Path out, Path err) {
     this.process = process;
     this.out = out;

@@ -9,10 +9,7 @@ final class InThisJvm {
 
   private InThisJvm() {}
 
-  /** What came of it. */
-  record Result(int status, String out, String err) {}
-
-  /** For what is refused: a training would take over the signals of this JVM. */
+  /** For all but a training, which would take over the signals of this JVM. */
   static Result run(String... args) {
     PrintStream out = System.out;
     PrintStream err = System.err;

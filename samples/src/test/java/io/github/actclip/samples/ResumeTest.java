@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.actclip.samples.Forked.Result;
 import io.github.actclip.train.Checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -148,7 +147,7 @@ class ResumeTest {
   @ParameterizedTest
   @ValueSource(strings = {"--epochs 4", "--lr 0.1 --seed 3", "--out elsewhere", "--clip soft"})
   void otherOptionsAreRefused(String others) throws Exception {
-    InThisJvm.Result result = InThisJvm.run(words("train " + others, "--resume", straight));
+    Result result = InThisJvm.run(words("train " + others, "--resume", straight));
     assertEquals(2, result.status());
     assertTrue(
         result.err().startsWith("samples/run: --resume goes on with the options that the training"),
@@ -159,7 +158,7 @@ class ResumeTest {
 
   @Test
   void aFolderWithoutACheckpointIsRefused() throws Exception {
-    InThisJvm.Result result = InThisJvm.run(words("train", "--resume", folder.resolve("nowhere")));
+    Result result = InThisJvm.run(words("train", "--resume", folder.resolve("nowhere")));
     assertEquals(2, result.status());
     assertTrue(result.err().contains("holds no checkpoint"), result.err());
   }
