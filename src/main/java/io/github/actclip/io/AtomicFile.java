@@ -58,6 +58,19 @@ public final class AtomicFile {
     write(file, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
   }
 
+  /**
+   * Makes a folder, and its parents, where they are not there.
+   *
+   * @throws ActclipException a failure, naming the folder, when it cannot be made
+   */
+  public static void createFolder(Path folder) {
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "the folder %s cannot be made: %s", folder, reason(e));
+    }
+  }
+
   /** Says what went wrong where the exception's own message is only the name of the file. */
   public static String reason(IOException e) {
     if (e instanceof FileAlreadyExistsException) {

@@ -48,14 +48,12 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   public Checkpointer(Path folder, CheckpointOptions options) {
     this.folder = folder;
     this.options = options;
+    AtomicFile.createFolder(folder);
+    Path file = folder.resolve(LOCK);
     try {
-      Files.createDirectories(folder);
-      lock =
-          FileChannel.open(
-              folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      lock = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     } catch (IOException e) {
-      throw ActclipException.failure(
-          e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
+      throw ActclipException.failure(e, "%s cannot be written: %s", file, AtomicFile.reason(e));
     }
     if (!isLocked()) {
       close();

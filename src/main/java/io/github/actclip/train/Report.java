@@ -86,13 +86,20 @@ final class Report {
   private static String headline(RunSummary summary) {
     EpochMetrics last = summary.last();
     return format(
-        "%.2f %% of %,d test images right after %d epoch%s%s; the threshold ended at %.4f.",
+        "%.2f %% of %,d test images right after %s%s; the threshold ended at %.4f.",
         100 * last.testAccuracy(),
         summary.testImages(),
-        last.epoch(),
-        last.epoch() == 1 ? "" : "s",
+        length(summary),
         summary.stopped() ? " (stopped early)" : "",
         last.actMax());
+  }
+
+  private static String length(RunSummary summary) {
+    EpochMetrics last = summary.last();
+    if (last.step() < last.epoch() * summary.stepsPerEpoch()) {
+      return format("%,d step%s", last.step(), last.step() == 1 ? "" : "s");
+    }
+    return format("%d epoch%s", last.epoch(), last.epoch() == 1 ? "" : "s");
   }
 
   private static String tiles(RunSummary summary, List<EpochMetrics> epochs) {

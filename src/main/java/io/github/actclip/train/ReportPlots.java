@@ -45,7 +45,7 @@ final class ReportPlots {
     this.summary = summary;
     this.epochs = epochs;
     this.steps = steps;
-    stepsPerEpoch = epochs.get(0).step();
+    stepsPerEpoch = summary.stepsPerEpoch();
   }
 
   /** What the training came to. */
@@ -213,7 +213,7 @@ final class ReportPlots {
     return new Plot(title, unit, WIDE, new XAxis("epoch", 0, end));
   }
 
-  private Curve ofEpochs(ToDoubleFunction<EpochMetrics> value) {
+  Curve ofEpochs(ToDoubleFunction<EpochMetrics> value) {
     return Curve.of(
         epochs.size(),
         MOST_POINTS,

@@ -63,17 +63,14 @@ public final class RunDirectory {
         throw alreadyUsed(folder, file);
       }
     }
+    AtomicFile.createFolder(folder);
+    Path first = folder.resolve(METRICS);
     try {
-      Files.createDirectories(folder);
-      Files.createFile(folder.resolve(METRICS)); // Of two trainings at once, one gets the folder.
+      Files.createFile(first); // Of two trainings at once, one gets the folder.
     } catch (FileAlreadyExistsException e) {
-      throw e.getFile().endsWith(METRICS)
-          ? alreadyUsed(folder, METRICS)
-          : ActclipException.failure(
-              e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
+      throw alreadyUsed(folder, METRICS);
     } catch (IOException e) {
-      throw ActclipException.failure(
-          e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
+      throw ActclipException.failure(e, "%s cannot be written: %s", first, AtomicFile.reason(e));
     }
     return new RunDirectory(folder);
   }

@@ -27,4 +27,10 @@ public record RunSummary(
     TrainerOptions options,
     RuntimeInfo environment,
     boolean stopped,
-    EpochMetrics last) {}
+    EpochMetrics last) {
+
+  /** How many steps an epoch of the training has. */
+  long stepsPerEpoch() {
+    return options.stepsPerEpoch(trainImages);
+  }
+}

@@ -2,10 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Arrays;
@@ -51,12 +48,7 @@ public final class TensorBoardListener implements TrainingListener, AutoCloseabl
   @Override
   public void onStart(Training training) {
     close();
-    try {
-      Files.createDirectories(folder);
-    } catch (IOException e) {
-      throw ActclipException.failure(
-          e, "the folder %s cannot be made: %s", folder, AtomicFile.reason(e));
-    }
+    AtomicFile.createFolder(folder);
     Clock clock = Clock.systemUTC();
     // TensorBoard reads the files in the order of their names, and knows them by this one.
     Path file = folder.resolve("events.out.tfevents." + clock.millis());

@@ -115,6 +115,12 @@ public record TrainerOptions(
         .normalized(normalization);
   }
 
+  /** How many steps a training on so many images does in an epoch. */
+  long stepsPerEpoch(int images) {
+    long batches = ((long) images + batchSize - 1) / batchSize;
+    return (batches + accumulation - 1) / accumulation;
+  }
+
   /** Whether the thresholds learn otherwise than the weights. */
   boolean setsThresholdsApart() {
     return thresholdLearningRateFactor != 1 || thresholdWeightDecay != weightDecay;

@@ -8,6 +8,7 @@ import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.Threshold;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -69,15 +70,15 @@ public final class Training {
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device);
     thresholds = thresholds(net);
-    // Once, because a loader that is left early waits for the garbage collector to free its
-    // batches.
-    observed =
-        DataLoader.sequential(test, OBSERVED, device)
-            .normalized(options.normalization())
-            .iterator()
-            .next()
-            .images()
-            .clone();
+    observed = observed(test);
+  }
+
+  private Tensor observed(ImageDataset images) {
+    DataLoader first =
+        DataLoader.sequential(images, OBSERVED, device).normalized(options.normalization());
+    try (BatchIterator batches = first.iterator()) {
+      return batches.next().images().clone();
+    }
   }
 
   /** The thresholds by their names in the state dict. */
@@ -133,7 +134,7 @@ public final class Training {
   }
 
   private long stepsPerEpoch() {
-    return ((long) loader.batches() + options.accumulation() - 1) / options.accumulation();
+    return options.stepsPerEpoch(trainImages().size());
   }
 
   /** Whole epochs done. */
@@ -152,10 +153,15 @@ public final class Training {
   }
 
   /**
-   * What the last step came to; on a GPU this waits for the device. Only {@link
-   * TrainingListener#onStep} may ask.
+   * What the last step came to; on a GPU this waits for the device.
+   *
+   * @throws ActclipException bad input elsewhere than in {@link TrainingListener#onStep}
    */
   public StepMetrics stepMetrics() {
+    if (lastLoss == null || lastLoss.isNull()) {
+      throw ActclipException.badInput(
+          "a step's metrics are there in onStep only, and now no step is under way");
+    }
     Map<String, List<Double>> values = new LinkedHashMap<>();
     Map<String, List<Double>> gradients = new LinkedHashMap<>();
     thresholds.forEach(

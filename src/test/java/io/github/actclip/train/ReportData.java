@@ -12,7 +12,7 @@ import java.util.stream.LongStream;
 /** What a training might have come to, without one. */
 record ReportData(RunSummary summary, List<EpochMetrics> epochs, List<StepMetrics> steps) {
 
-  private static final int STEPS_AN_EPOCH = 60;
+  private static final int STEPS_AN_EPOCH = 63;
 
   /** With thresholds for each of so many channels, and for one. */
   static ReportData of(int epochs, int channels) {

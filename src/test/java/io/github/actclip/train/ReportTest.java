@@ -81,6 +81,34 @@ class ReportTest {
   }
 
   @Test
+  void aPartOfAnEpochIsNotCalledAnEpoch() {
+    ReportData data = ReportData.of(1, 1);
+    EpochMetrics whole = data.epochs().get(0);
+    assertTrue(data.html().contains("right after 1 epoch;"), data.html());
+    EpochMetrics part =
+        new EpochMetrics(
+            1,
+            21,
+            whole.learningRate(),
+            whole.trainLoss(),
+            whole.trainAccuracy(),
+            whole.testLoss(),
+            whole.testAccuracy(),
+            whole.actMax(),
+            whole.clipRate(),
+            whole.thresholdGradient(),
+            whole.imagesPerSecond(),
+            whole.seconds(),
+            whole.activations());
+    RunSummary summary = ReportData.summary("images", List.of(part));
+    String html = Report.html(summary, List.of(part), data.steps().subList(0, 21));
+    assertTrue(html.contains("right after 21 steps;"), html);
+    // 21 of 63 steps are a third of an epoch, where its only point lies.
+    Curve loss = new ReportPlots(summary, List.of(part), List.of()).ofEpochs(e -> e.testLoss());
+    assertEquals(1 / 3.0, loss.x()[0], 1e-12);
+  }
+
+  @Test
   void namesInThePageAreUnique() {
     List<String> names =
         Pattern.compile("\\sid=\"([^\"]*)\"")

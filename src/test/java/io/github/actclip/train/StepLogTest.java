@@ -80,6 +80,30 @@ class StepLogTest {
   }
 
   @Test
+  void aStepsMetricsAreThereInTheStepOnly() {
+    List<String> refusals = new ArrayList<>();
+    TrainingListener early =
+        new TrainingListener() {
+          @Override
+          public void onStart(Training training) {
+            ask(training);
+          }
+
+          @Override
+          public void onEpoch(Training training, EpochMetrics metrics) {
+            ask(training);
+          }
+
+          private void ask(Training training) {
+            refusals.add(assertThrows(ActclipException.class, training::stepMetrics).getMessage());
+          }
+        };
+    ShortTraining.fit(1, early);
+    assertEquals(2, refusals.size());
+    refusals.forEach(refusal -> assertTrue(refusal.contains("in onStep only"), refusal));
+  }
+
+  @Test
   void everyLineIsInTheFileAsSoonAsItsStepIsDone() {
     List<Integer> lines = new ArrayList<>();
     TrainingListener reader =

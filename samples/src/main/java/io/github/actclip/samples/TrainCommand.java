@@ -19,6 +19,7 @@ import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
 import picocli.CommandLine.Command;
@@ -82,7 +83,7 @@ final class TrainCommand implements Runnable {
     Listening listening = listening(net); // refuses what does not fit before there is a folder
     RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
     checkpoints.remember(directory.folder());
-    new TrainingRun(directory, net, options, device, train, test).run(null, listening);
+    new TrainingRun(directory, net, options, device, train, test).run(Optional.empty(), listening);
   }
 
   private void goOn(Path folder) {
@@ -101,7 +102,7 @@ final class TrainCommand implements Runnable {
     ImageDataset test = source.load(Split.TEST);
     Net net = checkpoint.net();
     new TrainingRun(directory, net, checkpoint.options(), device, train, test)
-        .run(checkpoint, listening(net));
+        .run(Optional.of(checkpoint), listening(net));
   }
 
   private Listening listening(Net net) {

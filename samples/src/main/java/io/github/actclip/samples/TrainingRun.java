@@ -16,6 +16,7 @@ import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.TrainingListener;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 
@@ -41,9 +42,9 @@ record TrainingRun(
   /**
    * Trains, saves and prints.
    *
-   * @param from where to go on, or null to begin
+   * @param from where to go on, if it is not to begin
    */
-  void run(Checkpoint from, Listening listening) {
+  void run(Optional<Checkpoint> from, Listening listening) {
     RuntimeInfo environment = RuntimeInfo.current();
     TrainingListener recorder = directory.recorder(net, last -> summary(environment, last, true));
     Trainer trainer;
@@ -60,7 +61,9 @@ record TrainingRun(
           Stream.concat(listening.judges().stream(), writers).filter(Objects::nonNull).toList();
       trainer = new Trainer(net, options, device, listeners);
       Interrupt.onSignal(trainer::stop);
-      epochs = from == null ? trainer.fit(train, test) : trainer.resume(from, train, test);
+      epochs =
+          from.map(checkpoint -> trainer.resume(checkpoint, train, test))
+              .orElseGet(() -> trainer.fit(train, test));
     } finally {
       directory.releaseIfEmpty();
     }
