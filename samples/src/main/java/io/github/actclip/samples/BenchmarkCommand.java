@@ -1,143 +1,164 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.nn.Net;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.github.actclip.io.AtomicFile;
+import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
-import java.util.Arrays;
-import java.util.Locale;
-import java.util.Optional;
+import io.github.actclip.samples.BenchmarkCase.Part;
+import io.github.actclip.train.Precision;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.SGD;
-import org.bytedeco.pytorch.SGDOptions;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
-import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
-/** Measures one training step beside Python's, round by round in turn. */
+/** Measures ours beside others, round by round in turn. */
 @Command(
     name = "benchmark",
     description =
-        "Times one training step of Net (forward, backward, SGD) beside Python's PyTorch,"
-            + " channels-last, in interleaved rounds; without Python's PyTorch, alone.",
+        "Times a training step and the forward pass of Net beside its two convolutions alone,"
+            + " Python's PyTorch (channels-last) and plain JavaCPP, and the clip beside LibTorch's"
+            + " operations, in interleaved rounds. Prints medians and spreads.",
     mixinStandardHelpOptions = true,
-    sortOptions = false,
-    subcommands = ClipBenchmarkCommand.class)
+    sortOptions = false)
 final class BenchmarkCommand implements Runnable {
 
-  private static final int WARM_UP_STEPS = 50;
-  private static final int STEPS_A_ROUND = 30;
-  private static final long SETTLE_MILLIS = 50;
+  @Parameters(
+      paramLabel = "step|forward|clip",
+      arity = "0..*",
+      description = "What is measured (default: all).")
+  private List<Part> parts = List.of(Part.values());
 
   @Option(
-      names = "--batch-size",
+      names = "--batch-sizes",
       paramLabel = "N",
-      defaultValue = "64",
-      description = "Images a step (default: 64).")
-  private int batchSize;
+      split = ",",
+      defaultValue = "1,8,64,256",
+      description = "Images of a step and of a forward pass (default: ${DEFAULT-VALUE}).")
+  private List<Integer> batchSizes;
+
+  @Option(
+      names = "--sizes",
+      paramLabel = "N",
+      split = ",",
+      defaultValue = "1,1000,100352,401408,4000000,64000000",
+      description = "Elements that are clipped (default: ${DEFAULT-VALUE}).")
+  private List<Integer> sizes;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      split = ",",
+      description = "Threads of one operation (default: 1, and one a processor).")
+  private List<Integer> threads;
+
+  @Option(
+      names = "--precision",
+      paramLabel = "float32|bfloat16",
+      split = ",",
+      defaultValue = "float32",
+      description = "Of a step and of a forward pass (default: float32).")
+  private List<Precision> precisions;
 
   @Option(
       names = "--rounds",
       paramLabel = "N",
       defaultValue = "15",
-      description = "Rounds of 30 steps for each side (default: 15).")
+      description = "Rounds of 0.1 s, or of one pass if that takes longer (default: 15).")
   private int rounds;
 
-  @Mixin private MachineOptions machine;
+  @Option(
+      names = "--device",
+      paramLabel = "auto|cpu|cuda|cuda:N",
+      defaultValue = "auto",
+      description = "Where ours computes (default: auto, which is CUDA when there is one).")
+  private String deviceName;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Write the measurements, and what they were measured on, to that file, too.")
+  private Path json;
+
+  /** What is written as JSON. */
+  record Results(RuntimeInfo environment, String clipBackend, List<Measurement> measurements) {}
 
   @Override
   public void run() {
-    if (batchSize < 1 || rounds < 1) {
-      throw ActclipException.badInput(
-          "--batch-size (%d) and --rounds (%d) must be at least 1", batchSize, rounds);
+    requirePositive("--batch-sizes", batchSizes);
+    requirePositive("--sizes", sizes);
+    requirePositive("--rounds", List.of(rounds));
+    if (precisions.contains(Precision.FLOAT16)) {
+      throw ActclipException.badInput("--precision (float16) must be float32 or bfloat16");
     }
-    Step step = new Step(machine.device(), batchSize);
-    Optional<PythonPeer> python = PythonPeer.start(batchSize, LibTorch.threads());
-    double[] ours = new double[rounds];
-    double[] theirs = new double[rounds];
-    step.measure(WARM_UP_STEPS);
-    python.ifPresent(peer -> peer.measure(WARM_UP_STEPS));
-    for (int i = 0; i < rounds; i++) {
-      settle();
-      ours[i] = step.measure(STEPS_A_ROUND);
-      settle();
-      theirs[i] = python.isPresent() ? python.get().measure(STEPS_A_ROUND) : Double.NaN;
+    Device device = Devices.of(deviceName);
+    List<BenchmarkCase> cases = cases();
+    cases.forEach(in -> LibTorch.setThreads(in.threads())); // refuses what cannot be
+    List<Measurement> measurements = new ArrayList<>();
+    System.out.println("clip backend " + ClipOp.backend());
+    Measurement.printTitle();
+    for (BenchmarkCase in : cases) {
+      TensorScope.run(() -> measurements.addAll(measure(in, device)));
     }
-    print("actclip", ours);
-    if (python.isPresent()) {
-      print("Python " + python.get().version(), theirs);
-      double[] ratios = new double[rounds];
-      Arrays.setAll(ratios, i -> theirs[i] / ours[i]);
-      Results.print("times as fast", spread(ratios, "%.2f"));
-      python.get().close();
-    } else {
-      Results.print("Python", "no python3 with PyTorch here (on Debian: python3-torch)");
+    if (json != null) {
+      write(new Results(RuntimeInfo.current(), ClipOp.backend(), measurements));
     }
   }
 
-  /** Lets the other side's threads, which spin for a while after their last work, go to sleep. */
-  private static void settle() {
-    try {
-      Thread.sleep(SETTLE_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
+  private static void requirePositive(String option, List<Integer> values) {
+    if (values.stream().anyMatch(value -> value < 1)) {
+      throw ActclipException.badInput("%s (%s) must be at least 1", option, values);
     }
   }
 
-  private static void print(String name, double[] millis) {
-    Results.print(name, spread(millis, "%.2f ms") + " a step");
-  }
-
-  private static String spread(double[] values, String format) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return String.format(
-        Locale.ROOT,
-        format + " (from " + format + " to " + format + ")",
-        sorted[sorted.length / 2],
-        sorted[0],
-        sorted[sorted.length - 1]);
-  }
-
-  /** The step that is measured, on a batch that stays the same. */
-  private static final class Step {
-
-    private final Net net = new Net();
-    private final SGD optimizer;
-    private final Tensor images;
-    private final Tensor labels;
-
-    Step(Device device, int batchSize) {
-      net.to(device, false);
-      optimizer = new SGD(net.parameters(), new SGDOptions(0.001));
-      images =
-          torch
-              .randn(batchSize, 3, 32, 32)
-              .to(device, ScalarType.Float)
-              .contiguous(Net.MEMORY_FORMAT);
-      labels =
-          torch
-              .randint(0, 10, new long[] {batchSize}, new TensorOptions(ScalarType.Long))
-              .to(device, ScalarType.Long);
-    }
-
-    /** Milliseconds a step. */
-    double measure(int steps) {
-      long start = System.nanoTime();
-      for (int i = 0; i < steps; i++) {
-        TensorScope.run(this::step);
+  private List<BenchmarkCase> cases() {
+    List<Integer> counts =
+        threads != null ? threads : List.of(1, LibTorch.threads()).stream().distinct().toList();
+    List<BenchmarkCase> cases = new ArrayList<>();
+    for (Part part : parts) {
+      // The clip's own comparison is in float32: autocast does not touch a clip.
+      for (Precision precision : part == Part.CLIP ? List.of(Precision.FLOAT32) : precisions) {
+        for (int size : part == Part.CLIP ? sizes : batchSizes) {
+          counts.forEach(count -> cases.add(new BenchmarkCase(part, size, count, precision)));
+        }
       }
-      return (System.nanoTime() - start) / 1e6 / steps;
     }
+    return cases;
+  }
 
-    private void step() {
-      optimizer.zero_grad();
-      torch.cross_entropy_loss(net.forward(images), labels).backward();
-      optimizer.step();
+  /** The caller's scope owns what it makes. */
+  private List<Measurement> measure(BenchmarkCase in, Device device) {
+    LibTorch.setThreads(in.threads());
+    List<Contestant> contestants = new ArrayList<>();
+    try {
+      if (in.part() == Part.CLIP) {
+        contestants.addAll(new ClipContestants(in, device).all());
+      } else {
+        contestants.addAll(new NetContestants(in, device).of(in.part()));
+        contestants.addAll(ProcessContestant.all(in));
+      }
+      List<Measurement> measured = Rounds.run(in, contestants, rounds);
+      measured.forEach(Measurement::print);
+      return measured;
+    } finally {
+      contestants.forEach(Contestant::close);
+    }
+  }
+
+  private void write(Results results) {
+    JsonMapper mapper = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+    try {
+      AtomicFile.writeString(json, mapper.writeValueAsString(results) + "\n");
+    } catch (JsonProcessingException e) {
+      throw ActclipException.failure(e, "%s cannot be written: %s", json, e.getMessage());
     }
   }
 }

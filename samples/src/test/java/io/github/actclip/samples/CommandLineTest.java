@@ -178,8 +178,12 @@ class CommandLineTest {
         "evaluate | Missing required option: '--model=DIR",
         "evaluate --model pom.xml | pom.xml must end in .safetensors, or for PyTorch's own format",
         "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
-        "benchmark --rounds 0 | --rounds (0) must be at least 1",
-        "benchmark clip --sizes 0 | --sizes ([0]) and --rounds"
+        "benchmark --rounds 0 | --rounds ([0]) must be at least 1",
+        "benchmark clip --sizes 0 | --sizes ([0]) must be at least 1",
+        "benchmark --batch-sizes 8,-1 | --batch-sizes ([8, -1]) must be at least 1",
+        "benchmark --threads 0 | threads (0) must be 1 to 1024",
+        "benchmark --precision float16 | --precision (float16) must be float32 or bfloat16",
+        "benchmark jump | Unmatched argument at index 1: 'jump'"
       })
   void badInputIsOneLineAndStatus2(String args, String reason) throws Exception {
     Result result = InThisJvm.run(args.split(" "));

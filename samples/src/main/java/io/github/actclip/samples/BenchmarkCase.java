@@ -1,0 +1,28 @@
+package io.github.actclip.samples;
+
+import io.github.actclip.train.Precision;
+import java.util.Locale;
+
+/**
+ * What contestants do at one size.
+ *
+ * @param size images of a batch, or elements of a tensor
+ * @param threads of one operation
+ */
+record BenchmarkCase(Part part, int size, int threads, Precision precision) {
+
+  /** What is measured. */
+  enum Part {
+    /** A training step of Net: forward, backward, SGD. */
+    STEP,
+    /** Net's forward without gradients. */
+    FORWARD,
+    /** ReLU and clip, forward and backward. */
+    CLIP
+  }
+
+  /** As the command line has it. */
+  static String lower(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+}

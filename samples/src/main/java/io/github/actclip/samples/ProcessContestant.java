@@ -1,0 +1,109 @@
+package io.github.actclip.samples;
+
+import io.github.actclip.runtime.ActclipException;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/**
+ * One in a process of its own, which waits while the others are measured. It says its name in its
+ * first line, and for each number that it reads it does so many passes and says milliseconds a
+ * pass.
+ */
+final class ProcessContestant implements Contestant {
+
+  private static final List<String> INTERPRETERS = List.of("python3", "/usr/bin/python3");
+  private static final String SCRIPT = "net_benchmark.py";
+
+  private final Process process;
+  private final BufferedReader answers;
+  private final Writer requests;
+  private final String name;
+
+  private ProcessContestant(Process process, BufferedReader answers, String name) {
+    this.process = process;
+    this.answers = answers;
+    this.name = name;
+    requests = process.outputWriter();
+  }
+
+  /** Those of them that are on this machine and can do it. */
+  static List<Contestant> all(BenchmarkCase in) {
+    List<Contestant> all = new ArrayList<>();
+    INTERPRETERS.stream()
+        .flatMap(python -> start(List.of(python, "-c", script()), in).stream())
+        .findFirst()
+        .ifPresent(all::add);
+    start(java(PlainJavaCpp.class), in).ifPresent(all::add);
+    return all;
+  }
+
+  private static List<String> java(Class<?> main) {
+    return List.of(
+        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "-cp",
+        System.getProperty("java.class.path"),
+        main.getName());
+  }
+
+  private static Optional<Contestant> start(List<String> command, BenchmarkCase in) {
+    List<String> arguments =
+        List.of(
+            BenchmarkCase.lower(in.part()),
+            String.valueOf(in.size()),
+            String.valueOf(in.threads()),
+            BenchmarkCase.lower(in.precision()));
+    try {
+      Process process =
+          new ProcessBuilder(Stream.concat(command.stream(), arguments.stream()).toList())
+              .redirectError(ProcessBuilder.Redirect.DISCARD)
+              .start();
+      BufferedReader answers = process.inputReader();
+      String name = answers.readLine();
+      return Optional.ofNullable(name).map(n -> new ProcessContestant(process, answers, n));
+    } catch (IOException e) {
+      return Optional.empty(); // No such program.
+    }
+  }
+
+  private static String script() {
+    try (InputStream in = ProcessContestant.class.getResourceAsStream(SCRIPT)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public double measure(int passes) {
+    try {
+      requests.write(passes + "\n");
+      requests.flush();
+      String answer = answers.readLine();
+      if (answer == null) {
+        throw ActclipException.failure(null, "%s ended in the middle of the benchmark", name);
+      }
+      return Double.parseDouble(answer);
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be asked: %s", name, e.getMessage());
+    }
+  }
+
+  @Override
+  public void close() {
+    process.destroy();
+  }
+}

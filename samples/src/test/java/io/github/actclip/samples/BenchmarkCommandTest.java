@@ -1,0 +1,90 @@
+package io.github.actclip.samples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.actclip.runtime.LibTorch;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.StreamSupport;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class BenchmarkCommandTest {
+
+  @TempDir Path folder;
+
+  private int threads;
+
+  @BeforeEach
+  void rememberThreads() {
+    threads = LibTorch.threads();
+  }
+
+  @AfterEach
+  void restoreThreads() {
+    LibTorch.setThreads(threads);
+  }
+
+  @Test
+  void everyPartIsMeasuredBesideOthersAndWritten() throws Exception {
+    Path json = folder.resolve("benchmark.json");
+    String args = "benchmark --batch-sizes=2 --sizes=10 --threads=1 --rounds=3 --device=cpu";
+    Result result = InThisJvm.run((args + " --json=" + json).split(" "));
+    assertEquals(0, result.status(), result.err());
+
+    JsonNode written = new ObjectMapper().readTree(Files.readString(json));
+    Map<String, List<JsonNode>> parts = new HashMap<>();
+    for (String part : List.of("STEP", "FORWARD", "CLIP")) {
+      parts.put(
+          part,
+          StreamSupport.stream(written.get("measurements").spliterator(), false)
+              .filter(measurement -> measurement.get("in").get("part").asText().equals(part))
+              .toList());
+    }
+    assertWho(parts.get("STEP"), List.of("actclip", "its convolutions", "plain JavaCPP"));
+    assertWho(parts.get("FORWARD"), List.of("actclip", "its convolutions", "plain JavaCPP"));
+    assertWho(parts.get("CLIP"), List.of("actclip", "relu, where", "a = b + 3c"));
+    assertEquals(written.get("measurements").size() + 2, result.out().lines().count());
+    parts.values().forEach(all -> all.forEach(one -> assertCompared(one, all.get(0))));
+  }
+
+  @Test
+  void onlyWhatIsAskedForIsMeasured() {
+    Result result =
+        InThisJvm.run(
+            "benchmark clip step --precision=bfloat16 --batch-sizes=1,2 --sizes=3 --threads=1"
+                .concat(" --rounds=1")
+                .split(" "));
+    assertEquals(0, result.status(), result.err());
+    List<String> ours = result.out().lines().filter(line -> line.contains(" actclip ")).toList();
+    assertEquals(3, ours.size(), result.out());
+    assertTrue(ours.get(0).matches("clip +3 +1 float32 .*"), ours.get(0));
+    assertTrue(ours.get(1).matches("step +1 +1 bfloat16 .*"), ours.get(1));
+    assertTrue(ours.get(2).matches("step +2 +1 bfloat16 .*"), ours.get(2));
+  }
+
+  /** Python's PyTorch is there, too, on some machines. */
+  private static void assertWho(List<JsonNode> measurements, List<String> wanted) {
+    List<String> who = measurements.stream().map(one -> one.get("who").asText()).toList();
+    assertTrue(who.containsAll(wanted), who + "");
+    assertEquals("actclip", who.get(0));
+  }
+
+  private static void assertCompared(JsonNode one, JsonNode ours) {
+    double least = one.get("millis").get("from").asDouble();
+    double most = one.get("millis").get("to").asDouble();
+    double median = one.get("millis").get("median").asDouble();
+    assertTrue(0 < least && least <= median && median <= most, one + "");
+    double times = one.get("times").get("median").asDouble();
+    assertTrue(times >= least / ours.get("millis").get("to").asDouble(), one + "");
+    assertTrue(times <= most / ours.get("millis").get("from").asDouble(), one + "");
+  }
+}
