@@ -1,6 +1,5 @@
 package io.github.actclip.samples;
 
-import java.util.Scanner;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Conv2dImpl;
@@ -28,19 +27,13 @@ final class PlainJavaCpp {
     torch.set_num_threads(Integer.parseInt(args[2]));
     Work work = new Work(Integer.parseInt(args[1]));
     Runnable pass = args[0].equals("step") ? work::step : work::forward;
-    System.out.println("plain JavaCPP");
-    try (Scanner requests = new Scanner(System.in)) {
-      while (requests.hasNextInt()) {
-        int passes = requests.nextInt();
-        long start = System.nanoTime();
-        for (int i = 0; i < passes; i++) {
-          PointerScope scope = new PointerScope();
-          pass.run();
-          scope.close();
-        }
-        System.out.println((System.nanoTime() - start) / 1e6 / passes);
-      }
-    }
+    Passes.serve("plain JavaCPP", () -> scoped(pass));
+  }
+
+  private static void scoped(Runnable pass) {
+    PointerScope scope = new PointerScope();
+    pass.run();
+    scope.close();
   }
 
   private static final class Net extends Module {

@@ -23,6 +23,9 @@ final class ProcessContestant implements Contestant {
   private static final List<String> INTERPRETERS = List.of("python3", "/usr/bin/python3");
   private static final String SCRIPT = "net_benchmark.py";
 
+  /** The last two are there in a build with the profile {@code peers} only. */
+  private static final List<String> MAINS = List.of("PlainJavaCpp", "Djl", "OnnxRuntime");
+
   private final Process process;
   private final BufferedReader answers;
   private final Writer requests;
@@ -42,16 +45,16 @@ final class ProcessContestant implements Contestant {
         .flatMap(python -> start(List.of(python, "-c", script()), in).stream())
         .findFirst()
         .ifPresent(all::add);
-    start(java(PlainJavaCpp.class), in).ifPresent(all::add);
+    MAINS.forEach(main -> start(java(main), in).ifPresent(all::add));
     return all;
   }
 
-  private static List<String> java(Class<?> main) {
+  private static List<String> java(String main) {
     return List.of(
         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "-cp",
         System.getProperty("java.class.path"),
-        main.getName());
+        ProcessContestant.class.getPackageName() + "." + main);
   }
 
   private static Optional<Contestant> start(List<String> command, BenchmarkCase in) {
