@@ -114,7 +114,7 @@ class TrainCommandTest {
     assertEquals(1, result.status(), result.err());
     assertTrue(result.err().contains("the training diverged: the test loss in step 1 is NaN"));
     assertEquals(
-        List.of("checkpoints", "metrics.jsonl", "steps.jsonl"),
+        List.of("checkpoints", "listeners.properties", "metrics.jsonl", "steps.jsonl"),
         CommandLineTest.files(folder.resolve("diverged")));
   }
 
