@@ -67,7 +67,8 @@ public final class KernelLibrary {
   /**
    * Gives the freed memory that malloc was told to keep back to the system: what an application
    * calls that has done its work with a network and goes on with other things. A {@code Trainer}
-   * does at its end. Takes milliseconds.
+   * does at its end. That is the whole process's: a training that goes on meanwhile gets its pages
+   * anew. Takes milliseconds.
    *
    * @throws ActclipException when LibTorch itself cannot be loaded
    */

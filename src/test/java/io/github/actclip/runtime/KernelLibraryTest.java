@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.List;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -44,6 +46,20 @@ class KernelLibraryTest {
       Files.copy(packed, copy);
     }
     assertThrows(UnsatisfiedLinkError.class, () -> System.load(copy.toString()));
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void freedMemoryIsKeptAndGoesBackWhenAsked() {
+    assumePacked("libactclip.so");
+    KernelLibrary.releaseFreedMemory();
+    long before = Pointer.physicalBytes();
+    TensorScope.run(() -> IntStream.range(0, 40).forEach(i -> torch.ones(1 << 18)));
+    long kept = Pointer.physicalBytes();
+    KernelLibrary.releaseFreedMemory();
+    long left = Pointer.physicalBytes();
+    assertTrue(kept - before > 20 << 20, kept - before + " bytes of 40 MiB are kept");
+    assertTrue(kept - left > 20 << 20, kept - left + " bytes went back");
   }
 
   @Test

@@ -19,6 +19,7 @@ import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
@@ -32,6 +33,7 @@ import java.util.List;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OptimizerParamGroupVector;
@@ -235,6 +237,15 @@ class TrainerTest {
     assertEquals(1, lines.size());
     assertTrue(lines.get(0).matches(".*\"clip_rate\":0[.0-9E-]+,.*"), lines.get(0));
     assertTrue(lines.get(0).matches(".*\"threshold_gradient\":-?[.0-9E-]+,.*"), lines.get(0));
+  }
+
+  @Test
+  void aTrainingGivesBackWhatMallocKept() {
+    ShortTraining.fit(1);
+    long after = Pointer.physicalBytes();
+    KernelLibrary.releaseFreedMemory();
+    long kept = after - Pointer.physicalBytes();
+    assertTrue(kept < 16 << 20, kept + " bytes were kept");
   }
 
   @Test

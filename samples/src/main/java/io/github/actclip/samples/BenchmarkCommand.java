@@ -25,8 +25,9 @@ import picocli.CommandLine.Parameters;
     name = "benchmark",
     description =
         "Times a training step and the forward pass of Net beside its two convolutions alone,"
-            + " Python's PyTorch (channels-last) and plain JavaCPP, and the clip beside LibTorch's"
-            + " operations, in interleaved rounds. Prints medians and spreads.",
+            + " Python's PyTorch (channels-last), untuned JavaCPP and, with samples/run -Ppeers, DJL"
+            + " and ONNX Runtime; and the clip beside LibTorch's operations. Prints medians and"
+            + " spreads of interleaved rounds. On a GPU, only what uses it is timed.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class BenchmarkCommand implements Runnable {
@@ -89,7 +90,12 @@ final class BenchmarkCommand implements Runnable {
   private Path json;
 
   /** What is written as JSON. */
-  record Results(RuntimeInfo environment, String clipBackend, List<Measurement> measurements) {}
+  record Results(
+      RuntimeInfo environment,
+      String clipBackend,
+      String device,
+      int rounds,
+      List<Measurement> measurements) {}
 
   @Override
   public void run() {
@@ -103,13 +109,15 @@ final class BenchmarkCommand implements Runnable {
     List<BenchmarkCase> cases = cases();
     cases.forEach(in -> LibTorch.setThreads(in.threads())); // refuses what cannot be
     List<Measurement> measurements = new ArrayList<>();
-    System.out.println("clip backend " + ClipOp.backend());
+    String name = device.str().getString();
+    Results results =
+        new Results(RuntimeInfo.current(), ClipOp.backend(), name, rounds, measurements);
+    write(results); // A file that cannot be written is known now, and not after ten minutes.
+    System.out.printf("device %s, clip backend %s%n", name, ClipOp.backend());
     Measurement.printTitle();
     for (BenchmarkCase in : cases) {
       TensorScope.run(() -> measurements.addAll(measure(in, device)));
-    }
-    if (json != null) {
-      write(new Results(RuntimeInfo.current(), ClipOp.backend(), measurements));
+      write(results);
     }
   }
 
@@ -143,7 +151,9 @@ final class BenchmarkCommand implements Runnable {
         contestants.addAll(new ClipContestants(in, device).all());
       } else {
         contestants.addAll(new NetContestants(in, device).of(in.part()));
-        contestants.addAll(ProcessContestant.all(in));
+        if (device.is_cpu()) { // All of them compute there.
+          contestants.addAll(ProcessContestant.all(in));
+        }
       }
       List<Measurement> measured = Rounds.run(in, contestants, rounds);
       measured.forEach(Measurement::print);
@@ -154,6 +164,9 @@ final class BenchmarkCommand implements Runnable {
   }
 
   private void write(Results results) {
+    if (json == null) {
+      return;
+    }
     JsonMapper mapper = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
     try {
       AtomicFile.writeString(json, mapper.writeValueAsString(results) + "\n");

@@ -6,11 +6,19 @@ import io.github.actclip.train.CheckpointOptions;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.Properties;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -21,6 +29,8 @@ import picocli.CommandLine.Spec.Target;
 
 /** Options of a training that is interrupted and goes on. */
 final class CheckpointMixin {
+
+  private static final Logger LOG = LogManager.getLogger(CheckpointMixin.class);
 
   private static final double MILLIS_PER_MINUTE = 60_000;
 
@@ -97,17 +107,48 @@ final class CheckpointMixin {
     }
   }
 
-  /** Writes down what {@link #recall} reads. */
+  /** Writes down what {@link #recall} reads, when the training begins or goes on. */
+  TrainingListener remembering(Path folder) {
+    return new TrainingListener() {
+      @Override
+      public void onStart(Training training) {
+        try {
+          remember(folder);
+        } catch (ActclipException e) {
+          LOG.warn("How this training is watched is not remembered: {}", e.getMessage());
+        }
+      }
+    };
+  }
+
+  /** What was said before stays, but for what is said now. */
   void remember(Path folder) {
-    StringBuilder lines = new StringBuilder();
+    Path file = folder.resolve(FILE);
+    Map<String, String> values = resume == null ? new TreeMap<>() : read(file);
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
       if (BESIDE.contains(option.longestName())) {
-        List<String> values = option.originalStringValues();
-        String value = values.isEmpty() ? "true" : values.get(0);
-        lines.append(option.longestName().substring(DASHES)).append('=').append(value).append('\n');
+        List<String> given = option.originalStringValues();
+        String value = given.isEmpty() ? "true" : given.get(0);
+        values.put(option.longestName().substring(DASHES), value);
       }
     }
-    AtomicFile.writeString(folder.resolve(FILE), lines.toString());
+    StringBuilder lines = new StringBuilder();
+    values.forEach((name, value) -> lines.append(name).append('=').append(value).append('\n'));
+    AtomicFile.writeString(file, lines.toString());
+  }
+
+  private static Map<String, String> read(Path file) {
+    Properties properties = new Properties();
+    if (Files.exists(file)) {
+      try (Reader in = Files.newBufferedReader(file)) {
+        properties.load(in);
+      } catch (IOException e) {
+        throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
+      }
+    }
+    Map<String, String> values = new TreeMap<>();
+    properties.stringPropertyNames().forEach(n -> values.put(n, properties.getProperty(n)));
+    return values;
   }
 
   /** Takes what the training that began in the folder was given and this command was not. */

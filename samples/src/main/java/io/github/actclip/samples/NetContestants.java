@@ -14,13 +14,13 @@ import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** Net, and its two convolutions alone, which no way to compute it can do without. */
+/** Net, and the calls of its two convolutions alone, to which everything else is an addition. */
 final class NetContestants {
 
   private static final long[] ONES = {1, 1};
@@ -46,10 +46,9 @@ final class NetContestants {
         torch
             .randint(0, 10, new long[] {in.size()}, new TensorOptions(ScalarType.Long))
             .to(device, ScalarType.Long);
-    conv1 = new Convolution("conv1", images, random(in.size(), 32, 28));
-    conv2 =
-        new Convolution(
-            "conv2", random(in.size(), 32, 14).requires_grad_(true), random(in.size(), 64, 10));
+    conv1 = new Convolution("conv1", images, inside(random(in.size(), 32, 28)));
+    Tensor between = inside(random(in.size(), 32, 14)).requires_grad_(true);
+    conv2 = new Convolution("conv2", between, inside(random(in.size(), 64, 10)));
   }
 
   /** Ours first. */
@@ -66,6 +65,11 @@ final class NetContestants {
         .randn(batch, channels, size, size)
         .to(device, ScalarType.Float)
         .contiguous(Net.MEMORY_FORMAT);
+  }
+
+  /** Of the dtype that tensors have within the network. */
+  private Tensor inside(Tensor tensor) {
+    return precision == Precision.FLOAT32 ? tensor : tensor.to(ScalarType.BFloat16);
   }
 
   private void step() {
@@ -96,8 +100,14 @@ final class NetContestants {
   private void convolveBothWays() {
     TensorScope.run(
         () -> {
-          conv1.bothWays();
-          conv2.bothWays();
+          torch.backward(
+              new TensorVector(conv1.forward(), conv2.forward()),
+              new TensorVector(conv1.gradient, conv2.gradient),
+              new BoolOptional(),
+              false,
+              new TensorVector());
+          conv1.forgetGradients();
+          conv2.forgetGradients();
         });
   }
 
@@ -120,7 +130,7 @@ final class NetContestants {
       this.input = input;
       weight = alone(parameters.get(name + ".weight"));
       bias = alone(parameters.get(name + ".bias"));
-      this.gradient = precision == Precision.FLOAT32 ? gradient : gradient.to(ScalarType.BFloat16);
+      this.gradient = gradient;
     }
 
     private static Tensor alone(Tensor parameter) {
@@ -132,8 +142,7 @@ final class NetContestants {
           () -> torch.conv2d(input, weight, new TensorOptional(bias), ONES, ZEROS, ONES, 1));
     }
 
-    void bothWays() {
-      forward().backward(gradient, new BoolOptional(), false, new TensorArrayRefOptional());
+    void forgetGradients() {
       weight.mutable_grad().reset();
       bias.mutable_grad().reset();
       if (input.requires_grad()) {

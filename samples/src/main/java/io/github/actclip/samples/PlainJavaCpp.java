@@ -27,7 +27,7 @@ final class PlainJavaCpp {
     torch.set_num_threads(Integer.parseInt(args[2]));
     Work work = new Work(Integer.parseInt(args[1]));
     Runnable pass = args[0].equals("step") ? work::step : work::forward;
-    Passes.serve("plain JavaCPP", () -> scoped(pass));
+    Passes.serve("untuned JavaCPP", () -> scoped(pass));
   }
 
   private static void scoped(Runnable pass) {

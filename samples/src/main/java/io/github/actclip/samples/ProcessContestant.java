@@ -11,7 +11,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.Logger;
 
 /**
  * One in a process of its own, which waits while the others are measured. It says its name in its
@@ -25,6 +28,10 @@ final class ProcessContestant implements Contestant {
 
   /** The last two are there in a build with the profile {@code peers} only. */
   private static final List<String> MAINS = List.of("PlainJavaCpp", "Djl", "OnnxRuntime");
+
+  private static final long SECONDS_TO_END = 5;
+
+  private static final Logger LOG = LogManager.getLogger(ProcessContestant.class);
 
   private final Process process;
   private final BufferedReader answers;
@@ -45,7 +52,9 @@ final class ProcessContestant implements Contestant {
         .flatMap(python -> start(List.of(python, "-c", script()), in).stream())
         .findFirst()
         .ifPresent(all::add);
-    MAINS.forEach(main -> start(java(main), in).ifPresent(all::add));
+    MAINS.stream()
+        .filter(main -> ProcessContestant.class.getResource(main + ".class") != null)
+        .forEach(main -> start(java(main), in).ifPresent(all::add));
     return all;
   }
 
@@ -71,9 +80,34 @@ final class ProcessContestant implements Contestant {
               .start();
       BufferedReader answers = process.inputReader();
       String name = answers.readLine();
+      if (name == null) {
+        warnOfFailure(command, process);
+      }
       return Optional.ofNullable(name).map(n -> new ProcessContestant(process, answers, n));
     } catch (IOException e) {
       return Optional.empty(); // No such program.
+    }
+  }
+
+  /** Nothing is wrong with one that cannot do it, and a Python without PyTorch is no contestant. */
+  private static void warnOfFailure(List<String> command, Process process) {
+    int status = await(process);
+    if (status != 0 && !INTERPRETERS.contains(command.get(0))) {
+      LOG.warn(
+          "{} is not measured: it ended with status {}", command.get(command.size() - 1), status);
+    }
+  }
+
+  private static int await(Process process) {
+    try {
+      if (!process.waitFor(SECONDS_TO_END, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+      return process.waitFor();
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+      return 1;
     }
   }
 
@@ -105,8 +139,14 @@ final class ProcessContestant implements Contestant {
     }
   }
 
+  /** Waits for its end: the next case is not to be measured beside it. */
   @Override
   public void close() {
-    process.destroy();
+    try {
+      requests.close();
+    } catch (IOException e) {
+      process.destroyForcibly();
+    }
+    await(process);
   }
 }

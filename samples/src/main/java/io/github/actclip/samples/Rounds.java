@@ -7,7 +7,7 @@ import java.util.stream.IntStream;
 /** Measures contestants in turn, so that what else a machine does meets all of them. */
 final class Rounds {
 
-  private static final double WARM_UP_MILLIS = 400;
+  private static final double WARM_UP_MILLIS = 1_000;
   private static final double MILLIS_A_ROUND = 100;
   private static final int MOST_PASSES = 2_000;
   private static final long SETTLE_MILLIS = 50;
@@ -23,7 +23,8 @@ final class Rounds {
     int[] passes = contestants.stream().mapToInt(Rounds::warmUp).toArray();
     double[][] millis = new double[contestants.size()][rounds];
     for (int round = 0; round < rounds; round++) {
-      for (int i = 0; i < contestants.size(); i++) {
+      for (int turn = 0; turn < contestants.size(); turn++) {
+        int i = (round + turn) % contestants.size(); // Nobody always follows the same one.
         settle();
         millis[i][round] = contestants.get(i).measure(passes[i]);
       }

@@ -80,9 +80,9 @@ final class TrainCommand implements Runnable {
     torch.manual_seed(options.seed());
     Net net = new Net(shape);
     calibrate(net, train, options);
-    Listening listening = listening(net); // refuses what does not fit before there is a folder
-    RunDirectory directory = RunDirectory.create(out == null ? defaultFolder() : out);
-    checkpoints.remember(directory.folder());
+    Path folder = out == null ? defaultFolder() : out;
+    Listening listening = listening(net, folder); // refuses before there is a folder
+    RunDirectory directory = RunDirectory.create(folder);
     new TrainingRun(directory, net, options, device, train, test).run(Optional.empty(), listening);
   }
 
@@ -102,12 +102,13 @@ final class TrainCommand implements Runnable {
     ImageDataset test = source.load(Split.TEST);
     Net net = checkpoint.net();
     new TrainingRun(directory, net, checkpoint.options(), device, train, test)
-        .run(Optional.of(checkpoint), listening(net));
+        .run(Optional.of(checkpoint), listening(net, folder));
   }
 
-  private Listening listening(Net net) {
+  private Listening listening(Net net, Path folder) {
     List<TrainingListener> judges = new ArrayList<>(watchers.judges(net));
     judges.add(checkpoints.stopper());
+    judges.add(checkpoints.remembering(folder));
     return new Listening(judges, checkpoints.options(), watchers.tensorBoard());
   }
 

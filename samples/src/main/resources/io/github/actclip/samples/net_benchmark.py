@@ -45,7 +45,7 @@ def main():
             return net(images).float()
 
     def step():
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(logits(), labels).backward()
         optimizer.step()
 

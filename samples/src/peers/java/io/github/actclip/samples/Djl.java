@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.AbstractBlock;
@@ -54,29 +55,27 @@ final class Djl {
             args[0].equals("step")
                 ? () -> step(trainer, loss, images, labels)
                 : () -> forward(trainer, images);
-        Passes.serve("DJL " + Engine.getDjlVersion(), pass);
+        String torch = Engine.getEngine("PyTorch").getVersion();
+        Passes.serve("DJL " + Engine.getDjlVersion() + ", " + torch, pass);
       }
     }
   }
 
   private static void step(Trainer trainer, Loss loss, NDArray images, NDArray labels) {
-    try (NDManager scope = images.getManager().newSubManager()) {
-      NDArray batch = images.duplicate();
-      batch.attach(scope);
+    try (NDScope scope = new NDScope()) {
+      scope.suppressNotUsedWarning();
       try (GradientCollector collector = trainer.newGradientCollector()) {
-        NDList logits = trainer.forward(new NDList(batch));
-        logits.attach(scope);
-        NDArray value = loss.evaluate(new NDList(labels), logits);
-        value.attach(scope);
-        collector.backward(value);
+        NDList logits = trainer.forward(new NDList(images));
+        collector.backward(loss.evaluate(new NDList(labels), logits));
       }
       trainer.step();
     }
   }
 
   private static void forward(Trainer trainer, NDArray images) {
-    try (NDManager scope = images.getManager().newSubManager()) {
-      trainer.evaluate(new NDList(images)).attach(scope);
+    try (NDScope scope = new NDScope()) {
+      scope.suppressNotUsedWarning();
+      trainer.evaluate(new NDList(images));
     }
   }
 

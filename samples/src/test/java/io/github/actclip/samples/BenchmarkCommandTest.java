@@ -49,8 +49,8 @@ class BenchmarkCommandTest {
               .filter(measurement -> measurement.get("in").get("part").asText().equals(part))
               .toList());
     }
-    assertWho(parts.get("STEP"), List.of("actclip", "its convolutions", "plain JavaCPP"));
-    assertWho(parts.get("FORWARD"), List.of("actclip", "its convolutions", "plain JavaCPP"));
+    assertWho(parts.get("STEP"), List.of("actclip", "its convolutions", "untuned JavaCPP"));
+    assertWho(parts.get("FORWARD"), List.of("actclip", "its convolutions", "untuned JavaCPP"));
     assertWho(parts.get("CLIP"), List.of("actclip", "relu, where", "a = b + 3c"));
     assertEquals(written.get("measurements").size() + 2, result.out().lines().count());
     parts.values().forEach(all -> all.forEach(one -> assertCompared(one, all.get(0))));

@@ -14,61 +14,89 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
 /** A training that goes on is watched as it was, but for what is said anew. */
-@Command
 class CheckpointMixinTest {
 
-  @Mixin private CheckpointMixin checkpoints;
-  @Mixin private ListenerMixin listeners;
+  /** A command line. */
+  @Command
+  private static final class Given {
+    @Mixin private CheckpointMixin checkpoints;
+    @Mixin private ListenerMixin listeners;
+  }
 
   @TempDir private Path folder;
 
   @Test
   void whatIsNotSaidAgainIsRemembered() {
     remember("--early-stopping=3 --tensorboard --checkpoint-every 5 --checkpoint-minutes=0.5");
-    recall("--keep-checkpoints=9");
-    assertWatched(1, true, new CheckpointOptions(5, Duration.ofSeconds(30), 9));
+    assertWatched(
+        recall("--keep-checkpoints=9"),
+        1,
+        true,
+        new CheckpointOptions(5, Duration.ofSeconds(30), 9));
   }
 
   @Test
   void whatIsSaidAgainCounts() {
     remember("--tensorboard --checkpoint-every=5 --keep-checkpoints=2");
-    recall("--tensorboard --checkpoint-every=7 --early-stopping=1");
-    assertWatched(1, true, new CheckpointOptions(7, Duration.ofMinutes(10), 2));
+    assertWatched(
+        recall("--tensorboard --checkpoint-every=7 --early-stopping=1"),
+        1,
+        true,
+        new CheckpointOptions(7, Duration.ofMinutes(10), 2));
+  }
+
+  @Test
+  void whatWasSaidAtABreakIsRememberedAtTheNext() {
+    remember("--checkpoint-every=5 --tensorboard");
+    remember("--checkpoint-every=7 --early-stopping=2 --resume=" + folder);
+    assertWatched(
+        recall("--keep-checkpoints=9"),
+        1,
+        true,
+        new CheckpointOptions(7, Duration.ofMinutes(10), 9));
+  }
+
+  @Test
+  void aNewTrainingDoesNotTakeWhatAnOldOneLeft() {
+    remember("--tensorboard --checkpoint-every=5");
+    remember("--keep-checkpoints=4 --checkpoint-every=6");
+    assertWatched(recall(""), 0, false, new CheckpointOptions(6, Duration.ofMinutes(10), 4));
   }
 
   @Test
   void whatWasNotSaidStaysAsByDefault() {
     remember("--stop-after-epoch=1");
-    recall("");
-    assertWatched(0, false, CheckpointOptions.defaults());
+    assertWatched(recall(""), 0, false, CheckpointOptions.defaults());
   }
 
   /** As for a training that an older version began. */
   @Test
   void nothingIsRememberedOfAFolderThatHasNothing() {
-    recall("--tensorboard");
-    assertWatched(0, true, CheckpointOptions.defaults());
+    assertWatched(recall("--tensorboard"), 0, true, CheckpointOptions.defaults());
   }
 
   private void remember(String args) {
-    parse(args);
-    checkpoints.remember(folder);
+    parse(args).checkpoints.remember(folder);
   }
 
-  private void recall(String args) {
-    parse(args + " --resume=" + folder);
-    checkpoints.recall(folder);
+  private Given recall(String args) {
+    Given given = parse(args + " --resume=" + folder);
+    given.checkpoints.recall(folder);
+    return given;
   }
 
-  private void assertWatched(int stoppers, boolean tensorBoard, CheckpointOptions options) {
-    TensorScope.run(() -> assertEquals(1 + stoppers, listeners.judges(new Net()).size()));
-    assertEquals(tensorBoard, listeners.tensorBoard());
-    assertEquals(options, checkpoints.options());
+  private static void assertWatched(
+      Given given, int stoppers, boolean tensorBoard, CheckpointOptions options) {
+    TensorScope.run(() -> assertEquals(1 + stoppers, given.listeners.judges(new Net()).size()));
+    assertEquals(tensorBoard, given.listeners.tensorBoard());
+    assertEquals(options, given.checkpoints.options());
   }
 
-  private void parse(String args) {
-    new CommandLine(this)
+  private static Given parse(String args) {
+    Given given = new Given();
+    new CommandLine(given)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .parseArgs(args.strip().split(" "));
+    return given;
   }
 }
