@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
@@ -17,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -76,12 +76,7 @@ final class BenchmarkCommand implements Runnable {
       description = "Rounds of 0.1 s, or of one pass if that takes longer (default: 15).")
   private int rounds;
 
-  @Option(
-      names = "--device",
-      paramLabel = "auto|cpu|cuda|cuda:N",
-      defaultValue = "auto",
-      description = "Where ours computes (default: auto, which is CUDA when there is one).")
-  private String deviceName;
+  @Mixin private DeviceMixin deviceOption;
 
   @Option(
       names = "--json",
@@ -90,7 +85,7 @@ final class BenchmarkCommand implements Runnable {
   private Path json;
 
   /** What is written as JSON. */
-  record Results(
+  record BenchmarkResults(
       RuntimeInfo environment,
       String clipBackend,
       String device,
@@ -105,14 +100,15 @@ final class BenchmarkCommand implements Runnable {
     if (precisions.contains(Precision.FLOAT16)) {
       throw ActclipException.badInput("--precision (float16) must be float32 or bfloat16");
     }
-    Device device = Devices.of(deviceName);
+    Device device = deviceOption.open();
+    RuntimeInfo environment = RuntimeInfo.current();
     List<BenchmarkCase> cases = cases();
     cases.forEach(in -> LibTorch.setThreads(in.threads())); // refuses what cannot be
     List<Measurement> measurements = new ArrayList<>();
     String name = device.str().getString();
-    Results results =
-        new Results(RuntimeInfo.current(), ClipOp.backend(), name, rounds, measurements);
-    write(results); // A file that cannot be written is known now, and not after ten minutes.
+    BenchmarkResults results =
+        new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements);
+    write(results); // A file that cannot be written is known now, and not at the end.
     System.out.printf("device %s, clip backend %s%n", name, ClipOp.backend());
     Measurement.printTitle();
     for (BenchmarkCase in : cases) {
@@ -163,7 +159,7 @@ final class BenchmarkCommand implements Runnable {
     }
   }
 
-  private void write(Results results) {
+  private void write(BenchmarkResults results) {
     if (json == null) {
       return;
     }

@@ -12,7 +12,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.TreeMap;
@@ -87,6 +86,9 @@ final class CheckpointMixin {
   @Spec(Target.MIXEE)
   private CommandSpec command;
 
+  /** By option: what the commands before were given, and in the end this one. */
+  private final Properties said = new Properties();
+
   /** The folder to go on with, or null for a new training. */
   Path resume() {
     if (resume != null) {
@@ -123,38 +125,31 @@ final class CheckpointMixin {
 
   /** What was said before stays, but for what is said now. */
   void remember(Path folder) {
-    Path file = folder.resolve(FILE);
-    Map<String, String> values = resume == null ? new TreeMap<>() : read(file);
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
       if (BESIDE.contains(option.longestName())) {
         List<String> given = option.originalStringValues();
         String value = given.isEmpty() ? "true" : given.get(0);
-        values.put(option.longestName().substring(DASHES), value);
+        said.setProperty(option.longestName().substring(DASHES), value);
       }
     }
     StringBuilder lines = new StringBuilder();
-    values.forEach((name, value) -> lines.append(name).append('=').append(value).append('\n'));
-    AtomicFile.writeString(file, lines.toString());
-  }
-
-  private static Map<String, String> read(Path file) {
-    Properties properties = new Properties();
-    if (Files.exists(file)) {
-      try (Reader in = Files.newBufferedReader(file)) {
-        properties.load(in);
-      } catch (IOException e) {
-        throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
-      }
-    }
-    Map<String, String> values = new TreeMap<>();
-    properties.stringPropertyNames().forEach(n -> values.put(n, properties.getProperty(n)));
-    return values;
+    new TreeMap<>(said)
+        .forEach((name, value) -> lines.append(name).append('=').append(value).append('\n'));
+    AtomicFile.writeString(folder.resolve(FILE), lines.toString());
   }
 
   /** Takes what the training that began in the folder was given and this command was not. */
   void recall(Path folder) {
+    Path file = folder.resolve(FILE);
+    if (Files.exists(file)) {
+      try (Reader in = Files.newBufferedReader(file)) {
+        said.load(in);
+      } catch (IOException e) {
+        throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
+      }
+    }
     CommandLine all = command.root().commandLine();
-    all.setDefaultValueProvider(new PropertiesDefaultProvider(folder.resolve(FILE).toFile()));
+    all.setDefaultValueProvider(new PropertiesDefaultProvider(said));
     all.parseArgs(all.getParseResult().originalArgs().toArray(String[]::new));
   }
 

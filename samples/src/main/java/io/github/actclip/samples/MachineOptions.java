@@ -1,19 +1,14 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import org.bytedeco.pytorch.Device;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options of every command that computes. */
 final class MachineOptions {
 
-  @Option(
-      names = "--device",
-      paramLabel = "auto|cpu|cuda|cuda:N",
-      defaultValue = "auto",
-      description = "Where to compute (default: auto, which is CUDA when there is one).")
-  private String device;
+  @Mixin private DeviceMixin device;
 
   @Option(
       names = "--threads",
@@ -26,6 +21,6 @@ final class MachineOptions {
     if (threads != null) {
       LibTorch.setThreads(threads);
     }
-    return Devices.of(device);
+    return device.open();
   }
 }

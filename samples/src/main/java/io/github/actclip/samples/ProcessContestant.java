@@ -27,7 +27,7 @@ final class ProcessContestant implements Contestant {
   private static final String SCRIPT = "net_benchmark.py";
 
   /** The last two are there in a build with the profile {@code peers} only. */
-  private static final List<String> MAINS = List.of("PlainJavaCpp", "Djl", "OnnxRuntime");
+  private static final List<String> MAINS = List.of("UntunedJavaCpp", "Djl", "OnnxRuntime");
 
   private static final long SECONDS_TO_END = 5;
 

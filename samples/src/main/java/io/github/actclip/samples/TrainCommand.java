@@ -106,10 +106,10 @@ final class TrainCommand implements Runnable {
   }
 
   private Listening listening(Net net, Path folder) {
-    List<TrainingListener> judges = new ArrayList<>(watchers.judges(net));
-    judges.add(checkpoints.stopper());
-    judges.add(checkpoints.remembering(folder));
-    return new Listening(judges, checkpoints.options(), watchers.tensorBoard());
+    List<TrainingListener> first = new ArrayList<>(watchers.judges(net));
+    first.add(checkpoints.stopper());
+    first.add(checkpoints.remembering(folder));
+    return new Listening(first, checkpoints.options(), watchers.tensorBoard());
   }
 
   /** On the CPU, where the network still is. */

@@ -32,12 +32,12 @@ record TrainingRun(
   /**
    * What goes on beside the steps.
    *
-   * @param judges may end it early
+   * @param first those that hear of it before its results are written, and may end it early
    * @param checkpoints how often it can go on from
    * @param tensorBoard whether to write event files
    */
   record Listening(
-      List<TrainingListener> judges, CheckpointOptions checkpoints, boolean tensorBoard) {}
+      List<TrainingListener> first, CheckpointOptions checkpoints, boolean tensorBoard) {}
 
   /**
    * Trains, saves and prints.
@@ -58,7 +58,7 @@ record TrainingRun(
       // The checkpoint comes last: what it goes on from has been written then.
       Stream<TrainingListener> writers = Stream.of(recorder, steps, board, bar, checkpointer);
       List<TrainingListener> listeners =
-          Stream.concat(listening.judges().stream(), writers).filter(Objects::nonNull).toList();
+          Stream.concat(listening.first().stream(), writers).filter(Objects::nonNull).toList();
       trainer = new Trainer(net, options, device, listeners);
       Interrupt.onSignal(trainer::stop);
       epochs =

@@ -48,7 +48,7 @@ class CheckpointMixinTest {
   @Test
   void whatWasSaidAtABreakIsRememberedAtTheNext() {
     remember("--checkpoint-every=5 --tensorboard");
-    remember("--checkpoint-every=7 --early-stopping=2 --resume=" + folder);
+    recall("--checkpoint-every=7 --early-stopping=2").checkpoints.remember(folder);
     assertWatched(
         recall("--keep-checkpoints=9"),
         1,

@@ -15,9 +15,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Net on JavaCPP's presets as they come, without actclip: for a process of its own. */
-final class PlainJavaCpp {
+final class UntunedJavaCpp {
 
-  private PlainJavaCpp() {}
+  private UntunedJavaCpp() {}
 
   /** Takes {@code step} or {@code forward}, the batch size, threads and the precision. */
   public static void main(String[] args) {
