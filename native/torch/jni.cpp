@@ -7,6 +7,7 @@
 #endif
 
 #include <atomic>
+#include <cstdlib>
 
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
@@ -44,6 +45,11 @@ void assign(const Tensor& from, jlong to) {
   check(aoti_torch_assign_tensors(from.get(), handle(to)), "hand over a tensor");
 }
 
+#ifdef __GLIBC__
+constexpr int kKept = 128 << 20;
+constexpr int kDefaultKept = 128 << 10;  // glibc's own
+#endif
+
 // No exception may pass from C++ into the JVM.
 template <typename Task>
 void guarded(JNIEnv* env, const Task& task) {
@@ -73,6 +79,10 @@ jboolean answer(const Question& question) {
 using actclip::answer;
 using actclip::assign;
 using actclip::guarded;
+#ifdef __GLIBC__
+using actclip::kDefaultKept;
+using actclip::kKept;
+#endif
 using actclip::on_device_of;
 using actclip::view;
 
@@ -211,14 +221,20 @@ JNIEXPORT void JNICALL
 Java_io_github_actclip_runtime_KernelLibrary_keepFreedMemory(JNIEnv*, jclass) {
 #ifdef __GLIBC__
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
-  mallopt(M_TRIM_THRESHOLD, 128 << 20);
+  mallopt(M_TRIM_THRESHOLD, kKept);
 #endif
 }
 
+// malloc_trim leaves what lies at the end of a thread's arena. That of the calling thread, which
+// ran the steps, goes back when a block of 64 KiB or more is freed while the threshold is low.
 JNIEXPORT void JNICALL
 Java_io_github_actclip_runtime_KernelLibrary_trimFreedMemory(JNIEnv*, jclass) {
 #ifdef __GLIBC__
   malloc_trim(0);
+  mallopt(M_TRIM_THRESHOLD, kDefaultKept);
+  void* volatile block = malloc(kDefaultKept);
+  free(block);
+  mallopt(M_TRIM_THRESHOLD, kKept);
 #endif
 }
 

@@ -15,6 +15,7 @@ import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -48,7 +49,8 @@ class KernelLibraryTest {
     assertThrows(UnsatisfiedLinkError.class, () -> System.load(copy.toString()));
   }
 
-  @Test
+  /** Where malloc puts the tensors differs: the end of a thread's arena is a case of its own. */
+  @RepeatedTest(10)
   @EnabledOnOs(OS.LINUX)
   void freedMemoryIsKeptAndGoesBackWhenAsked() {
     assumePacked("libactclip.so");
@@ -59,7 +61,7 @@ class KernelLibraryTest {
     KernelLibrary.releaseFreedMemory();
     long left = Pointer.physicalBytes();
     assertTrue(kept - before > 20 << 20, kept - before + " bytes of 40 MiB are kept");
-    assertTrue(kept - left > 20 << 20, kept - left + " bytes went back");
+    assertTrue(kept - left > 30 << 20, kept - left + " bytes went back");
   }
 
   @Test
