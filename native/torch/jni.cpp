@@ -46,8 +46,17 @@ void assign(const Tensor& from, jlong to) {
 }
 
 #ifdef __GLIBC__
+constexpr int kLargestOfArena = 32 << 20;  // what glibc takes at most
 constexpr int kKept = 128 << 20;
 constexpr int kDefaultKept = 128 << 10;  // glibc's own
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, kLargestOfArena);
+  mallopt(M_TRIM_THRESHOLD, kKept);
+  // A thread's arena consists of heaps of 64 MiB. The last of them goes back as soon as it is empty,
+  // whatever the threshold, unless what is free at the end of the one before is less than this.
+  mallopt(M_TOP_PAD, kLargestOfArena);
+}
 #endif
 
 // No exception may pass from C++ into the JVM.
@@ -79,10 +88,8 @@ jboolean answer(const Question& question) {
 using actclip::answer;
 using actclip::assign;
 using actclip::guarded;
-#ifdef __GLIBC__
-using actclip::kDefaultKept;
-using actclip::kKept;
-#endif
+using actclip::handle;
+using actclip::Offer;
 using actclip::on_device_of;
 using actclip::view;
 
@@ -115,7 +122,7 @@ JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
   return answer([&] {
     return x != 0 && a != 0 &&
         actclip::suit_kernels(
-            actclip::handle(x), {actclip::handle(a), actclip::handle(b), actclip::handle(c)}) &&
+            handle(x), {handle(a), handle(b), handle(c)}) &&
         actclip::find_operations(view(x)) != nullptr;
   });
 }
@@ -123,13 +130,14 @@ JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suit(
 JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitsAsGradient(
     JNIEnv*, jclass, jlong g, jlong x) {
   return answer([&] {
-    return actclip::suits_as_gradient(actclip::handle(g), actclip::handle(x));
+    return actclip::suits_as_gradient(handle(g), handle(x));
   });
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clip(
     JNIEnv* env, jclass, jlong x, jlong hi, jlong lo, jlong value, jboolean relu, jlong y) {
   guarded(env, [&] {
+    const Offer offer(handle(y));
     const auto of_x = view(x);
     assign(on_device_of(of_x).clip(of_x, {view(hi), view(lo), view(value), relu != 0}), y);
   });
@@ -139,7 +147,7 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipFew(
     JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong limit, jlong y) {
   guarded(env, [&] {
     const actclip::Tensor clipped = actclip::clip_small(
-        actclip::handle(x), actclip::handle(t), relu != 0, limit);
+        handle(x), handle(t), relu != 0, limit);
     if (clipped.get() != nullptr) {
       assign(clipped, y);
     }
@@ -150,6 +158,7 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipBackward(
     JNIEnv* env, jclass, jlong g, jlong x, jlong hi, jlong lo, jlong value, jboolean relu,
     jlong gx, jlong ghi, jlong glo) {
   guarded(env, [&] {
+    const Offer offer(handle(gx));
     const auto of_x = view(x);
     const auto gradients = on_device_of(of_x).clip_backward(
         view(g), of_x, {view(hi), view(lo), view(value), relu != 0});
@@ -175,6 +184,7 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipStatistics(
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClip(
     JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong y, jlong codes) {
   guarded(env, [&] {
+    const Offer offer(handle(y));
     const auto of_x = view(x);
     const auto pooled = on_device_of(of_x).max_pool_clip(of_x, view(t), relu != 0);
     assign(pooled.y, y);
@@ -186,6 +196,7 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClipBackwa
     JNIEnv* env, jclass, jlong g, jlong codes, jlong t, jlong height, jlong width,
     jboolean channels_last, jlong gx, jlong gt) {
   guarded(env, [&] {
+    const Offer offer(handle(gx));
     const auto of_g = view(g);
     const auto gradients = on_device_of(of_g).max_pool_clip_backward(
         of_g, view(codes), view(t), {height, width, channels_last != 0});
@@ -197,6 +208,7 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClipBackwa
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantize(
     JNIEnv* env, jclass, jlong x, jlong scale, jlong offset, jlong low, jlong high, jlong y) {
   guarded(env, [&] {
+    const Offer offer(handle(y));
     const auto of_x = view(x);
     assign(on_device_of(of_x).fake_quantize(of_x, {view(scale), view(offset), low, high}), y);
   });
@@ -206,6 +218,7 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
     JNIEnv* env, jclass, jlong g, jlong x, jlong scale, jlong offset, jlong low, jlong high,
     jlong scale_gradient, jlong gx, jlong gscale, jlong goffset) {
   guarded(env, [&] {
+    const Offer offer(handle(gx));
     const auto of_x = view(x);
     const auto gradients = on_device_of(of_x).fake_quantize_backward(
         view(g), of_x, {view(scale), view(offset), low, high},
@@ -220,21 +233,21 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
 JNIEXPORT void JNICALL
 Java_io_github_actclip_runtime_KernelLibrary_keepFreedMemory(JNIEnv*, jclass) {
 #ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the most that glibc takes
-  mallopt(M_TRIM_THRESHOLD, kKept);
+  actclip::keep_freed_memory();
 #endif
 }
 
 // malloc_trim leaves what lies at the end of a thread's arena. That of the calling thread, which
-// ran the steps, goes back when a block of 64 KiB or more is freed while the threshold is low.
+// ran the steps, goes back when a block of 64 KiB or more is freed while nothing is to be kept.
 JNIEXPORT void JNICALL
 Java_io_github_actclip_runtime_KernelLibrary_trimFreedMemory(JNIEnv*, jclass) {
 #ifdef __GLIBC__
   malloc_trim(0);
-  mallopt(M_TRIM_THRESHOLD, kDefaultKept);
-  void* volatile block = malloc(kDefaultKept);
+  mallopt(M_TRIM_THRESHOLD, actclip::kDefaultKept);
+  mallopt(M_TOP_PAD, 0);
+  void* volatile block = malloc(actclip::kDefaultKept);
   free(block);
-  mallopt(M_TRIM_THRESHOLD, kKept);
+  actclip::keep_freed_memory();
 #endif
 }
 

@@ -1,6 +1,7 @@
 // Tensors of LibTorch's, as the operations see them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -121,11 +122,48 @@ class Tensor {
   AtenTensorHandle handle_ = nullptr;
 };
 
+// A tensor that a caller brings for a result: the first one of its kind that is made while this
+// lives, on this thread, is it. Undefined ones are no offer.
+class Offer {
+ public:
+  explicit Offer(AtenTensorHandle tensor) {
+    bool defined = false;
+    check(aoti_torch_is_defined(tensor, &defined), "tell whether there is a tensor");
+    offered() = defined ? tensor : nullptr;
+  }
+  ~Offer() { offered() = nullptr; }
+  Offer(const Offer&) = delete;
+  Offer& operator=(const Offer&) = delete;
+
+  // Null when there is none.
+  static AtenTensorHandle take(
+      const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int32_t dtype) {
+    const View view(offered());
+    if (!view || view.dtype != dtype || !view.has_shape(sizes) ||
+        !std::equal(strides.begin(), strides.end(), view.strides)) {
+      return nullptr;
+    }
+    AtenTensorHandle taken = nullptr;
+    check(
+        aoti_torch_new_tensor_handle(std::exchange(offered(), nullptr), &taken), "share a tensor");
+    return taken;
+  }
+
+ private:
+  static AtenTensorHandle& offered() {
+    thread_local AtenTensorHandle tensor = nullptr;
+    return tensor;
+  }
+};
+
 // Uninitialised, on the device of `like`.
 inline Tensor empty(
     const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int32_t dtype,
     const View& like) {
-  AtenTensorHandle made = nullptr;
+  AtenTensorHandle made = Offer::take(sizes, strides, dtype);
+  if (made != nullptr) {
+    return Tensor(made);
+  }
   check(
       aoti_torch_empty_strided(
           static_cast<int64_t>(sizes.size()), sizes.data(), strides.data(), dtype,

@@ -7,6 +7,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /**
@@ -26,7 +27,7 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
           });
 
   private final int batches;
-  private final IntFunction<Batch> prepare;
+  private final IntFunction<Supplier<Batch>> prepare;
   private final UnaryOperator<Batch> deliver;
 
   private int taken;
@@ -35,10 +36,11 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
 
   /**
    * @param batches how many there are
-   * @param prepare makes a batch from its number, on a worker thread
+   * @param prepare takes the number of a batch, on the consumer's thread, and returns what fills it
+   *     on a worker thread
    * @param deliver makes of it, on the consumer's thread, what the consumer gets
    */
-  BatchIterator(int batches, IntFunction<Batch> prepare, UnaryOperator<Batch> deliver) {
+  BatchIterator(int batches, IntFunction<Supplier<Batch>> prepare, UnaryOperator<Batch> deliver) {
     this.batches = batches;
     this.prepare = prepare;
     this.deliver = deliver;
@@ -85,8 +87,13 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
     }
   }
 
+  /** What goes wrong is told by the call that asks for that batch. */
   private CompletableFuture<Batch> prepareAhead(int batch) {
-    return CompletableFuture.supplyAsync(() -> prepare.apply(batch), WORKERS);
+    try {
+      return CompletableFuture.supplyAsync(prepare.apply(batch), WORKERS);
+    } catch (RuntimeException | Error e) {
+      return CompletableFuture.failedFuture(e);
+    }
   }
 
   private static Batch join(CompletableFuture<Batch> prepared) {

@@ -1,7 +1,5 @@
 package io.github.actclip.data;
 
-import static org.bytedeco.pytorch.global.torch.empty;
-
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
@@ -10,10 +8,12 @@ import java.util.Iterator;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -171,32 +171,52 @@ public final class DataLoader implements Iterable<Batch> {
         batches() - firstBatch,
         batch -> {
           int from = (firstBatch + batch) * batchSize;
-          return decode(epoch, order, from, Math.min(batchSize, order.length - from));
+          return prepare(epoch, order, from, Math.min(batchSize, order.length - from));
         },
         this::moveToDevice);
   }
 
-  private Batch decode(int epoch, int[] order, int from, int count) {
-    try (TensorScope scope = new TensorScope()) {
-      Tensor images =
-          empty(
-              new long[] {count, PixelFormat.SIDE, PixelFormat.SIDE, PixelFormat.CHANNELS},
-              new TensorOptions(ScalarType.Float),
-              null);
-      Tensor labels = empty(new long[] {count}, new TensorOptions(ScalarType.Long), null);
-      FloatBuffer pixelBuffer = images.createBuffer();
-      LongBuffer labelBuffer = labels.createBuffer();
-      float[] image = new float[PixelFormat.VALUES];
-      float[] changed = new float[PixelFormat.VALUES];
-      for (int i = from; i < from + count; i++) {
-        dataset.decode(order[i], image);
-        augmentation.apply(Seeds.ofImage(augmentationSeed, epoch, order[i]), image, changed);
-        normalization.apply(changed);
-        pixelBuffer.put(changed);
-        labelBuffer.put(dataset.label(order[i]));
+  /**
+   * What malloc keeps of freed memory it keeps for the thread that asked for it. So the consumer
+   * asks for a batch's, too, and not now one worker and now another.
+   */
+  private Supplier<Batch> prepare(int epoch, int[] order, int from, int count) {
+    Batch batch = empty(count);
+    return () -> {
+      try {
+        fill(batch, epoch, order, from);
+        return batch;
+      } catch (RuntimeException | Error e) {
+        batch.close();
+        throw e;
       }
+    };
+  }
+
+  private static Batch empty(int count) {
+    try (TensorScope scope = new TensorScope()) {
+      long[] shape = {count, PixelFormat.SIDE, PixelFormat.SIDE, PixelFormat.CHANNELS};
+      Tensor images = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
+      Tensor labels = torch.empty(new long[] {count}, new TensorOptions(ScalarType.Long), null);
       return new Batch(scope.keep(images.permute(0, 3, 1, 2)), scope.keep(labels));
     }
+  }
+
+  private void fill(Batch batch, int epoch, int[] order, int from) {
+    TensorScope.run(
+        () -> {
+          FloatBuffer pixels = batch.images().permute(0, 2, 3, 1).createBuffer();
+          LongBuffer labels = batch.labels().createBuffer();
+          float[] image = new float[PixelFormat.VALUES];
+          float[] changed = new float[PixelFormat.VALUES];
+          for (int i = from; i < from + labels.capacity(); i++) {
+            dataset.decode(order[i], image);
+            augmentation.apply(Seeds.ofImage(augmentationSeed, epoch, order[i]), image, changed);
+            normalization.apply(changed);
+            pixels.put(changed);
+            labels.put(dataset.label(order[i]));
+          }
+        });
   }
 
   /**

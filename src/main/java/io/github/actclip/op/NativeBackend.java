@@ -1,6 +1,7 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LargeTensors;
 import java.lang.ref.Reference;
 import java.util.Arrays;
 import org.bytedeco.pytorch.Tensor;
@@ -57,7 +58,7 @@ final class NativeBackend implements ClipBackend {
 
   @Override
   public Tensor clip(Tensor x, Limits limits) {
-    Tensor y = new Tensor();
+    Tensor y = LargeTensors.like(x);
     run(
         () ->
             NativeKernels.clip(
@@ -84,7 +85,7 @@ final class NativeBackend implements ClipBackend {
   public Tensor[] clipBackward(Tensor g, Tensor x, Limits limits, boolean... wanted) {
     Tensor byAbove = new Tensor(); // by the value that stands there, which may be the threshold's
     Tensor byLower = limits.lower() == null ? null : new Tensor();
-    Tensor[] gradients = {new Tensor(), byAbove, byLower, byAbove};
+    Tensor[] gradients = {LargeTensors.like(x), byAbove, byLower, byAbove};
     run(
         () ->
             NativeKernels.clipBackward(
@@ -164,7 +165,7 @@ final class NativeBackend implements ClipBackend {
 
   @Override
   public Tensor fakeQuantize(Tensor x, Grid grid) {
-    Tensor y = new Tensor();
+    Tensor y = LargeTensors.like(x);
     run(
         () ->
             NativeKernels.fakeQuantize(
@@ -180,7 +181,7 @@ final class NativeBackend implements ClipBackend {
   @Override
   public Tensor[] fakeQuantizeBackward(
       Tensor g, Tensor x, Grid grid, ScaleGradient rule, boolean... wanted) {
-    Tensor[] gradients = {new Tensor(), new Tensor(), new Tensor()};
+    Tensor[] gradients = {LargeTensors.like(x), new Tensor(), new Tensor()};
     run(
         () ->
             NativeKernels.fakeQuantizeBackward(

@@ -29,7 +29,8 @@ public final class KernelLibrary {
 
   /** By which a user tunes malloc: it is then left alone. */
   private static final List<String> MALLOC_VARIABLES =
-      List.of("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES");
+      List.of(
+          "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES");
 
   private static final Predicate<String> SET_BY_USER = name -> System.getenv(name) != null;
 
@@ -65,17 +66,22 @@ public final class KernelLibrary {
   }
 
   /**
-   * Gives the freed memory that malloc was told to keep back to the system: what an application
-   * calls that has done its work with a network and goes on with other things. A {@code Trainer}
-   * does at its end. That is the whole process's: a training that goes on meanwhile gets its pages
-   * anew. Takes milliseconds.
+   * Gives the freed memory that malloc was told to keep, and {@link LargeTensors} kept, back to the
+   * system: what an application calls that has done its work with a network and goes on with other
+   * things. A {@code Trainer} does at its end. That is the whole process's: a training that goes on
+   * meanwhile gets its pages anew. Takes milliseconds.
    *
    * @throws ActclipException when LibTorch itself cannot be loaded
    */
   public static void releaseFreedMemory() {
-    if (whyNotLoaded().isEmpty() && Cpu.KEEPS_MEMORY) {
+    if (keepsMemory()) {
+      LargeTensors.release();
       trimFreedMemory();
     }
+  }
+
+  static boolean keepsMemory() {
+    return whyNotLoaded().isEmpty() && Cpu.KEEPS_MEMORY;
   }
 
   /** Initialised at the first question, by one thread. */
@@ -96,9 +102,9 @@ public final class KernelLibrary {
   }
 
   /**
-   * Lets malloc keep 128 MiB of what is freed, in blocks of up to 32 MiB. By default it gives a
-   * step's activations back to the system when the step frees them, and the system clears new pages
-   * for the next step: that takes longer than the clip itself.
+   * Lets malloc keep 128 MiB of what is freed, in blocks of up to 32 MiB, and the heaps that they
+   * are in. By default it gives a step's activations back to the system when the step frees them,
+   * and the system clears new pages for the next step: that takes longer than the clip itself.
    */
   private static native void keepFreedMemory();
 

@@ -27,7 +27,8 @@ class BatchIteratorTest {
   }
 
   private static BatchIterator iterator(int batches, IntFunction<Batch> prepare) {
-    return new BatchIterator(batches, prepare, UnaryOperator.identity());
+    return new BatchIterator(
+        batches, number -> () -> prepare.apply(number), UnaryOperator.identity());
   }
 
   @Test
@@ -109,7 +110,7 @@ class BatchIteratorTest {
     BatchIterator batches =
         new BatchIterator(
             1,
-            BatchIteratorTest::batch,
+            number -> () -> batch(number),
             prepared -> {
               deliverer.set(Thread.currentThread());
               return delivered;
@@ -118,6 +119,22 @@ class BatchIteratorTest {
     assertSame(Thread.currentThread(), deliverer.get());
     assertFalse(batches.hasNext());
     assertTrue(delivered.images().isNull());
+  }
+
+  @Test
+  void whatGoesWrongBeforeTheWorkerIsToldWhenItsBatchIsAskedFor() {
+    BatchIterator batches =
+        new BatchIterator(
+            2,
+            number -> {
+              if (number == 1) {
+                throw new IllegalStateException("no memory for 1");
+              }
+              return () -> batch(number);
+            },
+            UnaryOperator.identity());
+    assertEquals(1, batches.next().labels().size(0));
+    assertThrows(IllegalStateException.class, batches::next);
   }
 
   @ParameterizedTest

@@ -12,16 +12,22 @@ import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The clips as native kernels. */
@@ -187,6 +193,38 @@ class NativeBackendTest extends ClipBackendContract {
     ActclipException e = assertThrows(ActclipException.class, () -> kernels.clip(integers, limits));
     assertTrue(e.getMessage().startsWith("the kernels: the activations must be"), e.getMessage());
     assertFalse(e.isBadInput());
+  }
+
+  /** In whatever layout, what comes out lies in memory that was in use before, and is the same. */
+  @ParameterizedTest
+  @EnumSource(names = {"Contiguous", "ChannelsLast"})
+  void largeResultsUseTheirMemoryAgain(MemoryFormat format) {
+    assumeTrue(OS.LINUX.isCurrentOs());
+    Limits limits = Limits.between(Tensor.create(-0.5f), Tensor.create(0.5f));
+    Tensor x = torch.randn(3, 3, 1000, 1000).contiguous(format);
+    Set<Long> first = clipAndBack(x, limits);
+    assertEquals(first, clipAndBack(x, limits));
+    KernelLibrary.releaseFreedMemory();
+  }
+
+  /** Returns where its results were. */
+  private Set<Long> clipAndBack(Tensor x, Limits limits) {
+    ClipBackend composed = new ComposedBackend();
+    Set<Long> addresses = new HashSet<>();
+    TensorScope.run(
+        () -> {
+          Tensor y = kernels.clip(x, limits);
+          Tensor byX = kernels.clipBackward(x, x, limits, true, true, true, false)[0];
+          for (Tensor large : List.of(y, byX)) {
+            assertEquals(2, large.storage().use_count(), "its memory is held");
+            addresses.add(large.data_ptr().address());
+          }
+          Bits.assertSame(composed.clip(x, limits), y, "output");
+          Bits.assertSame(
+              composed.clipBackward(x, x, limits, true, true, true, false)[0], byX, "by x");
+        });
+    assertEquals(2, addresses.size());
+    return addresses;
   }
 
   /** Of 2³¹ + 1 elements; it takes 11 GB. */
