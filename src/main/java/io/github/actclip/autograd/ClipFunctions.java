@@ -3,6 +3,8 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.Limits;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -24,6 +26,8 @@ public final class ClipFunctions {
    * 32,768.
    */
   private static final long NATIVE_PAYS_FROM = 20_000;
+
+  private static final long[] ONE = {1};
 
   private ClipFunctions() {}
 
@@ -54,9 +58,29 @@ public final class ClipFunctions {
    * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
    */
   public static Tensor maxPoolClip(Tensor x, Tensor t) {
-    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM
+    return isPoolNative(x, t)
         ? new MaxPoolClipFunction().apply(x, t)
         : relu(torch.max_pool2d(x, 2, 2), t, ThresholdGradient.SUM);
+  }
+
+  /**
+   * {@code relu(max_pool2d(x, 2))}: {@link #maxPoolClip} without a threshold.
+   *
+   * @param x (B, C, H, W); an odd last row or column is left out
+   * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
+   */
+  public static Tensor maxPoolRelu(Tensor x) {
+    try (TensorScope scope = new TensorScope()) {
+      Tensor none = torch.full(ONE, new Scalar(Double.POSITIVE_INFINITY), x.options());
+      return scope.pass(
+          isPoolNative(x, none)
+              ? new MaxPoolClipFunction().apply(x, none)
+              : torch.max_pool2d(x, 2, 2).relu_());
+    }
+  }
+
+  private static boolean isPoolNative(Tensor x, Tensor t) {
+    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM;
   }
 
   /**

@@ -1,8 +1,8 @@
 package io.github.actclip.nn;
 
 import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
-import static org.bytedeco.pytorch.global.torch.max_pool2d;
 
+import io.github.actclip.autograd.ClipFunctions;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -141,7 +141,7 @@ public final class Net extends Module {
     }
     requireImages(images);
     Tensor x = activation.forwardPooled(conv1(images));
-    x = max_pool2d(convolve(x, conv2, 1), POOL_SIZE).relu_();
+    x = ClipFunctions.maxPoolRelu(convolve(x, conv2, 1));
     return linear(x.flatten(1, -1));
   }
 
@@ -176,7 +176,7 @@ public final class Net extends Module {
     outputs.put("act", x);
     x = convolve(x, conv2, 1);
     outputs.put("conv2", x);
-    x = max_pool2d(x, POOL_SIZE).relu_();
+    x = ClipFunctions.maxPoolRelu(x);
     outputs.put("linear", linear(x.flatten(1, -1)));
     return outputs;
   }

@@ -9,6 +9,8 @@ import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Fixture;
 import io.github.actclip.testing.Gradients;
 import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
@@ -77,6 +79,34 @@ class MaxPoolClipTest {
       boolean last = values.is_contiguous(MemoryFormat.ChannelsLast);
       assertTrue(y.is_contiguous(last ? MemoryFormat.ChannelsLast : MemoryFormat.Contiguous));
     }
+  }
+
+  /** Of more elements than the kernels need to pay, and of fewer; with ties, zeros and the rest. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 80})
+  void withoutAThresholdItIsPoolingAndRelu(long batch) {
+    for (ScalarType dtype : List.of(ScalarType.Float, ScalarType.Double, ScalarType.BFloat16)) {
+      Tensor values = torch.randint(-3, 4, new long[] {batch, 3, 11, 10}).to(dtype);
+      values.view(-1).narrow(0, 0, 40).mul_(new Scalar(-0.0));
+      values.view(-1).narrow(0, 40, 20).fill_(new Scalar(Double.POSITIVE_INFINITY));
+      values.view(-1).narrow(0, 60, 20).fill_(new Scalar(Double.NEGATIVE_INFINITY));
+      values.view(-1).narrow(0, 80, 20).fill_(new Scalar(Double.NaN));
+      assertIsPoolingAndRelu(values);
+      assertIsPoolingAndRelu(values.contiguous(MemoryFormat.ChannelsLast));
+    }
+  }
+
+  private static void assertIsPoolingAndRelu(Tensor values) {
+    Tensor g = torch.randn(values.size(0), 3, 5, 5).to(values.scalar_type());
+    Tensor x = Gradients.leaf(values);
+    Tensor expected = torch.max_pool2d(x, 2, 2).relu();
+    Gradients.backward(expected, g);
+    Tensor byX = x.grad().clone();
+    Gradients.take(x);
+    Tensor y = ClipFunctions.maxPoolRelu(x);
+    Gradients.backward(y, g);
+    Bits.assertSame(expected, y, "output");
+    Bits.assertSame(byX, x.grad(), "by x");
   }
 
   @Test
