@@ -3,7 +3,6 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.Limits;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -58,7 +57,7 @@ public final class ClipFunctions {
    * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
    */
   public static Tensor maxPoolClip(Tensor x, Tensor t) {
-    return isPoolNative(x, t)
+    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM
         ? new MaxPoolClipFunction().apply(x, t)
         : relu(torch.max_pool2d(x, 2, 2), t, ThresholdGradient.SUM);
   }
@@ -70,17 +69,13 @@ public final class ClipFunctions {
    * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
    */
   public static Tensor maxPoolRelu(Tensor x) {
-    try (TensorScope scope = new TensorScope()) {
+    if (x.numel() >= NATIVE_PAYS_FROM) {
       Tensor none = torch.full(ONE, new Scalar(Double.POSITIVE_INFINITY), x.options());
-      return scope.pass(
-          isPoolNative(x, none)
-              ? new MaxPoolClipFunction().apply(x, none)
-              : torch.max_pool2d(x, 2, 2).relu_());
+      if (ClipOp.isPoolNative(x, none)) {
+        return new MaxPoolClipFunction().apply(x, none);
+      }
     }
-  }
-
-  private static boolean isPoolNative(Tensor x, Tensor t) {
-    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM;
+    return torch.max_pool2d(x, 2, 2).relu_();
   }
 
   /**

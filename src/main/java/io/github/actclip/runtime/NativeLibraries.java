@@ -9,12 +9,15 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.Properties;
 import java.util.jar.JarEntry;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.javacpp.ClassProperties;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
@@ -35,6 +38,12 @@ final class NativeLibraries {
 
   private static final List<String> LIBTORCH_IN_ORDER =
       List.of("gomp@.1", "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch");
+
+  private static final List<String> OF_CUDA_ALONE = List.of("c10_cuda", "torch_cuda");
+
+  /** What the presets of CUDA and of TensorRT bring, for others in this JVM. */
+  private static final List<String> CUDA_JNI_LIBRARIES =
+      List.of("cuda/%s/jnicudart", "tensorrt/%s/jninvinfer");
 
   private static final Logger LOG = LogManager.getLogger(NativeLibraries.class);
 
@@ -175,11 +184,45 @@ final class NativeLibraries {
   private static void loadInOrder() {
     Loader.load(openblas.class);
     ClassProperties presets = Loader.loadProperties(torch.class, Loader.loadProperties(), true);
+    if (!areForCuda()) {
+      lookBrieflyForCuda(presets);
+    }
     List<String> cuda = areForCuda() ? presets.get("platform.preload") : List.of();
     Stream.concat(
             cuda.stream().filter(library -> !LIBTORCH_IN_ORDER.contains(library)),
             LIBTORCH_IN_ORDER.stream())
+        .filter(library -> areForCuda() || !OF_CUDA_ALONE.contains(library))
         .forEach(library -> loadIfThere(presets, library));
+  }
+
+  /**
+   * JavaCPP would look for each of CUDA's thirty libraries in every jar, on the CPU, too: that
+   * takes as long as to load LibTorch. What it has looked for once it does not look for again; so
+   * it looks for them as for those of its own class {@link Pointer}, which has fewer places.
+   */
+  private static void lookBrieflyForCuda(ClassProperties presets) {
+    if (CUDA_JNI_LIBRARIES.stream().anyMatch(NativeLibraries::isOnClassPath)) {
+      return; // Somebody else in this JVM needs them, and they have to be found.
+    }
+    Properties places = new Properties();
+    places.putAll(Loader.loadProperties());
+    places.put(
+        "platform.preloadpath",
+        String.join(File.pathSeparator, presets.get("platform.preloadpath")));
+    places.put(
+        "platform.preload",
+        presets.get("platform.preload").stream()
+            .filter(
+                library -> !LIBTORCH_IN_ORDER.contains(library) || OF_CUDA_ALONE.contains(library))
+            .collect(Collectors.joining(File.pathSeparator)));
+    Loader.load(Pointer.class, places, false);
+  }
+
+  private static boolean isOnClassPath(String pattern) {
+    String path = pattern.formatted(LibTorch.platform());
+    int name = path.lastIndexOf('/') + 1;
+    String file = path.substring(0, name) + System.mapLibraryName(path.substring(name));
+    return NativeLibraries.class.getResource("/org/bytedeco/" + file) != null;
   }
 
   private static void loadIfThere(ClassProperties presets, String library) {

@@ -18,7 +18,17 @@ record BenchmarkCase(Part part, int size, int threads, Precision precision) {
     /** Net's forward without gradients. */
     FORWARD,
     /** ReLU and clip, forward and backward. */
-    CLIP
+    CLIP,
+    /** A training's step with its data and bookkeeping, beside steps with the same images. */
+    DATA,
+    /** A process, from its start to its end. */
+    START_UP;
+
+    /** As the command line has it. */
+    @Override
+    public String toString() {
+      return lower(this).replace('_', '-');
+    }
   }
 
   /** As the command line has it. */

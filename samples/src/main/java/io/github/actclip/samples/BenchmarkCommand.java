@@ -14,6 +14,7 @@ import io.github.actclip.train.Precision;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -26,14 +27,15 @@ import picocli.CommandLine.Parameters;
     description =
         "Times a training step and the forward pass of Net beside its two convolutions alone,"
             + " Python's PyTorch (channels-last), untuned JavaCPP and, with samples/run -Ppeers, DJL"
-            + " and ONNX Runtime; and the clip beside LibTorch's operations. Prints medians and"
-            + " spreads of interleaved rounds. On a GPU, only what uses it is timed.",
+            + " and ONNX Runtime; the clip beside LibTorch's operations; a training beside its steps"
+            + " alone; and how long programs take to start. Prints medians and spreads of"
+            + " interleaved rounds. On a GPU, only what uses it is timed.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class BenchmarkCommand implements Runnable {
 
   @Parameters(
-      paramLabel = "step|forward|clip",
+      paramLabel = "step|forward|clip|data|start-up",
       arity = "0..*",
       description = "What is measured (default: all).")
   private List<Part> parts = List.of(Part.values());
@@ -128,9 +130,8 @@ final class BenchmarkCommand implements Runnable {
         threads != null ? threads : List.of(1, LibTorch.threads()).stream().distinct().toList();
     List<BenchmarkCase> cases = new ArrayList<>();
     for (Part part : parts) {
-      // The clip's own comparison is in float32: autocast does not touch a clip.
-      for (Precision precision : part == Part.CLIP ? List.of(Precision.FLOAT32) : precisions) {
-        for (int size : part == Part.CLIP ? sizes : batchSizes) {
+      for (Precision precision : precisionsOf(part)) {
+        for (int size : sizesOf(part)) {
           counts.forEach(count -> cases.add(new BenchmarkCase(part, size, count, precision)));
         }
       }
@@ -138,25 +139,50 @@ final class BenchmarkCommand implements Runnable {
     return cases;
   }
 
+  /** The clip's own comparison is in float32: autocast does not touch a clip. */
+  private List<Precision> precisionsOf(Part part) {
+    return part == Part.CLIP || part == Part.START_UP ? List.of(Precision.FLOAT32) : precisions;
+  }
+
+  private List<Integer> sizesOf(Part part) {
+    return switch (part) {
+      case CLIP -> sizes;
+      case START_UP -> List.of(1);
+      case STEP, FORWARD, DATA -> batchSizes;
+    };
+  }
+
   /** The caller's scope owns what it makes. */
   private List<Measurement> measure(BenchmarkCase in, Device device) {
     LibTorch.setThreads(in.threads());
     List<Contestant> contestants = new ArrayList<>();
     try {
-      if (in.part() == Part.CLIP) {
-        contestants.addAll(new ClipContestants(in, device).all());
-      } else {
-        contestants.addAll(new NetContestants(in, device).of(in.part()));
-        if (device.is_cpu()) { // All of them compute there.
-          contestants.addAll(ProcessContestant.all(in));
-        }
-      }
+      contestants.addAll(contestants(in, device));
       List<Measurement> measured = Rounds.run(in, contestants, rounds);
       measured.forEach(Measurement::print);
       return measured;
     } finally {
       contestants.forEach(Contestant::close);
     }
+  }
+
+  /** Ours first. */
+  private static List<Contestant> contestants(BenchmarkCase in, Device device) {
+    return switch (in.part()) {
+      case CLIP -> new ClipContestants(in, device).all();
+      case DATA ->
+          List.of(
+              new TrainingContestant(in, device),
+              new NetContestants(in, device).steps(TrainingContestant.LEAST_STEPS));
+      case START_UP -> StartUpContestant.all(in);
+      case STEP, FORWARD -> {
+        List<Contestant> ours = new NetContestants(in, device).of(in.part());
+        // All of the others compute on the CPU.
+        yield device.is_cpu()
+            ? Stream.concat(ours.stream(), ProcessContestant.all(in).stream()).toList()
+            : ours;
+      }
+    };
   }
 
   private void write(BenchmarkResults results) {

@@ -1,6 +1,7 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.concurrent.CompletableFuture;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import picocli.CommandLine;
@@ -24,12 +25,11 @@ import picocli.CommandLine.ExitCode;
     })
 final class Main {
 
-  private static final Logger LOG = LogManager.getLogger(Main.class);
-
   private Main() {}
 
   public static void main(String[] args) {
     System.setProperty("java.awt.headless", "true"); // The report's plots need no display.
+    CompletableFuture.runAsync(Main::log); // Logging takes its time to start, as parsing does.
     int status = ExitCode.SOFTWARE;
     try {
       status = commandLine().execute(args);
@@ -54,10 +54,14 @@ final class Main {
       return badInput(known.getMessage());
     }
     if (!(e instanceof ActclipException)) {
-      LOG.debug("Unexpected failure", e);
+      log().debug("Unexpected failure", e);
     }
     say(e.getMessage() == null ? e.toString() : e.getMessage());
     return ExitCode.SOFTWARE;
+  }
+
+  private static Logger log() {
+    return LogManager.getLogger(Main.class);
   }
 
   private static int badInput(String message) {

@@ -28,7 +28,7 @@ record Measurement(BenchmarkCase in, String who, Spread millis, Spread times) {
   void print() {
     System.out.printf(
         LINE,
-        BenchmarkCase.lower(in.part()),
+        in.part(),
         in.size(),
         in.threads(),
         BenchmarkCase.lower(in.precision()),

@@ -51,6 +51,22 @@ final class NetContestants {
     conv2 = new Convolution("conv2", between, inside(random(in.size(), 64, 10)));
   }
 
+  /** Steps whose data are always the same, at least so many at once. */
+  Contestant steps(int least) {
+    Contestant steps = new LocalContestant("its steps", this::step, net.actMax());
+    return new Contestant() {
+      @Override
+      public String name() {
+        return steps.name();
+      }
+
+      @Override
+      public double measure(int passes) {
+        return steps.measure(Math.max(passes, least));
+      }
+    };
+  }
+
   /** Ours first. */
   List<Contestant> of(Part part) {
     boolean trains = part == Part.STEP;

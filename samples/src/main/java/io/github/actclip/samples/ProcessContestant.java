@@ -7,7 +7,6 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -29,76 +28,81 @@ final class ProcessContestant implements Contestant {
   /** The last two are there in a build with the profile {@code peers} only. */
   private static final List<String> MAINS = List.of("UntunedJavaCpp", "Djl", "OnnxRuntime");
 
-  private static final long SECONDS_TO_END = 5;
+  private static final long SECONDS_TO_END = 30;
 
   private static final Logger LOG = LogManager.getLogger(ProcessContestant.class);
 
+  private final List<String> command;
   private final Process process;
   private final BufferedReader answers;
   private final Writer requests;
   private final String name;
 
-  private ProcessContestant(Process process, BufferedReader answers, String name) {
-    this.process = process;
-    this.answers = answers;
-    this.name = name;
+  /** Waits until it has said its name; without one when it ended. */
+  private ProcessContestant(List<String> command) throws IOException {
+    this.command = command;
+    process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    answers = process.inputReader();
     requests = process.outputWriter();
+    name = answers.readLine();
   }
 
   /** Those of them that are on this machine and can do it. */
-  static List<Contestant> all(BenchmarkCase in) {
-    List<Contestant> all = new ArrayList<>();
+  static List<ProcessContestant> all(BenchmarkCase in) {
+    List<ProcessContestant> all = new ArrayList<>();
     INTERPRETERS.stream()
         .flatMap(python -> start(List.of(python, "-c", script()), in).stream())
         .findFirst()
         .ifPresent(all::add);
     MAINS.stream()
         .filter(main -> ProcessContestant.class.getResource(main + ".class") != null)
-        .forEach(main -> start(java(main), in).ifPresent(all::add));
+        .forEach(main -> start(Jvm.command(main), in).ifPresent(all::add));
     return all;
   }
 
-  private static List<String> java(String main) {
-    return List.of(
-        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-        "-cp",
-        System.getProperty("java.class.path"),
-        ProcessContestant.class.getPackageName() + "." + main);
-  }
-
-  private static Optional<Contestant> start(List<String> command, BenchmarkCase in) {
-    List<String> arguments =
-        List.of(
-            BenchmarkCase.lower(in.part()),
-            String.valueOf(in.size()),
-            String.valueOf(in.threads()),
-            BenchmarkCase.lower(in.precision()));
+  static Optional<ProcessContestant> start(List<String> program, BenchmarkCase in) {
+    Stream<String> arguments =
+        Stream.of(in.part(), in.size(), in.threads(), BenchmarkCase.lower(in.precision()))
+            .map(Object::toString);
     try {
-      Process process =
-          new ProcessBuilder(Stream.concat(command.stream(), arguments.stream()).toList())
-              .redirectError(ProcessBuilder.Redirect.DISCARD)
-              .start();
-      BufferedReader answers = process.inputReader();
-      String name = answers.readLine();
-      if (name == null) {
-        warnOfFailure(command, process);
+      ProcessContestant contestant =
+          new ProcessContestant(Stream.concat(program.stream(), arguments).toList());
+      if (contestant.name == null) {
+        warnOfFailure(program, contestant.process);
+        return Optional.empty();
       }
-      return Optional.ofNullable(name).map(n -> new ProcessContestant(process, answers, n));
+      return Optional.of(contestant);
     } catch (IOException e) {
       return Optional.empty(); // No such program.
     }
   }
 
   /** Nothing is wrong with one that cannot do it, and a Python without PyTorch is no contestant. */
-  private static void warnOfFailure(List<String> command, Process process) {
+  private static void warnOfFailure(List<String> program, Process process) {
     int status = await(process);
-    if (status != 0 && !INTERPRETERS.contains(command.get(0))) {
+    if (status != 0 && !INTERPRETERS.contains(program.get(0))) {
       LOG.warn(
-          "{} is not measured: it ended with status {}", command.get(command.size() - 1), status);
+          "{} is not measured: it ended with status {}", program.get(program.size() - 1), status);
     }
   }
 
-  private static int await(Process process) {
+  /** Ends it, and makes a contestant of what it takes to be ready, with a first pass done. */
+  Contestant startingUp() {
+    close();
+    return new StartUpContestant(name, this::startAndEnd);
+  }
+
+  private void startAndEnd() {
+    try (ProcessContestant started = new ProcessContestant(command)) {
+      if (started.name == null) {
+        throw ActclipException.failure(null, "%s did not start again", name);
+      }
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be started: %s", name, e.getMessage());
+    }
+  }
+
+  static int await(Process process) {
     try {
       if (!process.waitFor(SECONDS_TO_END, TimeUnit.SECONDS)) {
         process.destroyForcibly();

@@ -16,6 +16,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class BenchmarkCommandTest {
 
@@ -36,13 +38,15 @@ class BenchmarkCommandTest {
   @Test
   void everyPartIsMeasuredBesideOthersAndWritten() throws Exception {
     Path json = folder.resolve("benchmark.json");
-    String args = "benchmark --batch-sizes=2 --sizes=10 --threads=1 --rounds=3 --device=cpu";
+    String args =
+        "benchmark step forward clip data --batch-sizes=2 --sizes=10 --threads=1 --rounds=3"
+            + " --device=cpu";
     Result result = InThisJvm.run((args + " --json=" + json).split(" "));
     assertEquals(0, result.status(), result.err());
 
     JsonNode written = new ObjectMapper().readTree(Files.readString(json));
     Map<String, List<JsonNode>> parts = new HashMap<>();
-    for (String part : List.of("STEP", "FORWARD", "CLIP")) {
+    for (String part : List.of("STEP", "FORWARD", "CLIP", "DATA")) {
       parts.put(
           part,
           StreamSupport.stream(written.get("measurements").spliterator(), false)
@@ -52,6 +56,7 @@ class BenchmarkCommandTest {
     assertWho(parts.get("STEP"), List.of("actclip", "its convolutions", "untuned JavaCPP"));
     assertWho(parts.get("FORWARD"), List.of("actclip", "its convolutions", "untuned JavaCPP"));
     assertWho(parts.get("CLIP"), List.of("actclip", "relu, where", "a = b + 3c"));
+    assertWho(parts.get("DATA"), List.of("actclip", "its steps"));
     assertEquals(written.get("measurements").size() + 2, result.out().lines().count());
     parts.values().forEach(all -> all.forEach(one -> assertCompared(one, all.get(0))));
   }
@@ -69,6 +74,25 @@ class BenchmarkCommandTest {
     assertTrue(ours.get(0).matches("clip +3 +1 float32 .*"), ours.get(0));
     assertTrue(ours.get(1).matches("clip +4 +1 float32 .*"), ours.get(1));
     assertTrue(ours.get(2).matches("step +1 +1 bfloat16 .*"), ours.get(2));
+  }
+
+  @Test
+  void startUpIsThatOfWholeProcesses() {
+    Result result = InThisJvm.run("benchmark start-up --threads=1 --rounds=1".split(" "));
+    assertEquals(0, result.status(), result.err());
+    List<String> who = result.out().lines().filter(line -> line.startsWith("start-up ")).toList();
+    assertTrue(who.get(0).matches("start-up +1 +1 float32 +actclip, info .*"), result.out());
+    assertTrue(who.get(1).contains(" actclip, first image "), result.out());
+    assertTrue(who.stream().anyMatch(line -> line.contains(" untuned JavaCPP ")), result.out());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"start_up", "everything"})
+  void whatIsNoPartIsRefused(String part) {
+    Result result = InThisJvm.run("benchmark", part);
+    assertEquals(2, result.status());
+    assertTrue(result.err().contains(part), result.err());
+    assertEquals(1, result.err().lines().count());
   }
 
   /** Python's PyTorch is there, too, on some machines. */

@@ -37,6 +37,7 @@ final class Forked {
   static Forked start(List<String> jvmOptions, Class<?> main, String... args) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("-XX:TieredStopAtLevel=1"); // It does not live long enough for more to pay.
     command.addAll(jvmOptions);
     String cache = System.getProperty(CACHE_PROPERTY);
     if (cache != null) {

@@ -26,8 +26,7 @@ class ResumeTest {
   private static final String MODEL = "model.safetensors";
   private static final Path FIRST = Path.of("checkpoints/step-0000000000.safetensors");
 
-  /** All 30 with {@code -Dactclip.kills=30}: half of them keep CI within its time. */
-  private static final int KILLS = Integer.getInteger("actclip.kills", 14);
+  private static final int KILLS = Integer.getInteger("actclip.kills", 30);
 
   private static final int LEAST_MILLIS = 500; // The JVM has just started.
   private static final int MOST_MILLIS = 1_300;

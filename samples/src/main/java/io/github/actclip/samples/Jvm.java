@@ -1,0 +1,28 @@
+package io.github.actclip.samples;
+
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** Programs in JVMs like this one. */
+final class Jvm {
+
+  /** What {@code samples/run} starts the JVM with. */
+  private static final List<String> OPTIONS = List.of("-XX:SharedArchiveFile=", "-Xlog:cds");
+
+  private Jvm() {}
+
+  /** What starts a class of this package. */
+  static List<String> command(String main, String... arguments) {
+    Stream<String> java =
+        Stream.of(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    Stream<String> options =
+        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+            .filter(given -> OPTIONS.stream().anyMatch(given::startsWith));
+    Stream<String> program =
+        Stream.of(
+            "-cp", System.getProperty("java.class.path"), Jvm.class.getPackageName() + "." + main);
+    return Stream.of(java, options, program, Stream.of(arguments)).flatMap(words -> words).toList();
+  }
+}

@@ -1,0 +1,53 @@
+package io.github.actclip.samples;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.samples.BenchmarkCase.Part;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A process, from its start to its end.
+ *
+ * @param process starts it, and waits for its end
+ */
+record StartUpContestant(String name, Runnable process) implements Contestant {
+
+  private static final List<String> INFO = Jvm.command("Main", "info");
+
+  /** {@code info} first, then what it takes to have the first image through {@code Net}. */
+  static List<Contestant> all(BenchmarkCase in) {
+    BenchmarkCase image = new BenchmarkCase(Part.FORWARD, 1, in.threads(), in.precision());
+    List<Contestant> all = new ArrayList<>();
+    all.add(new StartUpContestant("actclip, info", StartUpContestant::info));
+    ProcessContestant.start(Jvm.command("FirstImage"), image)
+        .ifPresent(ours -> all.add(ours.startingUp()));
+    ProcessContestant.all(image).forEach(peer -> all.add(peer.startingUp()));
+    return all;
+  }
+
+  private static void info() {
+    try {
+      Process process =
+          new ProcessBuilder(INFO)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .redirectError(ProcessBuilder.Redirect.DISCARD)
+              .start();
+      int status = ProcessContestant.await(process);
+      if (status != 0) {
+        throw ActclipException.failure(null, "info ended with status %d", status);
+      }
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "info cannot be started: %s", e.getMessage());
+    }
+  }
+
+  @Override
+  public double measure(int passes) {
+    long start = System.nanoTime();
+    for (int i = 0; i < passes; i++) {
+      process.run();
+    }
+    return (System.nanoTime() - start) / 1e6 / passes;
+  }
+}
