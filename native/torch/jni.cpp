@@ -184,7 +184,6 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_clipStatistics(
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClip(
     JNIEnv* env, jclass, jlong x, jlong t, jboolean relu, jlong y, jlong codes) {
   guarded(env, [&] {
-    const Offer offer(handle(y));
     const auto of_x = view(x);
     const auto pooled = on_device_of(of_x).max_pool_clip(of_x, view(t), relu != 0);
     assign(pooled.y, y);
@@ -196,7 +195,6 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClipBackwa
     JNIEnv* env, jclass, jlong g, jlong codes, jlong t, jlong height, jlong width,
     jboolean channels_last, jlong gx, jlong gt) {
   guarded(env, [&] {
-    const Offer offer(handle(gx));
     const auto of_g = view(g);
     const auto gradients = on_device_of(of_g).max_pool_clip_backward(
         of_g, view(codes), view(t), {height, width, channels_last != 0});

@@ -196,10 +196,10 @@ Tensor Cpu::clip(const View& given, const Limits& limits) {
 ClipGradients Cpu::clip_backward(const View& given_g, const View& given, const Limits& limits) {
   require_floating(given, "the activations");
   const Laid x(given);
-  const Laid g = laid_like(given_g, x.view);
-  const Plan plan(geometry_of(x.view, limits));
   ClipGradients gradients;
   gradients.x = empty(given.shape(), x.strides(), given.dtype, given);
+  const Laid g = laid_like(given_g, x.view);
+  const Plan plan(geometry_of(x.view, limits));
   const std::vector<double> sums = with_limits(
       plan, dtype_of(given), limits, [&](const auto& fill) {
         return run(
@@ -246,12 +246,12 @@ QuantizerGradients Cpu::fake_quantize_backward(
     ScaleGradient scale_gradient) {
   require_floating(given, "the activations");
   const Laid x(given);
+  QuantizerGradients gradients;
+  gradients.x = empty(given.shape(), x.strides(), given.dtype, given);
   const Laid g = laid_like(given_g, x.view);
   const Plan plan(geometry_of(x.view, quantizer));
   Variant variant{Operation::kFakeQuantizeBackward};
   variant.scale_gradient = scale_gradient;
-  QuantizerGradients gradients;
-  gradients.x = empty(given.shape(), x.strides(), given.dtype, given);
   const std::vector<double> sums = with_quantizer(
       plan, dtype_of(given), quantizer, [&](const auto& fill) {
         return run(plan, variant, 2, &g.view, x.view, data_of_new(gradients.x), fill);

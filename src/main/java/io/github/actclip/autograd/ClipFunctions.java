@@ -69,6 +69,7 @@ public final class ClipFunctions {
    * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
    */
   public static Tensor maxPoolRelu(Tensor x) {
+    ClipOp.requirePoolable(x);
     if (x.numel() >= NATIVE_PAYS_FROM) {
       Tensor none = torch.full(ONE, new Scalar(Double.POSITIVE_INFINITY), x.options());
       if (ClipOp.isPoolNative(x, none)) {

@@ -101,17 +101,27 @@ final class ClipArguments {
     requirePoolable(x.shape(), t);
   }
 
+  /** Checks what is pooled without a threshold. */
+  static void requirePoolable(Tensor x) {
+    requireFloating(ACTIVATIONS, x);
+    requirePoolable(x.shape());
+  }
+
   private static void requirePoolable(long[] x, Tensor t) {
-    if (x.length != 4 || x[0] < 0 || x[1] < 1 || x[2] < 2 || x[3] < 2) {
-      throw ActclipException.badInput(
-          "the activations have the shape %s: max pooling takes (B, C, H, W), H and W 2 at least",
-          Arrays.toString(x));
-    }
+    requirePoolable(x);
     requireBroadcast(x, t);
     if (t.numel() != 1 && (t.dim() < 3 || t.size(-3) != t.numel())) {
       throw ActclipException.badInput(
           "the threshold has the shape %s: after max pooling it is one element, or (C, 1, 1)",
           Arrays.toString(t.shape()));
+    }
+  }
+
+  private static void requirePoolable(long... x) {
+    if (x.length != 4 || x[0] < 0 || x[1] < 1 || x[2] < 2 || x[3] < 2) {
+      throw ActclipException.badInput(
+          "the activations have the shape %s: max pooling takes (B, C, H, W), H and W 2 at least",
+          Arrays.toString(x));
     }
   }
 

@@ -184,6 +184,15 @@ public final class ClipOp {
     return Backends.of(() -> {}, x, t).maxPoolClip(x, t, relu);
   }
 
+  /**
+   * Checks that x can be pooled.
+   *
+   * @throws ActclipException bad input, when it is not floating point or not (B, C, H, W)
+   */
+  public static void requirePoolable(Tensor x) {
+    ClipArguments.requirePoolable(x);
+  }
+
   /** Whether the native kernels compute {@link #maxPoolClip}. */
   public static boolean isPoolNative(Tensor x, Tensor t) {
     ClipArguments.requirePoolable(x, t);

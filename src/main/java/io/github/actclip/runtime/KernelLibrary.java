@@ -69,7 +69,8 @@ public final class KernelLibrary {
    * Gives the freed memory that malloc was told to keep, and {@link LargeTensors} kept, back to the
    * system: what an application calls that has done its work with a network and goes on with other
    * things. A {@code Trainer} does at its end. That is the whole process's: a training that goes on
-   * meanwhile gets its pages anew. Takes milliseconds.
+   * meanwhile gets its pages anew. To be called on the thread that ran the steps: what lies at the
+   * end of another thread's memory stays. Takes milliseconds.
    *
    * @throws ActclipException when LibTorch itself cannot be loaded
    */

@@ -70,15 +70,22 @@ public final class LargeTensors {
         return null;
       }
       holder = make(bytes);
+      if (holder == null) {
+        releaseUntil(0); // for malloc, which is asked next
+        return null;
+      }
     }
     HOLDERS.remove(holder);
     HOLDERS.add(holder);
     return holder;
   }
 
+  /** Null when there is no memory for it. */
   private static Tensor make(long bytes) {
     try (TensorScope scope = new TensorScope()) {
       return scope.keep(torch.empty(new long[] {bytes}, new TensorOptions(ScalarType.Byte), null));
+    } catch (RuntimeException e) {
+      return null;
     }
   }
 

@@ -184,15 +184,16 @@ final class NativeLibraries {
   private static void loadInOrder() {
     Loader.load(openblas.class);
     ClassProperties presets = Loader.loadProperties(torch.class, Loader.loadProperties(), true);
-    if (!areForCuda()) {
-      lookBrieflyForCuda(presets);
-    }
-    List<String> cuda = areForCuda() ? presets.get("platform.preload") : List.of();
+    boolean forCuda = areForCuda();
+    List<String> cuda = forCuda ? presets.get("platform.preload") : List.of();
     Stream.concat(
             cuda.stream().filter(library -> !LIBTORCH_IN_ORDER.contains(library)),
             LIBTORCH_IN_ORDER.stream())
-        .filter(library -> areForCuda() || !OF_CUDA_ALONE.contains(library))
+        .filter(library -> forCuda || !OF_CUDA_ALONE.contains(library))
         .forEach(library -> loadIfThere(presets, library));
+    if (!forCuda) {
+      lookBrieflyForCuda(presets);
+    }
   }
 
   /**

@@ -123,10 +123,12 @@ class BatchIteratorTest {
 
   @Test
   void whatGoesWrongBeforeTheWorkerIsToldWhenItsBatchIsAskedFor() {
+    Thread consumer = Thread.currentThread();
     BatchIterator batches =
         new BatchIterator(
             2,
             number -> {
+              assertSame(consumer, Thread.currentThread());
               if (number == 1) {
                 throw new IllegalStateException("no memory for 1");
               }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.TensorScope;
@@ -21,6 +22,7 @@ import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.DeviceType;
@@ -57,6 +59,17 @@ class DataLoaderTest {
       labels[i] = (byte) i;
     }
     return new ImageDataset("nowhere", "test", PixelFormat.GREY_28, new byte[count * 784], labels);
+  }
+
+  @Test
+  void aBatchThatCannotBeMadeLeavesNothing() {
+    byte[] tooFew = new byte[784];
+    ImageDataset broken =
+        new ImageDataset("nowhere", "test", PixelFormat.GREY_28, tooFew, new byte[2]);
+    DataLoader loader = DataLoader.sequential(broken, 2, cpu);
+    long before = Pointer.totalCount();
+    assertThrows(ArrayIndexOutOfBoundsException.class, () -> loader.iterator(0, 0).next());
+    assertEquals(before, Pointer.totalCount());
   }
 
   @Test

@@ -15,14 +15,14 @@ import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.function.Executable;
 
 /** Makes small files of both formats. */
-final class TestData {
+public final class TestData {
 
   static final int CIFAR_RECORD = 3073;
 
   private TestData() {}
 
   /** Grey images; pixel p of image i is (31 i + p) mod 256, labels are i mod 10. */
-  static ImageDataset grey(int count) {
+  public static ImageDataset grey(int count) {
     byte[] pixels = new byte[count * 784];
     byte[] labels = new byte[count];
     for (int i = 0; i < count; i++) {

@@ -252,12 +252,24 @@ class ClipRefusalTest {
   @Test
   void whatCannotBePooled() {
     for (long[] shape : new long[][] {{3}, {2, 3, 4}, {2, 3, 1, 4}, {2, 3, 4, 1}, {2, 0, 4, 4}}) {
-      assertRefused(
+      String sentence =
           "the activations have the shape "
               + Arrays.toString(shape)
-              + ": max pooling takes (B, C, H, W), H and W 2 at least",
-          () -> ClipFunctions.maxPoolClip(torch.ones(shape), torch.ones(1)));
+              + ": max pooling takes (B, C, H, W), H and W 2 at least";
+      assertRefused(sentence, () -> ClipFunctions.maxPoolClip(torch.ones(shape), torch.ones(1)));
+      assertRefused(sentence, () -> ClipFunctions.maxPoolRelu(torch.ones(shape)));
     }
+    for (long batch : new long[] {1, 1000}) { // few elements, and many
+      assertRefused(
+          "the activations have the shape [%d, 30, 30]: max pooling takes (B, C, H, W), H and W 2 at least"
+              .formatted(batch),
+          () -> ClipFunctions.maxPoolRelu(torch.ones(batch, 30, 30)));
+      Tensor integers = torch.ones(batch, 3, 4, 4).to(ScalarType.Long);
+      ActclipException e =
+          assertThrows(ActclipException.class, () -> ClipFunctions.maxPoolRelu(integers));
+      assertTrue(e.isBadInput());
+    }
+    assertThrows(ActclipException.class, () -> ClipFunctions.maxPoolRelu(null));
     assertRefused(
         "the threshold has the shape [4]: after max pooling it is one element, or (C, 1, 1)",
         () -> ClipOp.maxPoolClip(torch.ones(2, 3, 4, 4), torch.ones(4), true));

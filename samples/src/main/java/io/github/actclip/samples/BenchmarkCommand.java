@@ -45,7 +45,7 @@ final class BenchmarkCommand implements Runnable {
       paramLabel = "N",
       split = ",",
       defaultValue = "1,8,64,256",
-      description = "Images of a step and of a forward pass (default: ${DEFAULT-VALUE}).")
+      description = "Images of a step, and of a forward pass (default: ${DEFAULT-VALUE}).")
   private List<Integer> batchSizes;
 
   @Option(
@@ -75,7 +75,8 @@ final class BenchmarkCommand implements Runnable {
       names = "--rounds",
       paramLabel = "N",
       defaultValue = "15",
-      description = "Rounds of 0.1 s, or of one pass if that takes longer (default: 15).")
+      description =
+          "Rounds of 0.1 s, or of one pass (of data, 30) if that takes longer (default: 15).")
   private int rounds;
 
   @Mixin private DeviceMixin deviceOption;
@@ -174,7 +175,7 @@ final class BenchmarkCommand implements Runnable {
           List.of(
               new TrainingContestant(in, device),
               new NetContestants(in, device).steps(TrainingContestant.LEAST_STEPS));
-      case START_UP -> StartUpContestant.all(in);
+      case START_UP -> StartUpContestant.all(in); // on the CPU
       case STEP, FORWARD -> {
         List<Contestant> ours = new NetContestants(in, device).of(in.part());
         // All of the others compute on the CPU.

@@ -9,7 +9,8 @@ import java.util.stream.Stream;
 final class Jvm {
 
   /** What {@code samples/run} starts the JVM with. */
-  private static final List<String> OPTIONS = List.of("-XX:SharedArchiveFile=", "-Xlog:cds");
+  private static final List<String> OPTIONS =
+      List.of("-XX:+UseSerialGC", "-XX:SharedArchiveFile=", "-Xlog:cds");
 
   private Jvm() {}
 

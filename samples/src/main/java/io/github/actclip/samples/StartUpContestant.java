@@ -13,32 +13,31 @@ import java.util.List;
  */
 record StartUpContestant(String name, Runnable process) implements Contestant {
 
-  private static final List<String> INFO = Jvm.command("Main", "info");
-
   /** {@code info} first, then what it takes to have the first image through {@code Net}. */
   static List<Contestant> all(BenchmarkCase in) {
     BenchmarkCase image = new BenchmarkCase(Part.FORWARD, 1, in.threads(), in.precision());
     List<Contestant> all = new ArrayList<>();
-    all.add(new StartUpContestant("actclip, info", StartUpContestant::info));
+    List<String> info = Jvm.command("Main", "info", "--threads=" + in.threads());
+    all.add(new StartUpContestant("actclip, info", () -> run(info)));
     ProcessContestant.start(Jvm.command("FirstImage"), image)
         .ifPresent(ours -> all.add(ours.startingUp()));
     ProcessContestant.all(image).forEach(peer -> all.add(peer.startingUp()));
     return all;
   }
 
-  private static void info() {
+  private static void run(List<String> command) {
     try {
       Process process =
-          new ProcessBuilder(INFO)
+          new ProcessBuilder(command)
               .redirectOutput(ProcessBuilder.Redirect.DISCARD)
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       int status = ProcessContestant.await(process);
       if (status != 0) {
-        throw ActclipException.failure(null, "info ended with status %d", status);
+        throw ActclipException.failure(null, "%s ended with status %d", command, status);
       }
     } catch (IOException e) {
-      throw ActclipException.failure(e, "info cannot be started: %s", e.getMessage());
+      throw ActclipException.failure(e, "%s cannot be started: %s", command, e.getMessage());
     }
   }
 

@@ -43,7 +43,8 @@ final class TrainingContestant implements Contestant {
 
   @Override
   public double measure(int passes) {
-    StopAfter steps = new StopAfter(Math.max(passes, LEAST_STEPS));
+    int full = Math.max(1, TRAIN.size() / options.batchSize()); // an epoch's last batch may be less
+    StopAfter steps = new StopAfter(Math.min(full, Math.max(passes, LEAST_STEPS)));
     Trainer trainer = new Trainer(net, options, device, List.of(steps));
     List<EpochMetrics> epochs = trainer.fit(TRAIN, TEST);
     double seconds = epochs.stream().mapToDouble(epoch -> epoch.seconds().total()).sum();
