@@ -87,7 +87,7 @@ class BenchmarkCommandTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"start_up", "everything"})
+  @ValueSource(strings = {"startup", "everything"})
   void whatIsNoPartIsRefused(String part) {
     Result result = InThisJvm.run("benchmark", part);
     assertEquals(2, result.status());
