@@ -11,7 +11,7 @@ import java.util.concurrent.TimeUnit;
 final class Forked {
 
   private static final String CACHE_PROPERTY = "org.bytedeco.javacpp.cachedir";
-  private static final long TIMEOUT_SECONDS = 180;
+  private static final long TIMEOUT_SECONDS = 400;
 
   private final Process process;
   private final Path out;
