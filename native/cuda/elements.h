@@ -204,7 +204,8 @@ __global__ void __launch_bounds__(kThreads)
     const Lanes lanes(source, plan, group);
     const int64_t end = plan.end_item(blockIdx.x);
     for (int64_t item = plan.first_item(blockIdx.x, thread); item < end; item += plan.down()) {
-      task(plan.start(group, item), plan.count(group, item), lanes, sums);
+      const Plan::Span span = plan.span(group, item);
+      task(span.start, span.count, lanes, sums);
     }
   }
   if constexpr (Task::kSums > 0) {

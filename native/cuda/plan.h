@@ -66,17 +66,18 @@ struct Plan {
     return end < items ? end : items;
   }
 
-  // Where a pack begins in memory.
-  ACTCLIP_FUNCTION int64_t start(int64_t group, int64_t item) const {
-    return item / packs * row + group * run + item % packs * lanes;
-  }
+  struct Span {
+    int64_t start;  // where a pack begins in memory
+    int count;      // how many elements it has
+  };
 
-  // How many elements it has.
-  ACTCLIP_FUNCTION int count(int64_t group, int64_t item) const {
-    const int64_t place = group * run + item % packs * lanes;
+  ACTCLIP_FUNCTION Span span(int64_t group, int64_t item) const {
+    // A division takes longer than the formulas, and most tensors need none.
+    const int64_t outer = packs == 1 ? item : item < packs ? 0 : item / packs;
+    const int64_t place = group * run + (item - outer * packs) * lanes;
     const int64_t end = (group + 1) * run;
     const int64_t rest = (end < row ? end : row) - place;
-    return static_cast<int>(rest < lanes ? rest : lanes);
+    return {outer * row + place, static_cast<int>(rest < lanes ? rest : lanes)};
   }
 
   // May be beyond the last, in the last group.

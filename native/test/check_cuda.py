@@ -89,8 +89,8 @@ class Samples:
 
 
 def rectify(x):
-    """relu; the sign of a zero stays, which not every relu of PyTorch's keeps."""
-    return torch.where(x < 0, torch.zeros_like(x), x)
+    """relu; on CPUs the sign of a zero stays, which not every relu of PyTorch's keeps there."""
+    return torch.relu(x) if x.is_cuda else torch.where(x < 0, torch.zeros_like(x), x)
 
 
 def sum_like(values, like):
@@ -201,7 +201,8 @@ def check_pools(samples):
             if x.numel() == 0:
                 check(y.numel() == 0 and codes.numel() == 0, what)
                 continue
-            largest, which = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+            # Of four -Inf, PyTorch's pool names the first; channels last, on CUDA, another window's.
+            largest, which = torch.nn.functional.max_pool2d(x.contiguous(), 2, return_indices=True)
             r = rectify(largest) if relu else largest
             above = r > t.to(dtype)
             check(is_same(y, torch.where(above, t.to(dtype), r)), "y " + what)

@@ -60,8 +60,17 @@ struct Clip {
   // Where relu stops the gradient: at 0, too.
   static ACTCLIP_FUNCTION bool rectified(T x) { return kRelu & (widen(x) <= W{0}); }
 
+  // LibTorch's relu leaves -0 as it is on the CPU, and makes 0 of it on CUDA.
+  static ACTCLIP_FUNCTION bool zeroed(T x) {
+#ifdef __CUDA_ARCH__
+    return rectified(x);
+#else
+    return kRelu & (widen(x) < W{0});
+#endif
+  }
+
   static ACTCLIP_FUNCTION T forward(T x, const Parameters& p, int lane) {
-    T y = select(kRelu & (widen(x) < W{0}), T{0}, x);  // -0 stays, as in LibTorch
+    T y = select(zeroed(x), T{0}, x);
     if constexpr (kBelow) {
       y = select(below(x, p, lane), p.lo[lane], y);
     }

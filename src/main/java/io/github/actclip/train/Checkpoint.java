@@ -216,7 +216,7 @@ public final class Checkpoint {
       scope.noGrad();
       Map<String, Tensor> tensors = content();
       StateDict.load(training.net(), net(tensors));
-      OptimizerState.load(training.optimizer(), tensors.get(OPTIMIZER));
+      OptimizerState.load(training.optimizer(), tensors.get(OPTIMIZER), training.device());
       if (state.device().equals(training.device().str().getString())) {
         setRandomState(training.device(), tensors.get(RANDOM));
       }

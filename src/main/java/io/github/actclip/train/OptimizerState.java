@@ -6,6 +6,8 @@ import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.ArchiveWriter;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.InputArchive;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OutputArchive;
@@ -34,10 +36,12 @@ final class OptimizerState {
    * Brings an optimizer of the same parameters into a state.
    *
    * @param state what {@link #save} gave, undamaged: LibTorch's reader is not made for other bytes
+   * @param device of the parameters, which need not be where they were when they were saved
    */
-  static void load(Optimizer optimizer, Tensor state) {
-    try (InputArchive archive = new InputArchive()) {
-      archive.load_from(state.data_ptr_byte(), state.numel());
+  static void load(Optimizer optimizer, Tensor state, Device device) {
+    try (InputArchive archive = new InputArchive();
+        DeviceOptional there = new DeviceOptional(device)) {
+      archive.load_from(state.data_ptr_byte(), state.numel(), there);
       optimizer.load(archive);
     } catch (RuntimeException e) {
       throw ActclipException.failure(

@@ -10,6 +10,7 @@ import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Fixture;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -32,11 +33,17 @@ abstract class ClipBackendContract {
   private static final long[] SHAPE = {2, 3, 5, 7};
   private static final boolean[] ALL = {true, true, true, true};
 
-  private final Samples samples = new Samples(43);
   private TensorScope scope;
+  private Device device;
+  private Samples samples;
 
   /** The backend under test. */
   abstract ClipBackend backend();
+
+  /** Where it is tested. */
+  String device() {
+    return "cpu";
+  }
 
   /**
    * By how much a sum may be off.
@@ -50,6 +57,8 @@ abstract class ClipBackendContract {
   @BeforeEach
   void open() {
     scope = new TensorScope();
+    device = new Device(device());
+    samples = new Samples(43, device);
   }
 
   @AfterEach
@@ -67,10 +76,10 @@ abstract class ClipBackendContract {
     for (long size : new long[] {0, 1, 3, 13, 207, 4098}) {
       Tensor x = samples.activations(type, size);
       Tensor g = samples.gradients(type, size);
-      ClipCase.all(type, ONE).forEach(clip -> assertClips(clip, x, g, size + " elements"));
+      clips(type, ONE).forEach(clip -> assertClips(clip, x, g, size + " elements"));
     }
     Tensor one = samples.activations(type, 1).squeeze();
-    ClipCase.all(type, 1, 1).forEach(clip -> assertClips(clip, one, one.sign(), "no dimension"));
+    clips(type, 1, 1).forEach(clip -> assertClips(clip, one, one.sign(), "no dimension"));
   }
 
   @ParameterizedTest
@@ -80,7 +89,7 @@ abstract class ClipBackendContract {
     Map<String, Tensor> gs = Samples.layouts(samples.gradients(type, SHAPE));
     long[][] shapes = {{}, {2, 1, 1, 1}, {3, 1, 1}, {5, 1}, {7}, {1, 3, 1, 1}};
     for (long[] shape : shapes) {
-      ClipCase.all(type, shape)
+      clips(type, shape)
           .forEach(
               clip -> {
                 xs.forEach((name, x) -> assertClips(clip, x, gs.get("contiguous"), name));
@@ -97,7 +106,7 @@ abstract class ClipBackendContract {
     Tensor g = samples.gradients(type, SHAPE);
     for (ScalarType of : Samples.DTYPES) {
       for (long[] shape : new long[][] {ONE, {3, 1, 1}}) {
-        ClipCase.all(of, shape)
+        clips(of, shape)
             .map(clip -> clip.moved(1e-3 / 3))
             .forEach(clip -> assertClips(clip, x, g, "thresholds of " + of));
       }
@@ -108,9 +117,17 @@ abstract class ClipBackendContract {
   @MethodSource("dtypes")
   void takesEmptyTensors(ScalarType type) {
     Tensor x = samples.activations(type, 2, 3, 0, 7);
-    ClipCase.all(type, 3, 1, 1).forEach(clip -> assertClips(clip, x, x, "empty"));
+    clips(type, 3, 1, 1).forEach(clip -> assertClips(clip, x, x, "empty"));
     Tensor nothing = samples.activations(type, 0, 3, 4, 4);
-    assertPools(nothing, nothing.narrow(2, 0, 2).narrow(3, 0, 2), Tensor.create(0.5), true);
+    assertPools(nothing, nothing.narrow(2, 0, 2).narrow(3, 0, 2), threshold(0.5), true);
+  }
+
+  private Stream<ClipCase> clips(ScalarType type, long... shape) {
+    return ClipCase.all(type, shape).map(clip -> clip.on(device));
+  }
+
+  private Tensor threshold(double value) {
+    return torch.full(new long[] {1}, new Scalar(value)).to(device, ScalarType.Double);
   }
 
   private void assertClips(ClipCase clip, Tensor x, Tensor g, String what) {
@@ -198,7 +215,8 @@ abstract class ClipBackendContract {
       Tensor x = samples.activations(type, shape);
       Tensor g = samples.gradients(type, shape[0], shape[1], shape[2] / 2, shape[3] / 2);
       Tensor perChannel = samples.gradients(ScalarType.Float, shape[1], 1, 1);
-      for (Tensor t : new Tensor[] {Tensor.create(0.5), Tensor.create(-0.5f), perChannel}) {
+      for (Tensor t :
+          new Tensor[] {threshold(0.5), threshold(-0.5).to(ScalarType.Float), perChannel}) {
         for (boolean relu : new boolean[] {true, false}) {
           Samples.layouts(x).forEach((name, laidOut) -> assertPools(laidOut, g, t, relu));
           Tensor last = x.contiguous(MemoryFormat.ChannelsLast);

@@ -3,8 +3,10 @@ package io.github.actclip.op;
 import io.github.actclip.testing.Fixture;
 import java.util.Arrays;
 import java.util.function.DoubleUnaryOperator;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -77,12 +79,21 @@ record ClipCase(Limits limits) {
   /** The same with thresholds that many dtypes must round. */
   ClipCase moved(double by) {
     Scalar distance = new Scalar(by);
+    return with(threshold -> threshold.add(distance));
+  }
+
+  /** The same on a device. */
+  ClipCase on(Device device) {
+    return with(threshold -> threshold.to(device, threshold.scalar_type()));
+  }
+
+  private ClipCase with(UnaryOperator<Tensor> change) {
     return new ClipCase(
         new Limits(
             limits.relu(),
-            limits.upper().add(distance),
-            limits.lower() == null ? null : limits.lower().add(distance),
-            limits.value() == null ? null : limits.value().add(distance)));
+            change.apply(limits.upper()),
+            limits.lower() == null ? null : change.apply(limits.lower()),
+            limits.value() == null ? null : change.apply(limits.value())));
   }
 
   /** The plain expression. */

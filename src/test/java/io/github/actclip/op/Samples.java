@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Random;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -22,9 +23,15 @@ final class Samples {
   };
 
   private final Random random;
+  private final Device device;
 
   Samples(long seed) {
+    this(seed, new Device("cpu"));
+  }
+
+  Samples(long seed, Device device) {
     random = new Random(seed);
+    this.device = device;
   }
 
   static long count(long... shape) {
@@ -42,7 +49,7 @@ final class Samples {
             default -> random.nextGaussian();
           };
     }
-    return Tensor.create(values, shape).to(type);
+    return Tensor.create(values, shape).to(device, type);
   }
 
   /** The same without NaN. */
@@ -57,7 +64,7 @@ final class Samples {
     for (int i = 0; i < values.length; i++) {
       values[i] = Math.copySign(0.125 + random.nextDouble(), random.nextGaussian());
     }
-    return Tensor.create(values, shape).to(type);
+    return Tensor.create(values, shape).to(device, type);
   }
 
   /** The same shape and values in many layouts, but for the expanded one, whose values repeat. */

@@ -79,9 +79,9 @@ public final class Fixture {
     assertEquals(expected.get("sum").asDouble(), sum, tolerance * sumScale, path + ": sum");
   }
 
-  /** The values in the order of the indices, whatever the strides. */
+  /** The values in the order of the indices, whatever the strides and the device. */
   public static double[] values(Tensor tensor) {
-    try (Tensor flat = tensor.detach().to(ScalarType.Double).contiguous()) {
+    try (Tensor flat = tensor.detach().cpu().to(ScalarType.Double).contiguous()) {
       double[] values = new double[(int) flat.numel()];
       if (values.length == 0) { // It has no memory.
         return values;
