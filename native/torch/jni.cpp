@@ -2,12 +2,19 @@
 // address of an at::Tensor, which is what a handle of the stable ABI is.
 #include <jni.h>
 
+#ifdef __linux__
+#include <dlfcn.h>
+#include <link.h>
+#endif
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
@@ -59,6 +66,38 @@ void keep_freed_memory() {
 }
 #endif
 
+// A function of every OpenBLAS in the process. JavaCPP loads one file under two names, which makes
+// two libraries, and reaches one of them, which need not be the one that LibTorch calls.
+template <typename Function>
+std::vector<Function*> of_every_blas(const char* name) {
+  std::vector<Function*> functions;
+#ifdef __linux__
+  std::vector<std::string> files;
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void* to) {
+        static_cast<std::vector<std::string>*>(to)->emplace_back(info->dlpi_name);
+        return 0;
+      },
+      &files);
+  for (const std::string& file : files) {
+    if (file.find("openblas") == std::string::npos) {
+      continue;
+    }
+    void* const library = dlopen(file.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+    if (library == nullptr) {
+      continue;
+    }
+    if (void* const function = dlsym(library, name)) {
+      functions.push_back(reinterpret_cast<Function*>(function));
+    }
+    dlclose(library);
+  }
+#else
+  static_cast<void>(name);
+#endif
+  return functions;
+}
+
 // No exception may pass from C++ into the JVM.
 template <typename Task>
 void guarded(JNIEnv* env, const Task& task) {
@@ -90,6 +129,7 @@ using actclip::assign;
 using actclip::guarded;
 using actclip::handle;
 using actclip::Offer;
+using actclip::of_every_blas;
 using actclip::on_device_of;
 using actclip::view;
 
@@ -105,6 +145,26 @@ JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
         actclip::registration_error().c_str());
   }
   return JNI_VERSION_1_8;
+}
+
+JNIEXPORT void JNICALL
+Java_io_github_actclip_runtime_KernelLibrary_setBlasThreads(JNIEnv* env, jclass, jint threads) {
+  guarded(env, [&] {
+    for (auto* const set : of_every_blas<void(int)>("openblas_set_num_threads")) {
+      set(threads);
+    }
+  });
+}
+
+JNIEXPORT jint JNICALL
+Java_io_github_actclip_runtime_KernelLibrary_mostBlasThreads(JNIEnv* env, jclass) {
+  int most = 0;
+  guarded(env, [&] {
+    for (auto* const get : of_every_blas<int()>("openblas_get_num_threads")) {
+      most = std::max(most, get());
+    }
+  });
+  return most;
 }
 
 JNIEXPORT jstring JNICALL

@@ -95,6 +95,9 @@ public final class KernelLibrary {
       if (KEEPS_MEMORY) {
         keepFreedMemory();
       }
+      if (WHY_NOT_LOADED.isEmpty()) {
+        setBlasThreads(Threads.blas());
+      }
     }
   }
 
@@ -110,6 +113,12 @@ public final class KernelLibrary {
   private static native void keepFreedMemory();
 
   private static native void trimFreedMemory();
+
+  /** Of every OpenBLAS in the process; JavaCPP reaches one. */
+  private static native void setBlasThreads(int threads);
+
+  /** Of all OpenBLAS's in the process; 0 when there is none. */
+  static native int mostBlasThreads();
 
   /** Loads one library; returns why that cannot be done, or nothing. */
   static String load(String name) {

@@ -35,6 +35,14 @@ class KernelLibraryTest {
     assertEquals("", KernelLibrary.whyNotLoaded());
   }
 
+  /** The presets load two, and LibTorch may call either. */
+  @Test
+  void everyOpenBlasHasTheThreadsOfOne() {
+    assumePacked("libactclip.so");
+    assertEquals(1, Threads.blas());
+    assertEquals(1, KernelLibrary.mostBlasThreads());
+  }
+
   /** As of another class loader's; LibTorch takes operations of one name once. */
   @Test
   @EnabledOnOs(OS.LINUX)
