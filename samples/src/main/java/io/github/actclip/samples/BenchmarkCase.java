@@ -22,7 +22,9 @@ record BenchmarkCase(Part part, int size, int threads, Precision precision) {
     /** A training's step with its data and bookkeeping, beside steps with the same images. */
     DATA,
     /** A process, from its start to its end. */
-    START_UP;
+    START_UP,
+    /** A training step's time and memory an image, in ever larger batches and images. */
+    SCALING;
 
     /** As the command line has it. */
     @Override

@@ -28,14 +28,15 @@ import picocli.CommandLine.Parameters;
         "Times a training step and the forward pass of Net beside its two convolutions alone,"
             + " Python's PyTorch (channels-last), untuned JavaCPP and, with samples/run -Ppeers, DJL"
             + " and ONNX Runtime; the clip beside LibTorch's operations; a training beside its steps"
-            + " alone; and how long programs take to start. Prints medians and spreads of"
-            + " interleaved rounds. On a GPU, only what uses it is timed.",
+            + " alone; how long programs take to start; and a step's time and memory an image in"
+            + " batches of 1 to 1,024 and of images of 32 to 224 pixels. Prints medians and spreads"
+            + " of interleaved rounds. On a GPU, only what uses it is timed.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class BenchmarkCommand implements Runnable {
 
   @Parameters(
-      paramLabel = "step|forward|clip|data|start-up",
+      paramLabel = "step|forward|clip|data|start-up|scaling",
       arity = "0..*",
       description = "What is measured (default: all).")
   private List<Part> parts = List.of(Part.values());
@@ -87,13 +88,20 @@ final class BenchmarkCommand implements Runnable {
       description = "Write the measurements, and what they were measured on, to that file, too.")
   private Path json;
 
+  @Option(
+      names = "--plot",
+      paramLabel = "FILE.png",
+      description = "Draw what scaling measured into that file.")
+  private Path plot;
+
   /** What is written as JSON. */
   record BenchmarkResults(
       RuntimeInfo environment,
       String clipBackend,
       String device,
       int rounds,
-      List<Measurement> measurements) {}
+      List<Measurement> measurements,
+      List<Scaling.Point> scaling) {}
 
   @Override
   public void run() {
@@ -103,20 +111,37 @@ final class BenchmarkCommand implements Runnable {
     if (precisions.contains(Precision.FLOAT16)) {
       throw ActclipException.badInput("--precision (float16) must be float32 or bfloat16");
     }
+    if (plot != null && !parts.contains(Part.SCALING)) {
+      throw ActclipException.badInput("--plot (%s) draws what scaling measures: ask for it", plot);
+    }
     Device device = deviceOption.open();
     RuntimeInfo environment = RuntimeInfo.current();
     List<BenchmarkCase> cases = cases();
     cases.forEach(in -> LibTorch.setThreads(in.threads())); // refuses what cannot be
     List<Measurement> measurements = new ArrayList<>();
+    List<Scaling.Point> scaling = new ArrayList<>();
     String name = device.str().getString();
     BenchmarkResults results =
-        new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements);
+        new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements, scaling);
     write(results); // A file that cannot be written is known now, and not at the end.
     System.out.printf("device %s, clip backend %s%n", name, ClipOp.backend());
-    Measurement.printTitle();
+    if (!cases.isEmpty()) {
+      Measurement.printTitle();
+    }
     for (BenchmarkCase in : cases) {
       TensorScope.run(() -> measurements.addAll(measure(in, device)));
       write(results);
+    }
+    if (parts.contains(Part.SCALING)) {
+      Scaling.printTitle();
+      for (int count : threads()) {
+        Scaling machine = new Scaling(count, rounds, device);
+        scaling.addAll(machine.measure(Scaling.BATCH_SIZES, Scaling.IMAGE_SIZES));
+      }
+      write(results);
+    }
+    if (plot != null) {
+      ScalingPlot.write(scaling, plot);
     }
   }
 
@@ -127,8 +152,7 @@ final class BenchmarkCommand implements Runnable {
   }
 
   private List<BenchmarkCase> cases() {
-    List<Integer> counts =
-        threads != null ? threads : List.of(1, LibTorch.threads()).stream().distinct().toList();
+    List<Integer> counts = threads();
     List<BenchmarkCase> cases = new ArrayList<>();
     for (Part part : parts) {
       for (Precision precision : precisionsOf(part)) {
@@ -140,6 +164,10 @@ final class BenchmarkCommand implements Runnable {
     return cases;
   }
 
+  private List<Integer> threads() {
+    return threads != null ? threads : List.of(1, LibTorch.threads()).stream().distinct().toList();
+  }
+
   /** The clip's own comparison is in float32: autocast does not touch a clip. */
   private List<Precision> precisionsOf(Part part) {
     return part == Part.CLIP || part == Part.START_UP ? List.of(Precision.FLOAT32) : precisions;
@@ -149,6 +177,7 @@ final class BenchmarkCommand implements Runnable {
     return switch (part) {
       case CLIP -> sizes;
       case START_UP -> List.of(1);
+      case SCALING -> List.of(); // It has sizes of its own.
       case STEP, FORWARD, DATA -> batchSizes;
     };
   }
@@ -175,6 +204,7 @@ final class BenchmarkCommand implements Runnable {
           List.of(
               new TrainingContestant(in, device),
               new NetContestants(in, device).steps(TrainingContestant.LEAST_STEPS));
+      case SCALING -> List.of();
       case START_UP -> StartUpContestant.all(in); // on the CPU
       case STEP, FORWARD -> {
         List<Contestant> ours = new NetContestants(in, device).of(in.part());

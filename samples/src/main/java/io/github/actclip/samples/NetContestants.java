@@ -2,6 +2,7 @@ package io.github.actclip.samples;
 
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
+import io.github.actclip.nn.NetOptions;
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.BenchmarkCase.Part;
@@ -28,27 +29,33 @@ final class NetContestants {
 
   private final Precision precision;
   private final Device device;
-  private final Net net = new Net();
+  private final Net net;
   private final SGD optimizer;
   private final Tensor images;
   private final Tensor labels;
-  private final Convolution conv1;
-  private final Convolution conv2;
+
+  /** Of the original's images; belongs to the caller's scope. */
+  NetContestants(BenchmarkCase in, Device device) {
+    this(in.size(), NetOptions.original(), in.precision(), device);
+  }
 
   /** Belongs to the caller's scope. */
-  NetContestants(BenchmarkCase in, Device device) {
-    this.precision = in.precision();
+  NetContestants(int batch, NetOptions options, Precision precision, Device device) {
+    this.precision = precision;
     this.device = device;
+    net = new Net(options);
     net.to(device, false);
     optimizer = new SGD(net.parameters(), new SGDOptions(0.001));
-    images = random(in.size(), 3, 32);
+    images =
+        torch
+            .randn(batch, options.inChannels(), options.imageSize(), options.imageSize())
+            .to(device, ScalarType.Float)
+            .contiguous(Net.MEMORY_FORMAT);
     labels =
         torch
-            .randint(0, 10, new long[] {in.size()}, new TensorOptions(ScalarType.Long))
+            .randint(
+                0, options.numClasses(), new long[] {batch}, new TensorOptions(ScalarType.Long))
             .to(device, ScalarType.Long);
-    conv1 = new Convolution("conv1", images, inside(random(in.size(), 32, 28)));
-    Tensor between = inside(random(in.size(), 32, 14)).requires_grad_(true);
-    conv2 = new Convolution("conv2", between, inside(random(in.size(), 64, 10)));
   }
 
   /** Steps whose data are always the same, at least so many at once. */
@@ -70,25 +77,14 @@ final class NetContestants {
   /** Ours first. */
   List<Contestant> of(Part part) {
     boolean trains = part == Part.STEP;
+    Convolutions alone = new Convolutions();
     return List.of(
         new LocalContestant("actclip", trains ? this::step : this::forward, net.actMax()),
         new LocalContestant(
-            "its convolutions", trains ? this::convolveBothWays : this::convolve, net.actMax()));
+            "its convolutions", trains ? alone::bothWays : alone::forward, net.actMax()));
   }
 
-  private Tensor random(int batch, int channels, int size) {
-    return torch
-        .randn(batch, channels, size, size)
-        .to(device, ScalarType.Float)
-        .contiguous(Net.MEMORY_FORMAT);
-  }
-
-  /** Of the dtype that tensors have within the network. */
-  private Tensor inside(Tensor tensor) {
-    return precision == Precision.FLOAT32 ? tensor : tensor.to(ScalarType.BFloat16);
-  }
-
-  private void step() {
+  void step() {
     TensorScope.run(
         () -> {
           optimizer.zero_grad();
@@ -105,32 +101,45 @@ final class NetContestants {
     }
   }
 
-  private void convolve() {
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      conv1.forward();
-      conv2.forward();
-    }
-  }
-
-  private void convolveBothWays() {
-    TensorScope.run(
-        () -> {
-          torch.backward(
-              new TensorVector(conv1.forward(), conv2.forward()),
-              new TensorVector(conv1.gradient, conv2.gradient),
-              new BoolOptional(),
-              false,
-              new TensorVector());
-          conv1.forgetGradients();
-          conv2.forgetGradients();
-        });
-  }
-
   private Tensor inPrecision(Supplier<Tensor> forward) {
     return precision == Precision.FLOAT32
         ? forward.get()
         : Autocast.run(device, ScalarType.BFloat16, forward);
+  }
+
+  /** The network's two, each with an input of its own. */
+  private final class Convolutions {
+
+    private final Convolution conv1;
+    private final Convolution conv2;
+
+    Convolutions() {
+      conv1 = new Convolution("conv1", images);
+      Tensor between = torch.randn_like(torch.max_pool2d(conv1.gradient, 2, 2));
+      conv2 = new Convolution("conv2", between.requires_grad_(true));
+    }
+
+    void forward() {
+      try (TensorScope scope = new TensorScope()) {
+        scope.noGrad();
+        conv1.forward();
+        conv2.forward();
+      }
+    }
+
+    void bothWays() {
+      TensorScope.run(
+          () -> {
+            torch.backward(
+                new TensorVector(conv1.forward(), conv2.forward()),
+                new TensorVector(conv1.gradient, conv2.gradient),
+                new BoolOptional(),
+                false,
+                new TensorVector());
+            conv1.forgetGradients();
+            conv2.forgetGradients();
+          });
+    }
   }
 
   /** One convolution of the network. */
@@ -141,12 +150,12 @@ final class NetContestants {
     private final Tensor bias;
     private final Tensor gradient;
 
-    Convolution(String name, Tensor input, Tensor gradient) {
+    Convolution(String name, Tensor input) {
       Map<String, Tensor> parameters = StateDict.of(net);
       this.input = input;
       weight = alone(parameters.get(name + ".weight"));
       bias = alone(parameters.get(name + ".bias"));
-      this.gradient = gradient;
+      gradient = torch.randn_like(forward().detach());
     }
 
     private static Tensor alone(Tensor parameter) {
