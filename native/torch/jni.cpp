@@ -66,8 +66,7 @@ void keep_freed_memory() {
 }
 #endif
 
-// A function of every OpenBLAS in the process. JavaCPP loads one file under two names, which makes
-// two libraries, and reaches one of them, which need not be the one that LibTorch calls.
+// A function of every OpenBLAS in the process: JavaCPP's presets load two, and reach one.
 template <typename Function>
 std::vector<Function*> of_every_blas(const char* name) {
   std::vector<Function*> functions;

@@ -46,6 +46,11 @@ public final class KernelLibrary {
    */
   public static String whyNotLoaded() {
     LibTorch.load();
+    return whyNotThere();
+  }
+
+  /** The same, asked while LibTorch's threads are set, after its libraries were loaded. */
+  static String whyNotThere() {
     return "composed".equals(System.getProperty(BACKEND_PROPERTY))
         ? BACKEND_PROPERTY + " is composed"
         : Cpu.WHY_NOT_LOADED;
@@ -95,9 +100,6 @@ public final class KernelLibrary {
       if (KEEPS_MEMORY) {
         keepFreedMemory();
       }
-      if (WHY_NOT_LOADED.isEmpty()) {
-        setBlasThreads(Threads.blas());
-      }
     }
   }
 
@@ -114,10 +116,10 @@ public final class KernelLibrary {
 
   private static native void trimFreedMemory();
 
-  /** Of every OpenBLAS in the process; JavaCPP reaches one. */
-  private static native void setBlasThreads(int threads);
+  /** Of every OpenBLAS in the process. */
+  static native void setBlasThreads(int threads);
 
-  /** Of all OpenBLAS's in the process; 0 when there is none. */
+  /** The most that an OpenBLAS in the process has; 0 when there is none. */
   static native int mostBlasThreads();
 
   /** Loads one library; returns why that cannot be done, or nothing. */

@@ -79,7 +79,6 @@ public final class LibTorch {
       throw e;
     }
     loaded = true;
-    KernelLibrary.whyNotLoaded(); // They reach every OpenBLAS.
     LOG.debug("Loaded LibTorch: {}", RuntimeInfo::current);
   }
 

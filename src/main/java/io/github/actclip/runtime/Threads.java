@@ -19,8 +19,19 @@ final class Threads {
     int processors = Runtime.getRuntime().availableProcessors();
     int fallback = Math.min(chosenByLibTorch, processors);
     setIntraOp(property(LibTorch.THREADS_PROPERTY, fallback));
-    openblas_nolapack.blas_set_num_threads(
-        property(LibTorch.BLAS_THREADS_PROPERTY, DEFAULT_BLAS_THREADS));
+    setBlas(property(LibTorch.BLAS_THREADS_PROPERTY, DEFAULT_BLAS_THREADS));
+  }
+
+  /**
+   * The presets of OpenBLAS load one file under two names, which makes two libraries, each with
+   * threads of its own. They reach one of them, which need not be the one that LibTorch calls; the
+   * kernels' library reaches all.
+   */
+  private static void setBlas(int threads) {
+    openblas_nolapack.blas_set_num_threads(threads);
+    if (KernelLibrary.whyNotThere().isEmpty()) {
+      KernelLibrary.setBlasThreads(threads);
+    }
   }
 
   static void setIntraOp(int threads) {
@@ -31,7 +42,9 @@ final class Threads {
   }
 
   static int blas() {
-    return openblas_nolapack.blas_get_num_threads();
+    return KernelLibrary.whyNotThere().isEmpty()
+        ? KernelLibrary.mostBlasThreads()
+        : openblas_nolapack.blas_get_num_threads();
   }
 
   private static int property(String name, int fallback) {
