@@ -18,6 +18,7 @@
 
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
+#include "torch/convolution.h"
 #include "torch/ops.h"
 #include "torch/small.h"
 #include "torch/suitable.h"
@@ -247,6 +248,17 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClip(
     const auto pooled = on_device_of(of_x).max_pool_clip(of_x, view(t), relu != 0);
     assign(pooled.y, y);
     assign(pooled.codes, codes);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convMaxPoolClip(
+    JNIEnv* env, jclass, jlong x, jlong weight, jlong bias, jlong t, jlong y) {
+  guarded(env, [&] {
+    const actclip::Tensor pooled = actclip::conv_max_pool_clip(
+        handle(x), handle(weight), handle(bias), handle(t));
+    if (pooled.get() != nullptr) {
+      assign(pooled, y);
+    }
   });
 }
 

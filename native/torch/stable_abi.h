@@ -46,6 +46,11 @@ int32_t aoti_torch_layout_strided();
 int32_t aoti_torch_device_type_cpu();
 int32_t aoti_torch_device_type_cuda();
 
+AOTITorchError aoti_torch_cpu_convolution(
+    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle* bias, const int64_t* stride,
+    int64_t, const int64_t* padding, int64_t, const int64_t* dilation, int64_t, int32_t transposed,
+    const int64_t* output_padding, int64_t, int64_t groups, AtenTensorHandle*);
+
 AOTITorchError torch_parallel_for(
     int64_t begin, int64_t end, int64_t grain, void (*)(int64_t, int64_t, void*), void*);
 

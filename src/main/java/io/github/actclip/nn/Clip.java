@@ -119,10 +119,14 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
-  Tensor limitPooled(Tensor x) {
+  boolean clipsPooled() {
     boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
-    boolean byChannel = options.channels == 1 || options.axis == 1 || options.axis == -3;
-    return oneSided && byChannel && options.gradient == ThresholdGradient.SUM
+    return oneSided && (options.channels == 1 || options.axis == 1 || options.axis == -3);
+  }
+
+  @Override
+  Tensor limitPooled(Tensor x) {
+    return clipsPooled() && options.gradient == ThresholdGradient.SUM
         ? ClipFunctions.maxPoolClip(x, broadcast(first.value(), x))
         : super.limitPooled(x);
   }

@@ -60,6 +60,15 @@ public abstract class ThresholdLayer extends Module {
     return limitPooled(x);
   }
 
+  /**
+   * By what {@link #forwardPooled} clips where it does no more than that: of one element, or
+   * (channels, 1, 1).
+   */
+  final Optional<Tensor> poolThreshold() {
+    requireOpen();
+    return clipsPooled() ? Optional.of(ofImages(limitAbove())) : Optional.empty();
+  }
+
   /** Activations after max pooling, and after ReLU where this layer does not rectify. */
   final Tensor pooled(Tensor x) {
     Tensor largest = torch.max_pool2d(x, Net.POOL_SIZE);
@@ -119,6 +128,11 @@ public abstract class ThresholdLayer extends Module {
     return false;
   }
 
+  /** Whether {@link #limitPooled} is no more than a clip from above, of images' channels. */
+  boolean clipsPooled() {
+    return false;
+  }
+
   /** Computes the output for {@link #pooled} activations. */
   Tensor limitPooled(Tensor x) {
     return limit(pooled(x));
@@ -168,6 +182,10 @@ public abstract class ThresholdLayer extends Module {
 
   private static boolean isDead(Tensor channel, boolean signed) {
     return (signed ? channel.abs() : channel).max().item_double() <= 0;
+  }
+
+  private Tensor ofImages(Tensor value) {
+    return channels == 1 ? value : value.view(channels, 1, 1);
   }
 
   /** A value of shape (1) or (channels) in a shape that broadcasts to x's. */

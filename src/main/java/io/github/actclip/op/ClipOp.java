@@ -1,11 +1,13 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorIndex;
 import org.bytedeco.pytorch.TensorIndexVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 
 /**
  * The clips as operations on tensors. LibTorch differentiates them: where it records a gradient,
@@ -182,6 +184,23 @@ public final class ClipOp {
   public static Pooled maxPoolClip(Tensor x, Tensor t, boolean relu) {
     ClipArguments.requirePoolable(x, t);
     return Backends.of(() -> {}, x, t).maxPoolClip(x, t, relu);
+  }
+
+  /**
+   * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call:
+   * the calls of single operations take as long as the work where the images are few. The bits are
+   * theirs. Not recorded.
+   *
+   * @param x (B, C, H, W)
+   * @param weight (N, C, kH, kW)
+   * @param bias (N)
+   * @param t of one element, or (N, 1, 1); null for no limit
+   * @return null where it does that not: where a gradient may be recorded, within autocast, where
+   *     one of them is not float32 on the CPU, and where the backend is not native
+   */
+  public static Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    boolean plain = !GradMode.is_enabled() && !torch.is_autocast_enabled(DeviceType.CPU);
+    return plain ? Backends.chosen().backend().convMaxPoolClip(x, weight, bias, t) : null;
   }
 
   /**

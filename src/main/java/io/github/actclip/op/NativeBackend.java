@@ -133,6 +133,16 @@ final class NativeBackend implements ClipBackend {
   }
 
   @Override
+  public Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    Tensor y = new Tensor();
+    run(
+        () ->
+            NativeKernels.convMaxPoolClip(
+                address(x), address(weight), address(bias), address(t), address(y)));
+    return y.defined() ? y : null;
+  }
+
+  @Override
   public Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
     boolean channelsLast = isChannelsLast(codes, shape);
     Tensor[] gradients = {new Tensor(), new Tensor()};

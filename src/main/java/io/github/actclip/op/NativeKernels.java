@@ -41,6 +41,9 @@ final class NativeKernels {
 
   static native void maxPoolClip(long x, long t, boolean relu, long y, long codes);
 
+  /** {@link ClipOp#convMaxPoolClip}; y stays undefined where it does not do that. */
+  static native void convMaxPoolClip(long x, long weight, long bias, long t, long y);
+
   static native void maxPoolClipBackward(
       long g, long codes, long t, long height, long width, boolean channelsLast, long gx, long gt);
 

@@ -2,12 +2,14 @@ package io.github.actclip.op;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LargeTensors;
 import io.github.actclip.runtime.LibTorch;
@@ -17,8 +19,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
@@ -35,6 +39,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class NativeBackendTest extends ClipBackendContract {
 
   private static final long LARGE = 9_000_000;
+  private static final MemoryFormat CHANNELS_LAST = MemoryFormat.ChannelsLast;
 
   private final ClipBackend kernels = new NativeBackend();
 
@@ -185,6 +190,66 @@ class NativeBackendTest extends ClipBackendContract {
     for (Tensor none : new Tensor[] {null, new Tensor()}) {
       assertNull(ClipOp.clipFew(none, t, true, 7), "no activations");
       assertNull(ClipOp.clipFew(x, none, true, 7), "no threshold");
+    }
+  }
+
+  @Test
+  void convolvesPoolsAndClipsInOneCall() {
+    Tensor perChannel = torch.rand(4, 1, 1);
+    for (long[] shape : new long[][] {{1, 3, 6, 6}, {3, 3, 9, 12}, {0, 3, 6, 6}, {2, 3, 32, 32}}) {
+      Tensor x = torch.randn(shape);
+      Tensor weight = torch.randn(4, 3, 5, 5).requires_grad_(true);
+      Tensor bias = torch.randn(4).requires_grad_(true);
+      for (Tensor t : new Tensor[] {Tensor.create(0.5f), perChannel, null}) {
+        for (MemoryFormat format : new MemoryFormat[] {MemoryFormat.Contiguous, CHANNELS_LAST}) {
+          assertOneCall(x.contiguous(format), weight, bias, t);
+        }
+      }
+    }
+  }
+
+  private static Tensor conv2d(Tensor x, Tensor weight, Tensor bias) {
+    long[] ones = {1, 1};
+    return torch.conv2d(x, weight, new TensorOptional(bias), ones, new long[2], ones, 1);
+  }
+
+  private static void assertOneCall(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    assertNull(ClipOp.convMaxPoolClip(x, weight, bias, t), "recorded");
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor y = torch.max_pool2d(conv2d(x, weight, bias), 2, 2).relu();
+      Tensor expected = t == null ? y : ClipOp.clip(y, t);
+      Bits.assertSame(expected, ClipOp.convMaxPoolClip(x, weight, bias, t), "in one call");
+    }
+  }
+
+  @Test
+  void whatIsNotForOneCallIsNotDone() {
+    Tensor x = torch.randn(1, 3, 6, 6);
+    Tensor weight = torch.randn(4, 3, 5, 5);
+    Tensor bias = torch.randn(4);
+    Tensor t = Tensor.create(0.5f);
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      assertNotNull(ClipOp.convMaxPoolClip(x, weight, bias, t));
+      Tensor wide = x.to(ScalarType.Double);
+      assertNull(ClipOp.convMaxPoolClip(wide, weight.to(ScalarType.Double), bias, t), "float64");
+      assertNull(ClipOp.convMaxPoolClip(x.squeeze(), weight, bias, t), "three dimensions");
+      for (Tensor none : new Tensor[] {null, new Tensor()}) {
+        assertNull(ClipOp.convMaxPoolClip(none, weight, bias, t), "no images");
+        assertNull(ClipOp.convMaxPoolClip(x, none, bias, t), "no weight");
+        assertNull(ClipOp.convMaxPoolClip(x, weight, none, t), "no bias");
+      }
+      assertNull(
+          Autocast.run(
+              new Device("cpu"),
+              ScalarType.BFloat16,
+              () -> ClipOp.convMaxPoolClip(x, weight, bias, t)),
+          "autocast");
+      ActclipException e =
+          assertThrows(
+              ActclipException.class, () -> ClipOp.convMaxPoolClip(x, weight, torch.randn(5), t));
+      assertTrue(e.getMessage().contains("LibTorch failed to convolve"), e.getMessage());
     }
   }
 
