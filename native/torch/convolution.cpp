@@ -9,13 +9,38 @@
 namespace actclip {
 namespace {
 
-bool suits(AtenTensorHandle tensor, int64_t dim) {
+constexpr int64_t kAny = -1;
+
+bool is_plain(AtenTensorHandle tensor, int64_t dim) {
   if (tensor == nullptr || !is_strided(tensor)) {
     return false;
   }
   const View view(tensor);
-  return view.dim == dim && view.dtype == aoti_torch_dtype_float32() &&
-      view.device_type == aoti_torch_device_type_cpu();
+  return (dim == kAny || view.dim == dim) && view.dtype == aoti_torch_dtype_float32() &&
+      view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
+}
+
+// Whether it clips all of them, or each of so many channels.
+bool is_threshold(AtenTensorHandle tensor, int64_t channels) {
+  if (!is_plain(tensor, kAny)) {
+    return false;
+  }
+  const View t(tensor);
+  return t.numel == 1 || (t.dim == 3 && t.numel == channels && t.sizes[0] == channels);
+}
+
+bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t) {
+  if (!is_plain(x, 4) || !is_plain(weight, 4) || !is_plain(bias, 1)) {
+    return false;
+  }
+  const View images(x);
+  const View kernels(weight);
+  const auto leaves_two = [&](int i) {
+    return kernels.sizes[i] > 0 && images.sizes[i] > kernels.sizes[i];
+  };
+  const int64_t channels = kernels.sizes[0];
+  return kernels.sizes[1] == images.sizes[1] && View(bias).numel == channels && leaves_two(2) &&
+      leaves_two(3) && (t == nullptr || is_threshold(t, channels));
 }
 
 // Above everything.
@@ -47,7 +72,7 @@ Tensor convolve(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bi
 
 Tensor conv_max_pool_clip(
     AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t) {
-  if (!suits(x, 4) || !suits(weight, 4) || !suits(bias, 1) || (t != nullptr && !is_strided(t))) {
+  if (!suit(x, weight, bias, t)) {
     return Tensor();
   }
   const Tensor y = convolve(x, weight, bias);

@@ -67,7 +67,7 @@ void keep_freed_memory() {
 }
 #endif
 
-// A function of every OpenBLAS in the process: JavaCPP's presets load two, and reach one.
+// A function of every libopenblas in the process: JavaCPP's presets load two, and reach one.
 template <typename Function>
 std::vector<Function*> of_every_blas(const char* name) {
   std::vector<Function*> functions;
@@ -80,7 +80,7 @@ std::vector<Function*> of_every_blas(const char* name) {
       },
       &files);
   for (const std::string& file : files) {
-    if (file.find("openblas") == std::string::npos) {
+    if (file.find("/libopenblas") == std::string::npos) {
       continue;
     }
     void* const library = dlopen(file.c_str(), RTLD_LAZY | RTLD_NOLOAD);

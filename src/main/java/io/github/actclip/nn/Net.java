@@ -143,16 +143,17 @@ public final class Net extends Module {
           "this network was closed: make it outside of the scope that closed it");
     }
     requireImages(images);
-    Tensor x = pooledInFewCalls(images);
+    Tensor pixels = images.contiguous(MEMORY_FORMAT);
+    Tensor x = pooledInFewCalls(pixels);
     if (x == null) {
-      x = activation.forwardPooled(conv1(images));
+      x = activation.forwardPooled(convolve(pixels, conv1, 0));
       x = ClipFunctions.maxPoolRelu(convolve(x, conv2, 1));
     }
     return linear(x.flatten(1, -1));
   }
 
   /** The same without a gradient, where the calls take as long as the work; null elsewhere. */
-  private Tensor pooledInFewCalls(Tensor images) {
+  private Tensor pooledInFewCalls(Tensor pixels) {
     if (GradMode.is_enabled() || !weightQuantizers.isEmpty()) {
       return null;
     }
@@ -160,8 +161,7 @@ public final class Net extends Module {
     if (threshold.isEmpty()) {
       return null;
     }
-    Tensor x = images.contiguous(MEMORY_FORMAT);
-    x = ClipOp.convMaxPoolClip(x, conv1.weight(), conv1.bias(), threshold.get());
+    Tensor x = ClipOp.convMaxPoolClip(pixels, conv1.weight(), conv1.bias(), threshold.get());
     return x == null ? null : ClipOp.convMaxPoolClip(x, conv2.weight(), conv2.bias(), null);
   }
 

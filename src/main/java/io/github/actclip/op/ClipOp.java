@@ -195,8 +195,9 @@ public final class ClipOp {
    * @param weight (N, C, kH, kW)
    * @param bias (N)
    * @param t of one element, or (N, 1, 1); null for no limit
-   * @return null where it does that not: where a gradient may be recorded, within autocast, where
-   *     one of them is not float32 on the CPU, and where the backend is not native
+   * @return null where it does not do that, and the single operations are to be asked: where a
+   *     gradient may be recorded, within autocast, where one of them is undefined, not float32 on
+   *     the CPU or of a shape that does not fit, and where the backend is not native
    */
   public static Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
     boolean plain = !GradMode.is_enabled() && !torch.is_autocast_enabled(DeviceType.CPU);

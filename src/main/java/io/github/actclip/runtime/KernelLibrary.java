@@ -39,7 +39,8 @@ public final class KernelLibrary {
   private KernelLibrary() {}
 
   /**
-   * Loads the kernels for the CPU, once, unless {@link #BACKEND_PROPERTY} asks for none.
+   * Loads the kernels for the CPU, once, unless {@link #BACKEND_PROPERTY} asks for none: {@link
+   * LibTorch#load} does so, too.
    *
    * @return why they cannot be used, in one clause; empty when they are loaded
    * @throws ActclipException when LibTorch itself cannot be loaded

@@ -24,8 +24,11 @@ import org.bytedeco.pytorch.global.torch;
  *   <li>OpenBLAS's pool: the system property {@value #BLAS_THREADS_PROPERTY}, or else 1. OpenBLAS
  *       keeps spinning threads of its own beside OpenMP's, which slows a training step down by a
  *       factor of four to five. An application whose time goes into large matrix products, not
- *       convolutions, may want more.
+ *       convolutions, may want more. JavaCPP's presets load OpenBLAS twice: with this library's
+ *       kernels every {@code libopenblas} in the process is set, without them one.
  * </ul>
+ *
+ * <p>The kernels for the CPU are loaded with it, see {@link KernelLibrary}.
  *
  * <p>JavaCPP's limit on the memory of the process is lifted, unless its system property {@code
  * org.bytedeco.javacpp.maxPhysicalBytes} sets one.

@@ -13,10 +13,12 @@ import io.github.actclip.io.StateDict;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Fixture;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
@@ -106,6 +108,70 @@ class NetActivationTest {
     }
   }
 
+  static Stream<ActivationOptions> everyWayAndMore() {
+    return Stream.concat(
+        everyWay().map(way -> (ActivationOptions) way.get()[0]),
+        Stream.of(perChannel(), bits(QuantizationMethod.LSQ, 4)));
+  }
+
+  private static ActivationOptions perChannel() {
+    return new ActivationOptions(
+        ClipForm.TIED,
+        ThresholdRule.MEAN,
+        0.5,
+        true,
+        Parameterization.SOFTPLUS,
+        0.1,
+        10,
+        0,
+        QuantizationMethod.PACT,
+        0,
+        0);
+  }
+
+  /** In fewer calls, where it can. */
+  @ParameterizedTest
+  @MethodSource("everyWayAndMore")
+  void givesTheSameBitsWithoutAGradient(ActivationOptions options) {
+    Net net = new Net(NetOptions.original().with(options));
+    for (Tensor some : new Tensor[] {images, images.narrow(0, 0, 1)}) {
+      Tensor recorded = net.forward(some);
+      try (TensorScope inner = new TensorScope()) {
+        inner.noGrad();
+        Bits.assertSame(recorded, net.forward(some), options + "");
+      }
+    }
+  }
+
+  @Test
+  void clipsFromAboveAloneTakeFewerCalls() {
+    Stream.of(clip(ClipForm.TIED), clip(ClipForm.RELU), perChannel())
+        .forEach(options -> assertTrue(poolThreshold(options).isPresent(), options + ""));
+    Stream.of(clip(ClipForm.SOFT), clip(ClipForm.TWO_SIDED), bits(QuantizationMethod.LSQ, 0))
+        .forEach(options -> assertTrue(poolThreshold(options).isEmpty(), options + ""));
+  }
+
+  private static Optional<Tensor> poolThreshold(ActivationOptions options) {
+    return new Net(NetOptions.original().with(options)).activation().poolThreshold();
+  }
+
+  @Test
+  void aLayerForOtherChannelsIsRefusedTheSameWithoutAGradient() {
+    ClipOptions half = new ClipOptions(ClipForm.TIED).perChannel(16, 1);
+    Net net = new Net(NetOptions.original(), new Clip(half));
+    assertTakes16Channels(net);
+    try (TensorScope inner = new TensorScope()) {
+      inner.noGrad();
+      assertTakes16Channels(net);
+    }
+  }
+
+  private void assertTakes16Channels(Net net) {
+    ActclipException e = assertThrows(ActclipException.class, () -> net.forward(images));
+    assertTrue(e.isBadInput());
+    assertTrue(e.getMessage().contains("this layer takes 16 channels"), e.getMessage());
+  }
+
   @Test
   void theFormThatRectifiesIsTheSameAsTheOneAfterARelu() {
     assertArrayEquals(logits(clip(ClipForm.TIED)), logits(clip(ClipForm.RELU)));
@@ -113,22 +179,7 @@ class NetActivationTest {
 
   @Test
   void everyChannelMayHaveItsThreshold() {
-    Net net =
-        new Net(
-            NetOptions.original()
-                .with(
-                    new ActivationOptions(
-                        ClipForm.TIED,
-                        ThresholdRule.MEAN,
-                        0.5,
-                        true,
-                        Parameterization.SOFTPLUS,
-                        0.1,
-                        10,
-                        0,
-                        QuantizationMethod.PACT,
-                        0,
-                        0)));
+    Net net = new Net(NetOptions.original().with(perChannel()));
     assertArrayEquals(new long[] {32}, net.actMax().shape());
     assertEquals(0.5, net.threshold(), 1e-6);
     cross_entropy_loss(net.forward(images), labels).backward();

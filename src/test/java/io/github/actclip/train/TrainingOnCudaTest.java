@@ -28,6 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Where there is a GPU: trainings there end where those on the CPU do. */
 class TrainingOnCudaTest {
@@ -142,8 +143,9 @@ class TrainingOnCudaTest {
     assertEquals(expected.actMax(), actual.actMax(), 0.05, both);
   }
 
-  @Test
-  void goesOnFromACheckpointOnEitherDevice() {
+  @ParameterizedTest
+  @ValueSource(strings = {"cpu", "cuda"})
+  void goesOnFromACheckpointOnEitherDevice(String from) {
     TrainerOptions options = options(3).precision(Precision.BFLOAT16).build();
     Trainer[] trainer = new Trainer[1];
     TrainingListener stop =
@@ -156,7 +158,7 @@ class TrainingOnCudaTest {
           }
         };
     try (Checkpointer checkpointer = new Checkpointer(folder, CheckpointOptions.defaults())) {
-      trainer[0] = new Trainer(net(), options, cuda, List.of(stop, checkpointer));
+      trainer[0] = new Trainer(net(), options, Devices.of(from), List.of(stop, checkpointer));
       trainer[0].fit(IMAGES, IMAGES);
     }
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();

@@ -11,6 +11,7 @@ import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.BenchmarkCase.Part;
 import io.github.actclip.train.Precision;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -111,13 +112,13 @@ final class BenchmarkCommand implements Runnable {
     if (precisions.contains(Precision.FLOAT16)) {
       throw ActclipException.badInput("--precision (float16) must be float32 or bfloat16");
     }
-    if (plot != null && !parts.contains(Part.SCALING)) {
-      throw ActclipException.badInput("--plot (%s) draws what scaling measures: ask for it", plot);
+    if (plot != null) {
+      requirePlot();
     }
     Device device = deviceOption.open();
     RuntimeInfo environment = RuntimeInfo.current();
     List<BenchmarkCase> cases = cases();
-    cases.forEach(in -> LibTorch.setThreads(in.threads())); // refuses what cannot be
+    threads().forEach(LibTorch::setThreads); // refuses what cannot be
     List<Measurement> measurements = new ArrayList<>();
     List<Scaling.Point> scaling = new ArrayList<>();
     String name = device.str().getString();
@@ -137,11 +138,23 @@ final class BenchmarkCommand implements Runnable {
       for (int count : threads()) {
         Scaling machine = new Scaling(count, rounds, device);
         scaling.addAll(machine.measure(Scaling.BATCH_SIZES, Scaling.IMAGE_SIZES));
+        write(results);
       }
-      write(results);
     }
     if (plot != null) {
       ScalingPlot.write(scaling, plot);
+    }
+  }
+
+  /** It takes minutes until the file is written: what stands in the way is said before. */
+  private void requirePlot() {
+    if (!parts.contains(Part.SCALING)) {
+      throw ActclipException.badInput("--plot (%s) draws what scaling measures: ask for it", plot);
+    }
+    Path folder = plot.toAbsolutePath().getParent();
+    if (folder == null || !Files.isWritable(folder) || Files.isDirectory(plot)) {
+      throw ActclipException.badInput(
+          "--plot (%s) cannot be written: name a file in a folder that is there", plot);
     }
   }
 
@@ -204,7 +217,7 @@ final class BenchmarkCommand implements Runnable {
           List.of(
               new TrainingContestant(in, device),
               new NetContestants(in, device).steps(TrainingContestant.LEAST_STEPS));
-      case SCALING -> List.of();
+      case SCALING -> throw new IllegalStateException("scaling has no cases");
       case START_UP -> StartUpContestant.all(in); // on the CPU
       case STEP, FORWARD -> {
         List<Contestant> ours = new NetContestants(in, device).of(in.part());

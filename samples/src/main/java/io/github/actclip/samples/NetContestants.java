@@ -46,11 +46,10 @@ final class NetContestants {
     net = new Net(options);
     net.to(device, false);
     optimizer = new SGD(net.parameters(), new SGDOptions(0.001));
-    images =
-        torch
-            .randn(batch, options.inChannels(), options.imageSize(), options.imageSize())
-            .to(device, ScalarType.Float)
-            .contiguous(Net.MEMORY_FORMAT);
+    int size = options.imageSize();
+    try (Tensor drawn = torch.randn(batch, options.inChannels(), size, size)) {
+      images = drawn.to(device, ScalarType.Float).contiguous(Net.MEMORY_FORMAT);
+    }
     labels =
         torch
             .randint(

@@ -17,7 +17,7 @@ final class PeakMemory {
 
   /**
    * The bytes that a task took at most beyond those that the process had, its pages fresh; nothing
-   * where the system does not tell.
+   * where the system does not tell, or counts too coarsely to see them.
    */
   static OptionalLong of(Runnable task) {
     KernelLibrary.releaseFreedMemory();
@@ -25,7 +25,8 @@ final class PeakMemory {
       Files.writeString(FORGET, FORGET_PEAK);
       long before = bytes("VmHWM");
       task.run();
-      return OptionalLong.of(Math.max(0, bytes("VmHWM") - before));
+      long most = bytes("VmHWM") - before;
+      return most > 0 ? OptionalLong.of(most) : OptionalLong.empty();
     } catch (IOException e) {
       return OptionalLong.empty();
     }

@@ -54,15 +54,18 @@ final class Scaling {
 
     private void print() {
       System.out.printf(
-          Locale.ROOT,
           LINE,
           "scaling",
           batchSize,
           imageSize,
           threads,
-          "%.4g".formatted(millisAnImage),
-          megabytesAnImage == null ? "unknown" : "%.3g".formatted(megabytesAnImage),
-          "%.2f".formatted(convolutions));
+          text("%.4g", millisAnImage),
+          megabytesAnImage == null ? "unknown" : text("%.3g", megabytesAnImage),
+          text("%.2f", convolutions));
+    }
+
+    private static String text(String format, double number) {
+      return String.format(Locale.ROOT, format, number);
     }
   }
 

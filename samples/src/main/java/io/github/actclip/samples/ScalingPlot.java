@@ -3,6 +3,8 @@ package io.github.actclip.samples;
 import io.github.actclip.runtime.ActclipException;
 import java.awt.Color;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeMap;
@@ -51,8 +53,8 @@ final class ScalingPlot {
             time(points, images),
             memory(points, batches),
             memory(points, images));
-    try {
-      BitmapEncoder.saveBitmap(charts, 2, 2, file.toString(), BitmapFormat.PNG);
+    try (OutputStream out = Files.newOutputStream(file)) {
+      BitmapEncoder.saveBitmap(charts, 2, 2, out, BitmapFormat.PNG);
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", file, e.getMessage());
     }

@@ -103,10 +103,24 @@ class ScalingTest {
   }
 
   @Test
-  void aPlotOfNothingIsRefused() {
-    Result result = InThisJvm.run("benchmark", "clip", "--plot=" + folder.resolve("x.png"));
+  void aPlotOfNothingOrNowhereIsRefused() {
+    assertRefused("clip", folder.resolve("x.png"), "draws what scaling measures");
+    assertRefused("scaling", folder.resolve("none").resolve("x.png"), "cannot be written");
+    assertRefused("scaling", folder, "cannot be written");
+  }
+
+  private static void assertRefused(String part, Path plot, String reason) {
+    Result result = InThisJvm.run("benchmark", part, "--plot=" + plot);
     assertEquals(2, result.status());
-    assertTrue(result.err().contains("--plot"), result.err());
+    assertTrue(result.err().contains("--plot (" + plot + ") " + reason), result.err());
     assertEquals(1, result.err().lines().count());
+  }
+
+  @Test
+  void threadsThatCannotBeAreRefusedBeforeItMeasures() {
+    Result result = InThisJvm.run("benchmark", "scaling", "--threads=1,0");
+    assertEquals(2, result.status());
+    assertTrue(result.err().contains("threads (0) must be 1 to"), result.err());
+    assertEquals("", result.out());
   }
 }
