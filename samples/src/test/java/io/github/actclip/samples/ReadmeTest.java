@@ -66,8 +66,9 @@ class ReadmeTest {
 
   static Stream<Arguments> blocks() throws IOException {
     List<Arguments> blocks = new ArrayList<>();
-    try (Stream<Path> pages = Files.list(ROOT.resolve("src/site/markdown"))) {
-      List<Path> all = Stream.concat(Stream.of(ROOT.resolve("README.md")), pages.sorted()).toList();
+    try (Stream<Path> files = Files.list(ROOT.resolve("src/site/markdown"))) {
+      Stream<Path> pages = files.filter(file -> file.toString().endsWith(".md")).sorted();
+      List<Path> all = Stream.concat(Stream.of(ROOT.resolve("README.md")), pages).toList();
       for (Path page : all) {
         Matcher block = JAVA_BLOCK.matcher(Files.readString(page));
         while (block.find()) {
