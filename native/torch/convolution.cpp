@@ -3,7 +3,7 @@
 #include <limits>
 #include <utility>
 
-#include "torch/ops.h"
+#include "torch/pool.h"
 #include "torch/suitable.h"
 
 namespace actclip {
@@ -20,15 +20,6 @@ bool is_plain(AtenTensorHandle tensor, int64_t dim) {
       view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
 }
 
-// Whether it clips all of them, or each of so many channels.
-bool is_threshold(AtenTensorHandle tensor, int64_t channels) {
-  if (!is_plain(tensor, kAny)) {
-    return false;
-  }
-  const View t(tensor);
-  return t.numel == 1 || (t.dim == 3 && t.numel == channels && t.sizes[0] == channels);
-}
-
 bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t) {
   if (!is_plain(x, 4) || !is_plain(weight, 4) || !is_plain(bias, 1)) {
     return false;
@@ -40,7 +31,8 @@ bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, At
   };
   const int64_t channels = kernels.sizes[0];
   return kernels.sizes[1] == images.sizes[1] && View(bias).numel == channels && leaves_two(2) &&
-      leaves_two(3) && (t == nullptr || is_threshold(t, channels));
+      leaves_two(3) &&
+      (t == nullptr || (is_plain(t, kAny) && is_pool_threshold(View(t), channels)));
 }
 
 // Above everything.

@@ -40,9 +40,15 @@ struct PoolGeometry {
   }
 };
 
+// Of all channels, or one for each.
+inline bool is_pool_threshold(const View& t, int64_t channels) {
+  return t.numel == 1 ||
+      (t.dim >= 3 && t.numel == channels && t.sizes[t.dim - 3] == channels);
+}
+
 inline void require_pool_threshold(const View& x, const View& t, int64_t channels) {
   require_threshold(x, t);
-  if (t.numel != 1 && (t.dim < 3 || t.numel != channels || t.sizes[t.dim - 3] != channels)) {
+  if (!is_pool_threshold(t, channels)) {
     throw std::runtime_error(
         "a threshold has the shape " + to_string(t.shape()) + ": pooling takes one element, or " +
         to_string({channels, 1, 1}));

@@ -449,15 +449,7 @@ class CheckpointTest {
 
   /** As Ctrl-C does it, after a step. */
   private void trainUntil(Net net, TrainerOptions options, int steps) {
-    TrainingListener stopper =
-        new TrainingListener() {
-          @Override
-          public void onStep(Training training) {
-            if (training.step() == steps) {
-              training.stop();
-            }
-          }
-        };
+    TrainingListener stopper = ShortTraining.stopAfter(steps);
     try (Checkpointer checkpointer = new Checkpointer(folder, ONLY_WHEN_STOPPED)) {
       new Trainer(net, options, device, List.of(stopper, checkpointer)).fit(IMAGES, IMAGES);
     }

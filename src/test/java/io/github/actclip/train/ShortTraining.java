@@ -36,6 +36,18 @@ final class ShortTraining {
         .build();
   }
 
+  /** Ends a training after that step. */
+  static TrainingListener stopAfter(long step) {
+    return new TrainingListener() {
+      @Override
+      public void onStep(Training training) {
+        if (training.step() == step) {
+          training.stop();
+        }
+      }
+    };
+  }
+
   /** Makes a listener hear a training as one that goes on from a checkpoint of that step. */
   static TrainingListener from(long step, TrainingListener listener) {
     return new TrainingListener() {

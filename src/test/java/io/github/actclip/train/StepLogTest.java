@@ -63,17 +63,8 @@ class StepLogTest {
 
   @Test
   void theStepInWhichItWasStoppedIsTheLast() {
-    TrainingListener stopper =
-        new TrainingListener() {
-          @Override
-          public void onStep(Training training) {
-            if (training.step() == 13) {
-              training.stop();
-            }
-          }
-        };
     try (StepLog log = new StepLog(folder)) {
-      ShortTraining.fit(1, stopper, log);
+      ShortTraining.fit(1, ShortTraining.stopAfter(13), log);
     }
     assertEquals(
         List.of(1L, 10L, 13L), StepLog.read(folder).stream().map(StepMetrics::step).toList());

@@ -147,19 +147,9 @@ class TrainingOnCudaTest {
   @ValueSource(strings = {"cpu", "cuda"})
   void goesOnFromACheckpointOnEitherDevice(String from) {
     TrainerOptions options = options(3).precision(Precision.BFLOAT16).build();
-    Trainer[] trainer = new Trainer[1];
-    TrainingListener stop =
-        new TrainingListener() {
-          @Override
-          public void onStep(Training training) {
-            if (training.step() == 7) {
-              trainer[0].stop();
-            }
-          }
-        };
     try (Checkpointer checkpointer = new Checkpointer(folder, CheckpointOptions.defaults())) {
-      trainer[0] = new Trainer(net(), options, Devices.of(from), List.of(stop, checkpointer));
-      trainer[0].fit(IMAGES, IMAGES);
+      List<TrainingListener> listeners = List.of(ShortTraining.stopAfter(7), checkpointer);
+      new Trainer(net(), options, Devices.of(from), listeners).fit(IMAGES, IMAGES);
     }
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
     assertEquals(7, checkpoint.step());

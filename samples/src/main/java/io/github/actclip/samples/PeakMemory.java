@@ -12,6 +12,7 @@ final class PeakMemory {
   private static final Path STATUS = Path.of("/proc/self/status");
   private static final Path FORGET = Path.of("/proc/self/clear_refs");
   private static final String FORGET_PEAK = "5";
+  private static final String PEAK = "VmHWM";
 
   private PeakMemory() {}
 
@@ -23,9 +24,9 @@ final class PeakMemory {
     KernelLibrary.releaseFreedMemory();
     try {
       Files.writeString(FORGET, FORGET_PEAK);
-      long before = bytes("VmHWM");
+      long before = peak();
       task.run();
-      long most = bytes("VmHWM") - before;
+      long most = peak() - before;
       return most > 0 ? OptionalLong.of(most) : OptionalLong.empty();
     } catch (IOException e) {
       return OptionalLong.empty();
@@ -33,12 +34,12 @@ final class PeakMemory {
   }
 
   /** A line reads {@code VmHWM: 1234 kB}. */
-  private static long bytes(String name) throws IOException {
+  private static long peak() throws IOException {
     for (String line : Files.readAllLines(STATUS)) {
-      if (line.startsWith(name)) {
+      if (line.startsWith(PEAK)) {
         return Long.parseLong(line.replaceAll("\\D", "")) << 10;
       }
     }
-    throw new IOException(STATUS + " has no " + name);
+    throw new IOException(STATUS + " has no " + PEAK);
   }
 }

@@ -1,10 +1,7 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.io.AtomicFile;
 import java.awt.Color;
-import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeMap;
@@ -53,11 +50,7 @@ final class ScalingPlot {
             time(points, images),
             memory(points, batches),
             memory(points, images));
-    try (OutputStream out = Files.newOutputStream(file)) {
-      BitmapEncoder.saveBitmap(charts, 2, 2, out, BitmapFormat.PNG);
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be written: %s", file, e.getMessage());
-    }
+    AtomicFile.write(file, out -> BitmapEncoder.saveBitmap(charts, 2, 2, out, BitmapFormat.PNG));
   }
 
   private static XYChart time(List<Scaling.Point> points, Axis axis) {

@@ -5,35 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.github.actclip.runtime.LibTorch;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.StreamSupport;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+@ExtendWith(KeepsThreads.class)
 class BenchmarkCommandTest {
 
   @TempDir Path folder;
-
-  private int threads;
-
-  @BeforeEach
-  void rememberThreads() {
-    threads = LibTorch.threads();
-  }
-
-  @AfterEach
-  void restoreThreads() {
-    LibTorch.setThreads(threads);
-  }
 
   @Test
   void everyPartIsMeasuredBesideOthersAndWritten() throws Exception {

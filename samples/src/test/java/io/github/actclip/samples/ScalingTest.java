@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.Devices;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.awt.image.BufferedImage;
 import java.nio.file.Path;
@@ -14,30 +13,18 @@ import java.util.OptionalLong;
 import java.util.Set;
 import javax.imageio.ImageIO;
 import org.bytedeco.pytorch.global.torch;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 
+@ExtendWith(KeepsThreads.class)
 class ScalingTest {
 
   private static final int MEGABYTE = 1_000_000;
 
   @TempDir Path folder;
-
-  private int threads;
-
-  @BeforeEach
-  void rememberThreads() {
-    threads = LibTorch.threads();
-  }
-
-  @AfterEach
-  void restoreThreads() {
-    LibTorch.setThreads(threads);
-  }
 
   @Test
   void measuresBatchesThenLargerImages() {
