@@ -13,7 +13,7 @@ bool runs_here(Target target) {
           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
           runs_here(Target::kAvx2);
     case Target::kAvx2:
-      return __builtin_cpu_supports("avx2");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case Target::kPortable:
       break;
   }

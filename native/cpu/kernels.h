@@ -67,11 +67,40 @@ struct PoolRowBackward {
 using PoolKernel = void (*)(const PoolRow&);
 using PoolBackwardKernel = void (*)(const PoolRowBackward&);
 
+// What a convolution consists of, forward and backward, for one group of channels c:
+//
+//   y[i * y_step + c] += x[row * x_row + tap * x_tap + i * x_step] * w[row * w_row + tap * w_tap + c]
+//
+// for all i < outputs, and row by row for all of a row's taps, each product rounded once, with its sum.
+// So the bits depend neither on how large the group is nor on how outputs are split.
+struct Contraction {
+  int64_t rows;
+  int64_t taps;
+  int64_t outputs;
+  const float* x;
+  int64_t x_row;
+  int64_t x_tap;
+  int64_t x_step;
+  const float* w;
+  int64_t w_row;
+  int64_t w_tap;
+  float* y;
+  int64_t y_step;
+};
+
+struct Convolution {
+  int64_t group;  // channels that are computed together; 0 where there is no such kernel
+  void (*contract)(const Contraction&);
+  // Weights by channel of a group and tap, as they are by tap and channel.
+  void (*pack)(const float* by_channel, int64_t taps, float* by_tap);
+};
+
 // The kernels for one kind of processor.
 struct Kernels {
   Kernel (*find)(Dtype, const Variant&);
   PoolKernel (*find_pool)(Dtype, bool relu, bool channels_last);
   PoolBackwardKernel (*find_pool_backward)(Dtype, bool channels_last);
+  Convolution convolution;
 };
 
 extern const Kernels kPortableKernels;

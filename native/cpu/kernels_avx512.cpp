@@ -1,3 +1,4 @@
+#include "cpu/convolution_impl.h"
 #include "cpu/kernels_impl.h"
 
 namespace actclip::cpu {
@@ -11,6 +12,7 @@ const Kernels kAvx512Kernels{
     },
     [](Dtype dtype, bool channels_last) {
       return (channels_last ? kKernels : kAvx2Kernels).find_pool_backward(dtype, channels_last);
-    }};
+    },
+    kConvolution};
 
 }  // namespace actclip::cpu

@@ -307,6 +307,6 @@ PoolBackwardKernel find_pool_backward(Dtype dtype, bool channels_last) {
   }
 }
 
-constexpr Kernels kKernels{find, find_pool, find_pool_backward};
+constexpr Kernels kKernels{find, find_pool, find_pool_backward, {}};
 }  // namespace
 }  // namespace actclip::cpu

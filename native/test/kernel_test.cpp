@@ -645,6 +645,74 @@ void check_narrowing() {
   }
 }
 
+// Convolutions. Rows and steps have gaps where nothing may be read, and, in y, written.
+
+Contraction some_contraction() {
+  Contraction c{};
+  c.rows = draw(4);
+  c.taps = draw(6);
+  c.outputs = draw(40);
+  c.x_step = draw(4);
+  c.x_tap = draw(3);
+  c.x_row = draw(60);
+  return c;
+}
+
+void check_contraction(Target target, int64_t group, Contraction c) {
+  c.w_tap = group + draw(3);
+  c.w_row = c.taps * c.w_tap + draw(3);
+  c.y_step = group + draw(3);
+  const auto last = [](int64_t count) { return std::max<int64_t>(0, count - 1); };
+  const int offset = static_cast<int>(draw(3));
+  const Buffer<float> x = some<float>(
+      last(c.rows) * c.x_row + last(c.taps) * c.x_tap + last(c.outputs) * c.x_step + 1, offset,
+      Values::kAll);
+  const Buffer<float> w = some<float>(
+      last(c.rows) * c.w_row + last(c.taps) * c.w_tap + group, offset, Values::kFinite);
+  Buffer<float> y = some<float>(last(c.outputs) * c.y_step + group, offset, Values::kFinite);
+  Buffer<float> expected = y;
+  c.x = x.data();
+  c.w = w.data();
+  c.y = y.data();
+  for (int64_t i = 0; i < c.outputs; ++i) {
+    for (int64_t channel = 0; channel < group; ++channel) {
+      expected[i * c.y_step + channel] = reference::contracted(c, i, channel);
+    }
+  }
+  kernels(target)->convolution.contract(c);
+  expect(
+      std::string(name(target)) + ", " + std::to_string(c.outputs) + " outputs of " +
+          std::to_string(c.rows) + " x " + std::to_string(c.taps) + " taps",
+      same_number<float>, expected, y);
+}
+
+void check_packing(Target target, int64_t group, int64_t taps) {
+  const Buffer<float> by_channel = some<float>(group * taps, 1, Values::kAll);
+  Buffer<float> by_tap = unwritten<float>(group * taps, 1);
+  Buffer<float> expected = by_tap;
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    for (int64_t channel = 0; channel < group; ++channel) {
+      expected[tap * group + channel] = by_channel[channel * taps + tap];
+    }
+  }
+  kernels(target)->convolution.pack(by_channel.data(), taps, by_tap.data());
+  expect(
+      std::string(name(target)) + ", " + std::to_string(taps) + " taps packed",
+      same_number<float>, expected, by_tap);
+}
+
+void check_convolutions() {
+  for (Target target : targets()) {
+    const int64_t group = kernels(target)->convolution.group;
+    for (int64_t taps = 0; group > 0 && taps < 40; ++taps) {
+      check_packing(target, group, taps);
+    }
+    for (int i = 0; group > 0 && i < 2000; ++i) {
+      check_contraction(target, group, some_contraction());
+    }
+  }
+}
+
 template <typename T>
 void check_all() {
   if constexpr (sizeof(T) == 2) {
@@ -665,6 +733,7 @@ int main() {
   check_all<double>();
   check_all<BFloat16>();
   check_all<Half>();
+  check_convolutions();
   std::printf("%d failures\n", failures);
   return failures == 0 ? 0 : 1;
 }

@@ -239,4 +239,17 @@ Pooled<T> pool(const T (&inputs)[4], bool relu, T threshold) {
   return {clip<T>(x, what, {threshold, threshold, nullptr}), which, what};
 }
 
+// One output of a contraction for one of its channels.
+inline float contracted(const actclip::cpu::Contraction& c, int64_t output, int64_t channel) {
+  float sum = c.y[output * c.y_step + channel];
+  for (int64_t row = 0; row < c.rows; ++row) {
+    for (int64_t tap = 0; tap < c.taps; ++tap) {
+      sum = std::fma(
+          c.x[row * c.x_row + tap * c.x_tap + output * c.x_step],
+          c.w[row * c.w_row + tap * c.w_tap + channel], sum);
+    }
+  }
+  return sum;
+}
+
 }  // namespace reference

@@ -1,9 +1,8 @@
 #include "torch/convolution.h"
 
 #include <limits>
-#include <utility>
 
-#include "torch/pool.h"
+#include "torch/convolution_cpu.h"
 #include "torch/suitable.h"
 
 namespace actclip {
@@ -20,8 +19,8 @@ bool is_plain(AtenTensorHandle tensor, int64_t dim) {
       view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
 }
 
-bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t) {
-  if (!is_plain(x, 4) || !is_plain(weight, 4) || !is_plain(bias, 1)) {
+bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle t) {
+  if (!is_plain(x, 4) || !is_plain(weight, 4)) {
     return false;
   }
   const View images(x);
@@ -29,10 +28,12 @@ bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, At
   const auto leaves_two = [&](int i) {
     return kernels.sizes[i] > 0 && images.sizes[i] > kernels.sizes[i];
   };
-  const int64_t channels = kernels.sizes[0];
-  return kernels.sizes[1] == images.sizes[1] && View(bias).numel == channels && leaves_two(2) &&
-      leaves_two(3) &&
-      (t == nullptr || (is_plain(t, kAny) && is_pool_threshold(View(t), channels)));
+  return kernels.sizes[1] == images.sizes[1] && leaves_two(2) && leaves_two(3) &&
+      (t == nullptr || (is_plain(t, kAny) && is_pool_threshold(View(t), kernels.sizes[0])));
+}
+
+bool suits_as_bias(AtenTensorHandle bias, AtenTensorHandle weight) {
+  return is_plain(bias, 1) && View(bias).numel == View(weight).sizes[0];
 }
 
 // Above everything.
@@ -50,7 +51,7 @@ AtenTensorHandle no_threshold() {
   return infinity;
 }
 
-Tensor convolve(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias) {
+Tensor convolve_by_libtorch(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias) {
   const int64_t ones[] = {1, 1};
   const int64_t zeros[] = {0, 0};
   AtenTensorHandle y = nullptr;
@@ -60,16 +61,53 @@ Tensor convolve(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bi
   return Tensor(y);
 }
 
+bool is_channels_last(const View& x) { return has_strides(x, channels_last_strides(x.shape())); }
+
+// Of what suits.
+bool is_for_kernel(const View& x, const View& weight, bool by_x) {
+  const int64_t group = convolution_kernel().group;
+  return group > 0 && weight.sizes[0] % group == 0 && is_channels_last(x) &&
+      is_channels_last(weight) && !(by_x && x.sizes[1] % group != 0);
+}
+
+View or_none(AtenTensorHandle t) { return View(t == nullptr ? no_threshold() : t); }
+
 }  // namespace
 
-Tensor conv_max_pool_clip(
+Pooled conv_max_pool_clip(
     AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t) {
-  if (!suit(x, weight, bias, t)) {
-    return Tensor();
+  if (!suit(x, weight, t) || !suits_as_bias(bias, weight)) {
+    return {};
   }
-  const Tensor y = convolve(x, weight, bias);
-  const View threshold(t == nullptr ? no_threshold() : t);
-  return std::move(Cpu::max_pool_clip(View(y.get()), threshold, true).y);
+  if (is_for_kernel(View(x), View(weight), false)) {
+    return convolve_pool_clip(View(x), View(weight), View(bias), or_none(t));
+  }
+  const Tensor y = convolve_by_libtorch(x, weight, bias);
+  return Cpu::max_pool_clip(View(y.get()), or_none(t), true);
+}
+
+bool suit_convolution(
+    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t,
+    bool by_x) {
+  return suit(x, weight, t) && suits_as_bias(bias, weight) &&
+      is_for_kernel(View(x), View(weight), by_x);
+}
+
+ConvolutionGradients conv_max_pool_clip_backward(
+    const View& g, const View& codes, AtenTensorHandle x, AtenTensorHandle weight,
+    AtenTensorHandle t, bool by_x) {
+  if (!suit(x, weight, t) || !is_for_kernel(View(x), View(weight), by_x)) {
+    throw std::runtime_error("the kernels do not convolve inputs and weights like these");
+  }
+  const PoolGeometry made = ConvolutionShape(View(x), View(weight)).convolved();
+  require_floating(g, "the gradient");
+  require_same_device(g, View(x));
+  const PoolGeometry given = pool_geometry(g, codes, {made.height, made.width, true});
+  if (g.dtype != View(x).dtype || given.batch != made.batch || given.channels != made.channels) {
+    throw std::runtime_error(
+        "the gradient must be float32 of the shape " + to_string(made.outputs()));
+  }
+  return convolve_pool_clip_backward(g, codes, View(x), View(weight), or_none(t), by_x);
 }
 
 }  // namespace actclip

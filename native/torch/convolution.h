@@ -1,14 +1,32 @@
-// A block of a network, for inference.
+// A block of a network: convolution, 2x2 max pooling, relu and clip.
 #pragma once
 
-#include "torch/tensor.h"
+#include "torch/ops.h"
 
 namespace actclip {
 
-// relu(max_pool2d(conv2d(x, weight, bias), 2)), which above t is t where there is a threshold. LibTorch
-// convolves, with the same bits as its conv2d, and nothing is recorded. Returns an empty tensor where the
-// arguments, of which nothing is known, are not float32 on the CPU, or do not fit each other.
-Tensor conv_max_pool_clip(
+struct ConvolutionGradients {
+  Tensor x;
+  Tensor weight;
+  Tensor bias;
+  Tensor t;
+};
+
+// relu(max_pool2d(conv2d(x, weight, bias), 2)), which above t is t where there is a threshold, and the
+// codes of the pooling. Nothing is recorded. The convolution is ours where its kernel fits, and
+// LibTorch's otherwise. Both tensors are empty where the arguments, of which nothing is known, are not
+// float32 on the CPU, or do not fit each other.
+Pooled conv_max_pool_clip(
     AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t);
+
+// Whether the convolution of these is ours, and so are its gradients, by x only where it is wanted.
+bool suit_convolution(
+    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t, bool by_x);
+
+// Of such a convolution, from the gradient by its output; that by x is empty where it is not wanted.
+// Throws where these are not of one.
+ConvolutionGradients conv_max_pool_clip_backward(
+    const View& g, const View& codes, AtenTensorHandle x, AtenTensorHandle weight,
+    AtenTensorHandle t, bool by_x);
 
 }  // namespace actclip

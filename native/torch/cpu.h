@@ -119,6 +119,20 @@ inline Tensor gradient_of(const View& parameter, const double* sums, int64_t cha
       parameter);
 }
 
+// One threshold for each channel.
+template <typename T>
+std::vector<T> thresholds_of(const View& t, int64_t channels) {
+  const int64_t stride = channel_stride(t);
+  return with_type(dtype_of(t), [&](auto type) {
+    const auto* numbers = static_cast<const decltype(type)*>(t.data());
+    std::vector<T> thresholds(static_cast<size_t>(channels));
+    for (int64_t c = 0; c < channels; ++c) {
+      thresholds[static_cast<size_t>(c)] = converted<T>(numbers[c * stride]);
+    }
+    return thresholds;
+  });
+}
+
 // The memory of a new tensor. malloc gives a large block back to the system when it is freed, so a
 // new one consists of pages that the system has yet to clear, one by one as they are touched: that
 // takes longer than the kernel itself. Large pages make it hundreds of times fewer.

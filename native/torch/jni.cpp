@@ -252,12 +252,38 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_maxPoolClip(
 }
 
 JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convMaxPoolClip(
-    JNIEnv* env, jclass, jlong x, jlong weight, jlong bias, jlong t, jlong y) {
+    JNIEnv* env, jclass, jlong x, jlong weight, jlong bias, jlong t, jlong y, jlong codes) {
   guarded(env, [&] {
-    const actclip::Tensor pooled = actclip::conv_max_pool_clip(
-        handle(x), handle(weight), handle(bias), handle(t));
-    if (pooled.get() != nullptr) {
-      assign(pooled, y);
+    const auto pooled =
+        actclip::conv_max_pool_clip(handle(x), handle(weight), handle(bias), handle(t));
+    if (pooled.y.get() != nullptr) {
+      assign(pooled.y, y);
+      assign(pooled.codes, codes);
+    }
+  });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitConvolution(
+    JNIEnv*, jclass, jlong x, jlong weight, jlong bias, jlong t, jboolean by_x) {
+  return answer([&] {
+    return actclip::suit_convolution(
+        handle(x), handle(weight), handle(bias), handle(t), by_x != 0);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convMaxPoolClipBackward(
+    JNIEnv* env, jclass, jlong g, jlong codes, jlong x, jlong weight, jlong t, jlong gx,
+    jlong gweight, jlong gbias, jlong gt) {
+  guarded(env, [&] {
+    const auto gradients = actclip::conv_max_pool_clip_backward(
+        view(g), view(codes), handle(x), handle(weight), handle(t), gx != 0);
+    if (gx != 0) {
+      assign(gradients.x, gx);
+    }
+    assign(gradients.weight, gweight);
+    assign(gradients.bias, gbias);
+    if (gt != 0) {
+      assign(gradients.t, gt);
     }
   });
 }

@@ -43,20 +43,6 @@ struct RowBlocks {
   }
 };
 
-// One threshold for each channel.
-template <typename T>
-std::vector<T> thresholds_of(const View& t, int64_t channels) {
-  const int64_t stride = channel_stride(t);
-  return with_type(dtype_of(t), [&](auto type) {
-    const auto* numbers = static_cast<const decltype(type)*>(t.data());
-    std::vector<T> thresholds(static_cast<size_t>(channels));
-    for (int64_t c = 0; c < channels; ++c) {
-      thresholds[static_cast<size_t>(c)] = converted<T>(numbers[c * stride]);
-    }
-    return thresholds;
-  });
-}
-
 // No window covers the last row or column of an odd number.
 void clear_uncovered(const RowBlocks& blocks, int64_t row, char* top, int64_t bytes) {
   const PoolGeometry& g = blocks.geometry;

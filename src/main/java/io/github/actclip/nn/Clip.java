@@ -4,6 +4,7 @@ import io.github.actclip.autograd.ClipFunctions;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -121,12 +122,13 @@ public final class Clip extends ThresholdLayer {
   @Override
   boolean clipsPooled() {
     boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
-    return oneSided && (options.channels == 1 || options.axis == 1 || options.axis == -3);
+    boolean exact = options.gradient == ThresholdGradient.SUM || !GradMode.is_enabled();
+    return oneSided && exact && (options.channels == 1 || options.axis == 1 || options.axis == -3);
   }
 
   @Override
   Tensor limitPooled(Tensor x) {
-    return clipsPooled() && options.gradient == ThresholdGradient.SUM
+    return clipsPooled()
         ? ClipFunctions.maxPoolClip(x, broadcast(first.value(), x))
         : super.limitPooled(x);
   }

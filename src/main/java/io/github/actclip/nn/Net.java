@@ -3,7 +3,6 @@ package io.github.actclip.nn;
 import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 
 import io.github.actclip.autograd.ClipFunctions;
-import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -16,7 +15,6 @@ import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
-import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
@@ -51,7 +49,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * last, such as {@code conv1_quantizer.scale} (32). {@link ActivationOptions} says which ways there
  * are.
  *
- * <p>By the native backend it has no second derivative, except for a few images: see {@link Clip}.
+ * <p>By the native backend it has no second derivative, except for a few images where the kernels
+ * have no convolution: see {@link Clip} and {@link ClipFunctions#convMaxPoolClip}.
  *
  * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first: the initialiser of {@link
  * Module} loads LibTorch, too, but does not survive a cold cache beside another libtorch.
@@ -144,7 +143,7 @@ public final class Net extends Module {
     }
     requireImages(images);
     Tensor pixels = images.contiguous(MEMORY_FORMAT);
-    Tensor x = pooledInFewCalls(pixels);
+    Tensor x = pooledInOnePass(pixels);
     if (x == null) {
       x = activation.forwardPooled(convolve(pixels, conv1, 0));
       x = ClipFunctions.maxPoolRelu(convolve(x, conv2, 1));
@@ -152,17 +151,22 @@ public final class Net extends Module {
     return linear(x.flatten(1, -1));
   }
 
-  /** The same without a gradient, where the calls take as long as the work; null elsewhere. */
-  private Tensor pooledInFewCalls(Tensor pixels) {
-    if (GradMode.is_enabled() || !weightQuantizers.isEmpty()) {
+  /** Each convolution with what follows it; null where that cannot be. */
+  private Tensor pooledInOnePass(Tensor pixels) {
+    if (!weightQuantizers.isEmpty()) {
       return null;
     }
     Optional<Tensor> threshold = activation.poolThreshold();
     if (threshold.isEmpty()) {
       return null;
     }
-    Tensor x = ClipOp.convMaxPoolClip(pixels, conv1.weight(), conv1.bias(), threshold.get());
-    return x == null ? null : ClipOp.convMaxPoolClip(x, conv2.weight(), conv2.bias(), null);
+    Tensor x = ClipFunctions.convMaxPoolClip(pixels, conv1.weight(), conv1.bias(), threshold.get());
+    Tensor y =
+        x == null ? null : ClipFunctions.convMaxPoolClip(x, conv2.weight(), conv2.bias(), null);
+    if (y != null) {
+      activation.observePooled(() -> convolve(pixels, conv1, 0));
+    }
+    return y;
   }
 
   /**

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
@@ -53,11 +54,19 @@ public abstract class ThresholdLayer extends Module {
 
   /** What {@link #forward} gives for {@link #pooled} activations, in one pass if it knows how. */
   final Tensor forwardPooled(Tensor x) {
+    observePooled(x::detach);
+    return limitPooled(x);
+  }
+
+  /** Observes {@link #pooled} activations where that is due, for which x is then asked. */
+  final void observePooled(Supplier<Tensor> x) {
     requireOpen();
     if (isObserved()) {
-      observe(pooled(x.detach()));
+      try (TensorScope scope = new TensorScope()) {
+        scope.noGrad();
+        observe(pooled(x.get()));
+      }
     }
-    return limitPooled(x);
   }
 
   /**
@@ -128,7 +137,10 @@ public abstract class ThresholdLayer extends Module {
     return false;
   }
 
-  /** Whether {@link #limitPooled} is no more than a clip from above, of images' channels. */
+  /**
+   * Whether {@link #limitPooled} is no more than a clip from above, of images' channels, with its
+   * exact gradient where one is recorded.
+   */
   boolean clipsPooled() {
     return false;
   }

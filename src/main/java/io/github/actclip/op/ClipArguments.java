@@ -14,7 +14,7 @@ final class ClipArguments {
 
   static final String ACTIVATIONS = "the activations";
   static final String THRESHOLD = "the threshold";
-  private static final String GRADIENT = "the gradient";
+  static final String GRADIENT = "the gradient";
 
   private static final long[] SCALAR = {};
 
@@ -91,7 +91,7 @@ final class ClipArguments {
   }
 
   /** With its numbers in memory, where a lazy negation or a tensor of zeros leaves them out. */
-  private static Tensor inMemory(Tensor g) {
+  static Tensor inMemory(Tensor g) {
     return g.is_neg() || g._is_zerotensor() ? g.clone() : g;
   }
 

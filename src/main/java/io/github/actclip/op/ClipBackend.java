@@ -44,11 +44,6 @@ interface ClipBackend {
   /** The formula of {@link ClipOp#maxPoolClip}. */
   Pooled maxPoolClip(Tensor x, Tensor t, boolean relu);
 
-  /** {@link ClipOp#convMaxPoolClip}; null where it does not do that. */
-  default Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    return null;
-  }
-
   /**
    * The gradients by x and t.
    *

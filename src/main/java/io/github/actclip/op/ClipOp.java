@@ -187,9 +187,10 @@ public final class ClipOp {
   }
 
   /**
-   * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call:
-   * the calls of single operations take as long as the work where the images are few. The bits are
-   * theirs. Not recorded.
+   * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call.
+   * Where {@link #isConvolutionNative}, what is convolved never gets into memory, and it equals the
+   * single operations but for float32's rounding; elsewhere its bits are theirs. Not recorded:
+   * {@code ClipFunctions.convMaxPoolClip} can be differentiated.
    *
    * @param x (B, C, H, W)
    * @param weight (N, C, kH, kW)
@@ -199,9 +200,49 @@ public final class ClipOp {
    *     gradient may be recorded, within autocast, where one of them is undefined, not float32 on
    *     the CPU or of a shape that does not fit, and where the backend is not native
    */
-  public static Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    boolean plain = !GradMode.is_enabled() && !torch.is_autocast_enabled(DeviceType.CPU);
-    return plain ? Backends.chosen().backend().convMaxPoolClip(x, weight, bias, t) : null;
+  public static Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    return !GradMode.is_enabled() && !isAutocast() && backendOrNull() != null
+        ? backendOrNull().convMaxPoolClip(x, weight, bias, t)
+        : null;
+  }
+
+  /**
+   * Whether the native kernels compute {@link #convMaxPoolClip} and its gradients, that by x only
+   * if x requires one: for float32 numbers on an x86 processor with AVX2, in tensors that are
+   * channels-last, whose channels (of x only for its gradient) are a multiple of 16, or of 32 with
+   * AVX-512; and not within autocast.
+   */
+  public static boolean isConvolutionNative(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    NativeBackend kernels = backendOrNull();
+    return kernels != null && !isAutocast() && kernels.suitConvolution(x, weight, bias, t);
+  }
+
+  /**
+   * The exact gradients of {@link #convMaxPoolClip} where {@link #isConvolutionNative}.
+   *
+   * @param g the gradient of the loss by the output, of its shape and dtype
+   * @param codes as forward gave them
+   * @param x as forward took it; weight and t too
+   * @param byX whether the gradient by x is wanted
+   * @return the gradients by x, the weight, the bias and t; null for an x that is not wanted, and a
+   *     t that there is not
+   */
+  public static Tensor[] convMaxPoolClipBackward(
+      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX) {
+    NativeBackend kernels = backendOrNull();
+    if (kernels == null) {
+      throw ActclipException.badInput("the backend is not native: it gave no such codes");
+    }
+    ClipArguments.requireFloating(ClipArguments.GRADIENT, g);
+    return kernels.convMaxPoolClipBackward(ClipArguments.inMemory(g), codes, x, weight, t, byX);
+  }
+
+  private static NativeBackend backendOrNull() {
+    return Backends.chosen().backend() instanceof NativeBackend kernels ? kernels : null;
+  }
+
+  private static boolean isAutocast() {
+    return torch.is_autocast_enabled(DeviceType.CPU);
   }
 
   /**

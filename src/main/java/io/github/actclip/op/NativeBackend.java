@@ -39,15 +39,6 @@ final class NativeBackend implements ClipBackend {
     return true;
   }
 
-  private static boolean isAnyNegated(Tensor... tensors) {
-    for (Tensor tensor : tensors) {
-      if (tensor.is_neg()) {
-        return true;
-      }
-    }
-    return false;
-  }
-
   /** The kernels' own check is several times faster; what it does not take, the other explains. */
   @Override
   public Tensor gradient(Tensor g, Tensor x) {
@@ -132,17 +123,60 @@ final class NativeBackend implements ClipBackend {
     return pooled;
   }
 
-  @Override
-  public Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    if (isThere(t) && t.defined() && t.is_neg()) {
-      return null; // The kernel would read what is not negated.
+  /** {@link ClipOp#convMaxPoolClip}; null where it does not do that. */
+  Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    if (isAnyNegated(x, weight, bias, t)) {
+      return null;
     }
-    Tensor y = new Tensor();
+    Pooled pooled = new Pooled(new Tensor(), new Tensor());
     run(
         () ->
             NativeKernels.convMaxPoolClip(
-                address(x), address(weight), address(bias), address(t), address(y)));
-    return y.defined() ? y : null;
+                address(x),
+                address(weight),
+                address(bias),
+                address(t),
+                address(pooled.output()),
+                address(pooled.codes())));
+    return pooled.output().defined() ? pooled : null;
+  }
+
+  /** {@link ClipOp#isConvolutionNative}. */
+  boolean suitConvolution(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+    return !isAnyNegated(x, weight, bias, t)
+        && NativeKernels.suitConvolution(
+            address(x), address(weight), address(bias), address(t), x.requires_grad());
+  }
+
+  /** {@link ClipOp#convMaxPoolClipBackward}. */
+  Tensor[] convMaxPoolClipBackward(
+      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX) {
+    Tensor[] gradients = {
+      byX ? new Tensor() : null, new Tensor(), new Tensor(), t == null ? null : new Tensor()
+    };
+    run(
+        () ->
+            NativeKernels.convMaxPoolClipBackward(
+                address(g),
+                address(codes),
+                address(x),
+                address(weight),
+                address(t),
+                address(gradients[0]),
+                address(gradients[1]),
+                address(gradients[2]),
+                address(gradients[3])));
+    return gradients;
+  }
+
+  /** Lazily: the kernels would read what is not negated. */
+  private static boolean isAnyNegated(Tensor... tensors) {
+    for (Tensor tensor : tensors) {
+      if (isThere(tensor) && tensor.defined() && tensor.is_neg()) {
+        return true;
+      }
+    }
+    return false;
   }
 
   @Override

@@ -41,8 +41,14 @@ final class NativeKernels {
 
   static native void maxPoolClip(long x, long t, boolean relu, long y, long codes);
 
-  /** {@link ClipOp#convMaxPoolClip}; y stays undefined where it does not do that. */
-  static native void convMaxPoolClip(long x, long weight, long bias, long t, long y);
+  /** {@link ClipOp#convMaxPoolClip}; the results stay undefined where it does not do that. */
+  static native void convMaxPoolClip(long x, long weight, long bias, long t, long y, long codes);
+
+  /** {@link ClipOp#isConvolutionNative}, for tensors of which nothing is known. */
+  static native boolean suitConvolution(long x, long weight, long bias, long t, boolean byX);
+
+  static native void convMaxPoolClipBackward(
+      long g, long codes, long x, long weight, long t, long gx, long gweight, long gbias, long gt);
 
   static native void maxPoolClipBackward(
       long g, long codes, long t, long height, long width, boolean channelsLast, long gx, long gt);

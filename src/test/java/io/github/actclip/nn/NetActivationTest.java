@@ -129,16 +129,20 @@ class NetActivationTest {
         0);
   }
 
-  /** In fewer calls, where it can. */
+  /** A rule of its own keeps the recorded pass from the kernels' convolution. */
   @ParameterizedTest
   @MethodSource("everyWayAndMore")
-  void givesTheSameBitsWithoutAGradient(ActivationOptions options) {
+  void givesTheSameWithoutAGradient(ActivationOptions options) {
     Net net = new Net(NetOptions.original().with(options));
     for (Tensor some : new Tensor[] {images, images.narrow(0, 0, 1)}) {
       Tensor recorded = net.forward(some);
       try (TensorScope inner = new TensorScope()) {
         inner.noGrad();
-        Bits.assertSame(recorded, net.forward(some), options + "");
+        Tensor plain = net.forward(some);
+        assertTrue(torch.allclose(recorded, plain, 1e-4, 1e-5, false), options + "");
+        if (options.rule() == ThresholdRule.SUM) {
+          Bits.assertSame(recorded, plain, options + "");
+        }
       }
     }
   }
@@ -151,8 +155,12 @@ class NetActivationTest {
         .forEach(options -> assertTrue(poolThreshold(options).isEmpty(), options + ""));
   }
 
-  private static Optional<Tensor> poolThreshold(ActivationOptions options) {
-    return new Net(NetOptions.original().with(options)).activation().poolThreshold();
+  private static Optional<Long> poolThreshold(ActivationOptions options) {
+    Net net = new Net(NetOptions.original().with(options));
+    try (TensorScope inner = new TensorScope()) {
+      inner.noGrad();
+      return net.activation().poolThreshold().map(Tensor::numel);
+    }
   }
 
   @Test

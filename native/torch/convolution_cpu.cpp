@@ -1,0 +1,360 @@
+#include "torch/convolution_cpu.h"
+
+#include <cstring>
+#include <memory>
+
+namespace actclip {
+namespace {
+
+// What of the weights and of the sums is worked on at a time, in numbers: both stay in the first cache.
+constexpr int64_t kCachedWeights = 6 << 10;
+constexpr int64_t kCachedSums = 4 << 10;
+// A thread gets at least so many products: to wake it for fewer takes longer than to do without it.
+constexpr int64_t kGrainProducts = int64_t{1} << 18;
+
+using Numbers = std::unique_ptr<float[]>;
+
+// Not cleared.
+Numbers numbers(int64_t count) { return Numbers(new float[static_cast<size_t>(count)]); }
+
+// A thread's share of the forward pass.
+class Forward {
+ public:
+  Forward(
+      const ConvolutionShape& shape, const float* x, const float* weight, const float* bias,
+      const float* thresholds, float* y, uint8_t* codes)
+      : shape_(shape), pooled_(shape.convolved()), kernel_(convolution_kernel()),
+        pool_(kernels().find_pool(Dtype::kFloat32, true, true)), x_(x), weight_(weight),
+        bias_(bias), thresholds_(thresholds), y_(y), codes_(codes),
+        row_(2 * pooled_.columns_out() * kernel_.group),
+        rows_at_once_(std::max<int64_t>(1, kCachedSums / (2 * row_))),
+        packed_(numbers(shape.all_taps() * kernel_.group)),
+        sums_(numbers(2 * rows_at_once_ * row_)),
+        scratch_(static_cast<size_t>(kernel_.group)) {}
+
+  // The work in units: a row of outputs, of an image, of a group of channels.
+  static int64_t units(const ConvolutionShape& shape) {
+    return shape.outputs / convolution_kernel().group * shape.convolved().batch *
+        shape.convolved().rows_out();
+  }
+
+  static int64_t products_of_unit(const ConvolutionShape& shape) {
+    return 4 * shape.convolved().columns_out() * convolution_kernel().group * shape.all_taps();
+  }
+
+  void run(int64_t begin, int64_t end) {
+    const int64_t rows = pooled_.rows_out();
+    const int64_t of_group = shape_.images * rows;
+    while (begin < end) {
+      const int64_t row = begin % rows;
+      const int64_t count = std::min({rows - row, end - begin, rows_at_once_});
+      take_group(begin / of_group * kernel_.group);
+      convolve(begin % of_group / rows, row, count);
+      pool(begin % of_group / rows, row, count);
+      begin += count;
+    }
+  }
+
+ private:
+  void take_group(int64_t first) {
+    if (first == first_) {
+      return;
+    }
+    first_ = first;
+    kernel_.pack(weight_ + first * shape_.all_taps(), shape_.all_taps(), packed_.get());
+  }
+
+  // Some rows of the kernel for all rows of outputs, then the next ones.
+  void convolve(int64_t image, int64_t row, int64_t count) {
+    const int64_t group = kernel_.group;
+    for (int64_t i = 0; i < 2 * count * row_; i += group) {
+      std::copy_n(bias_ + first_, group, &sums_[i]);
+    }
+    const int64_t weights_of_row = shape_.taps() * group;
+    const int64_t at_once =
+        std::max<int64_t>(1, kCachedWeights / std::max<int64_t>(1, weights_of_row));
+    const float* x = x_ + (image * shape_.height + 2 * row) * shape_.input_row();
+    for (int64_t k = 0; k < shape_.kernel_height; k += at_once) {
+      for (int64_t i = 0; i < 2 * count; ++i) {
+        kernel_.contract(
+            {std::min(at_once, shape_.kernel_height - k), shape_.taps(), row_ / group,
+             x + (i + k) * shape_.input_row(), shape_.input_row(), 1, shape_.inputs,
+             &packed_[k * weights_of_row], weights_of_row, group, &sums_[i * row_], group});
+      }
+    }
+  }
+
+  void pool(int64_t image, int64_t row, int64_t count) {
+    const int64_t group = kernel_.group;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t row_out = image * pooled_.rows_out() + row + i;
+      for (int64_t column = 0; column < pooled_.columns_out(); ++column) {
+        const float* top = &sums_[2 * i * row_ + 2 * column * group];
+        const int64_t at = column * shape_.outputs + first_;
+        pool_(
+            {top, top + row_, y_ + row_out * pooled_.row_outputs() + at,
+             codes_ + row_out * pooled_.row_bytes() + at / 2, scratch_.data(), group, group,
+             thresholds_ + first_});
+      }
+    }
+  }
+
+  const ConvolutionShape shape_;
+  const PoolGeometry pooled_;
+  const cpu::Convolution kernel_;
+  const cpu::PoolKernel pool_;
+  const float* const x_;
+  const float* const weight_;
+  const float* const bias_;
+  const float* const thresholds_;
+  float* const y_;
+  uint8_t* const codes_;
+  const int64_t row_;  // of sums, in numbers
+  const int64_t rows_at_once_;
+  const Numbers packed_;
+  const Numbers sums_;
+  std::vector<uint8_t> scratch_;
+  int64_t first_ = -1;  // channel of the group
+};
+
+// Images are summed in chunks, and the chunks' sums added up in their order, so that the same bits
+// come out whatever the number of threads is.
+constexpr int64_t kMostChunks = 16;
+
+struct Chunks {
+  int64_t images;
+  int64_t count;
+
+  explicit Chunks(int64_t all) : images(all), count(std::min(all, kMostChunks)) {}
+
+  int64_t first(int64_t chunk) const { return chunk * images / count; }
+};
+
+// A thread's share of the backward pass.
+class Backward {
+ public:
+  Backward(
+      const ConvolutionShape& shape, const float* g, const uint8_t* codes, const float* x,
+      const float* weight, float* by_x)
+      : shape_(shape), pooled_(shape.convolved()), kernel_(convolution_kernel()),
+        pool_(kernels().find_pool_backward(Dtype::kFloat32, true)), g_(g), codes_(codes), x_(x),
+        by_x_(by_x), padding_(by_x == nullptr ? 0 : shape.kernel_width - 1),
+        row_((pooled_.width + 2 * padding_) * shape.outputs),
+        convolved_(numbers(pooled_.height * row_)),
+        scratch_(static_cast<size_t>(pooled_.row_outputs())) {
+    // What no window covers, and the padding, stay 0.
+    std::fill_n(convolved_.get(), pooled_.height * row_, 0.0f);
+    if (by_x != nullptr) {
+      pack(weight);
+    }
+  }
+
+  // Of some images: the sums by group, tap and channel; by channel; and by lane.
+  void run(
+      int64_t begin, int64_t end, float* by_weight, float* by_bias, std::vector<double>& by_lane) {
+    std::fill_n(by_weight, shape_.outputs * shape_.all_taps(), 0.0f);
+    std::fill_n(by_bias, shape_.outputs, 0.0f);
+    for (int64_t image = begin; image < end; ++image) {
+      unpool(image, by_lane);
+      add_by_weight(image, by_weight);
+      add_by_bias(by_bias);
+      if (by_x_ != nullptr) {
+        put_by_x(image);
+      }
+    }
+  }
+
+ private:
+  // By group of inputs, row of the kernel, column, output and input; rows and columns are reversed.
+  void pack(const float* weight) {
+    const int64_t group = kernel_.group;
+    packed_ = numbers(shape_.outputs * shape_.all_taps());
+    float* to = packed_.get();
+    for (int64_t first = 0; first < shape_.inputs; first += group) {
+      for (int64_t row = shape_.kernel_height; row-- > 0;) {
+        for (int64_t column = shape_.kernel_width; column-- > 0;) {
+          for (int64_t output = 0; output < shape_.outputs; ++output, to += group) {
+            const int64_t tap = row * shape_.taps() + column * shape_.inputs + first;
+            std::copy_n(weight + output * shape_.all_taps() + tap, group, to);
+          }
+        }
+      }
+    }
+  }
+
+  // The gradient by what was pooled, of one image.
+  void unpool(int64_t image, std::vector<double>& by_lane) {
+    for (int64_t i = 0; i < pooled_.rows_out(); ++i) {
+      const int64_t row = image * pooled_.rows_out() + i;
+      float* top = &convolved_[2 * i * row_ + padding_ * shape_.outputs];
+      pool_(
+          {g_ + row * pooled_.row_outputs(), codes_ + row * pooled_.row_bytes(), scratch_.data(),
+           top, top + row_, pooled_.row_outputs(), shape_.outputs,
+           static_cast<int>(by_lane.size()), by_lane.data()});
+    }
+  }
+
+  // Of all that windows cover, as the weights of a contraction.
+  cpu::Contraction over_convolved(int64_t channel) const {
+    cpu::Contraction c{};
+    c.rows = 2 * pooled_.rows_out();
+    c.taps = 2 * pooled_.columns_out();
+    c.w = &convolved_[padding_ * shape_.outputs + channel];
+    c.w_row = row_;
+    c.w_tap = shape_.outputs;
+    c.y_step = kernel_.group;
+    return c;
+  }
+
+  void add_by_weight(int64_t image, float* sums) const {
+    for (int64_t channel = 0; channel < shape_.outputs; channel += kernel_.group) {
+      cpu::Contraction c = over_convolved(channel);
+      c.outputs = shape_.taps();
+      c.x_row = shape_.input_row();
+      c.x_tap = shape_.inputs;
+      c.x_step = 1;
+      for (int64_t k = 0; k < shape_.kernel_height; ++k, sums += c.outputs * kernel_.group) {
+        c.x = x_ + (image * shape_.height + k) * shape_.input_row();
+        c.y = sums;
+        kernel_.contract(c);
+      }
+    }
+  }
+
+  void add_by_bias(float* sums) const {
+    static constexpr float kOne = 1;
+    for (int64_t channel = 0; channel < shape_.outputs; channel += kernel_.group) {
+      cpu::Contraction c = over_convolved(channel);
+      c.outputs = 1;
+      c.x = &kOne;
+      c.y = sums + channel;
+      kernel_.contract(c);
+    }
+  }
+
+  // Each row of the kernel for all rows of inputs, so that its weights stay in the first cache.
+  void put_by_x(int64_t image) const {
+    const int64_t group = kernel_.group;
+    float* by_image = by_x_ + image * shape_.height * shape_.input_row();
+    std::fill_n(by_image, shape_.height * shape_.input_row(), 0.0f);
+    const int64_t taps = shape_.kernel_width * shape_.outputs;
+    const float* w = packed_.get();
+    for (int64_t first = 0; first < shape_.inputs; first += group) {
+      for (int64_t k = 0; k < shape_.kernel_height; ++k, w += taps * group) {
+        for (int64_t row = 0; row < pooled_.height; ++row) {
+          const int64_t row_of_inputs = row + shape_.kernel_height - 1 - k;
+          kernel_.contract(
+              {1, taps, shape_.width, &convolved_[row * row_], 0, 1, shape_.outputs, w, 0, group,
+               by_image + row_of_inputs * shape_.input_row() + first, shape_.inputs});
+        }
+      }
+    }
+  }
+
+  const ConvolutionShape shape_;
+  const PoolGeometry pooled_;
+  const cpu::Convolution kernel_;
+  const cpu::PoolBackwardKernel pool_;
+  const float* const g_;
+  const uint8_t* const codes_;
+  const float* const x_;
+  float* const by_x_;      // null where it is not wanted
+  const int64_t padding_;  // columns on either side
+  const int64_t row_;      // of what was convolved, in numbers
+  const Numbers convolved_;
+  std::vector<uint8_t> scratch_;
+  Numbers packed_;
+};
+
+// Adds the chunks' sums up, each of which lie by group, tap and channel of it.
+void add_by_weight(
+    const ConvolutionShape& shape, const float* sums, int64_t chunks, int64_t of_chunk, float* to) {
+  const int64_t group = convolution_kernel().group;
+  const int64_t taps = shape.all_taps();
+  parallel_for(
+      shape.outputs / group * taps, kGrainElements / (group * kMostChunks),
+      [&](int64_t begin, int64_t end) {
+        std::vector<float> total(static_cast<size_t>(group));
+        for (int64_t i = begin; i < end; ++i) {
+          std::fill(total.begin(), total.end(), 0.0f);
+          for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+            const float* from = sums + chunk * of_chunk + i * group;
+            for (int64_t channel = 0; channel < group; ++channel) {
+              total[static_cast<size_t>(channel)] += from[channel];
+            }
+          }
+          float* first = to + i / taps * group * taps + i % taps;
+          for (int64_t channel = 0; channel < group; ++channel) {
+            first[channel * taps] = total[static_cast<size_t>(channel)];
+          }
+        }
+      });
+}
+
+}  // namespace
+
+Pooled convolve_pool_clip(const View& x, const View& weight, const View& bias, const View& t) {
+  const ConvolutionShape shape(x, weight);
+  const PoolGeometry pooled = shape.convolved();
+  Pooled made{
+      empty(pooled.outputs(), pooled.strides(pooled.outputs()), x.dtype, x),
+      empty_contiguous({pooled.rows(), pooled.row_bytes()}, aoti_torch_dtype_uint8(), x)};
+  const std::vector<float> thresholds = thresholds_of<float>(t, shape.outputs);
+  float* y = static_cast<float*>(data_of_new(made.y));
+  uint8_t* codes = static_cast<uint8_t*>(data_of_new(made.codes));
+  const int64_t grain = kGrainProducts / std::max<int64_t>(1, Forward::products_of_unit(shape));
+  parallel_for(Forward::units(shape), grain, [&](int64_t begin, int64_t end) {
+    Forward(
+        shape, numbers_of(x), numbers_of(weight), numbers_of(bias), thresholds.data(), y, codes)
+        .run(begin, end);
+  });
+  return made;
+}
+
+ConvolutionGradients convolve_pool_clip_backward(
+    const View& given_g, const View& codes, const View& x, const View& weight, const View& t,
+    bool by_x) {
+  const ConvolutionShape shape(x, weight);
+  const PoolGeometry pooled = shape.convolved();
+  const Laid g(given_g, pooled.strides(pooled.outputs()), given_g.dtype);
+  ConvolutionGradients made;
+  made.weight = empty(weight.shape(), channels_last_strides(weight.shape()), x.dtype, x);
+  made.bias = empty_contiguous({shape.outputs}, x.dtype, x);
+  float* inputs = nullptr;
+  if (by_x) {
+    made.x = empty(x.shape(), channels_last_strides(x.shape()), x.dtype, x);
+    inputs = static_cast<float*>(data_of_new(made.x));
+  }
+  const Chunks chunks(shape.images);
+  const int64_t weights = shape.outputs * shape.all_taps();
+  const int64_t of_chunk = weights + shape.outputs;
+  const Numbers sums = numbers(chunks.count * of_chunk);
+  Reduction thresholds(chunks.count, 1, shape.outputs, shape.outputs);
+  parallel_for(chunks.count, 1, [&](int64_t begin, int64_t end) {
+    Backward backward(
+        shape, numbers_of(g.view), static_cast<const uint8_t*>(codes.data()), numbers_of(x),
+        numbers_of(weight), inputs);
+    std::vector<double> by_lane(static_cast<size_t>(lanes_of(shape.outputs)));
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      std::fill(by_lane.begin(), by_lane.end(), 0.0);
+      float* of_weights = &sums[chunk * of_chunk];
+      backward.run(
+          chunks.first(chunk), chunks.first(chunk + 1), of_weights, of_weights + weights, by_lane);
+      thresholds.put(chunk, by_lane);
+    }
+  });
+  add_by_weight(
+      shape, sums.get(), chunks.count, of_chunk, numbers_of(View(made.weight.get())));
+  float* bias = numbers_of(View(made.bias.get()));
+  std::fill_n(bias, shape.outputs, 0.0f);
+  for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+    for (int64_t channel = 0; channel < shape.outputs; ++channel) {
+      bias[channel] += sums[chunk * of_chunk + weights + channel];
+    }
+  }
+  const std::vector<double> total = thresholds.total([](int64_t) { return 0; });
+  made.t = gradient_of(t, total.data(), shape.outputs, 1);
+  return made;
+}
+
+}  // namespace actclip

@@ -1,0 +1,265 @@
+package io.github.actclip.autograd;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.Pooled;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Autocast;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Bits;
+import io.github.actclip.testing.Gradients;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The kernels' own convolution, pooling, ReLU and clip, against LibTorch's in float64. */
+class ConvMaxPoolClipTest {
+
+  private static final long[] ONES = {1, 1};
+  private static final long[] ZEROS = {0, 0};
+  private static final double HALF_ULP_OF_ONE = 0x1p-24;
+
+  static {
+    LibTorch.load();
+  }
+
+  private TensorScope scope;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+    torch.manual_seed(53);
+    Block some = new Block(1, 32, 6, 6, 32, 5, 5);
+    assumeTrue(
+        ClipOp.isConvolutionNative(some.x, some.weight, some.bias, some.t),
+        "no kernel for convolutions on this processor");
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  /** What is convolved, its weights as leaves, and the gradient by the output. */
+  private static final class Block {
+    final Tensor x;
+    final Tensor weight;
+    final Tensor bias;
+    final Tensor t;
+    final Tensor g;
+
+    Block(long images, long inputs, long height, long width, long outputs, long kh, long kw) {
+      x = channelsLast(torch.randn(images, inputs, height, width));
+      weight =
+          Gradients.leaf(channelsLast(torch.randn(outputs, inputs, kh, kw).mul(new Scalar(0.1))));
+      bias = Gradients.leaf(torch.randn(outputs));
+      t = Gradients.leaf(torch.rand(outputs, 1, 1).add(new Scalar(0.5)));
+      g = torch.randn(images, outputs, (height - kh + 1) / 2, (width - kw + 1) / 2);
+    }
+
+    private Block(Tensor x, Tensor weight, Tensor bias, Tensor t, Tensor g) {
+      this.x = x;
+      this.weight = weight;
+      this.bias = bias;
+      this.t = t;
+      this.g = g;
+    }
+
+    Block inFloat64() {
+      return new Block(wide(x), wide(weight), wide(bias), wide(t), g.to(ScalarType.Double));
+    }
+
+    private static Tensor wide(Tensor tensor) {
+      Tensor wide = tensor.detach().to(ScalarType.Double);
+      return tensor.requires_grad() ? Gradients.leaf(wide) : wide;
+    }
+
+    Tensor inOnePass() {
+      return ClipFunctions.convMaxPoolClip(x, weight, bias, t);
+    }
+
+    Tensor inSinglePasses() {
+      Tensor convolved = torch.conv2d(x, weight, new TensorOptional(bias), ONES, ZEROS, ONES, 1);
+      return ClipOp.relu(torch.max_pool2d(convolved, 2, 2), t);
+    }
+
+    /** A bound of what rounding may add to an output, of any order of its sum. */
+    Tensor rounding() {
+      Tensor sum =
+          torch.conv2d(x.abs(), weight.abs(), new TensorOptional(bias.abs()), ONES, ZEROS, ONES, 1);
+      long terms = weight.numel() / weight.size(0) + 1;
+      return torch.max_pool2d(sum, 2, 2).mul(new Scalar(terms * HALF_ULP_OF_ONE));
+    }
+
+    /** By x where it is a leaf, the weight, the bias and t. */
+    List<Tensor> gradients(Tensor y) {
+      List<Tensor> gradients = new ArrayList<>();
+      Gradients.backward(y, g);
+      for (Tensor leaf : new Tensor[] {x, weight, bias, t}) {
+        if (leaf.requires_grad()) {
+          gradients.add(leaf.grad().clone());
+          leaf.mutable_grad().reset();
+        }
+      }
+      return gradients;
+    }
+  }
+
+  private static Tensor channelsLast(Tensor tensor) {
+    return tensor.contiguous(MemoryFormat.ChannelsLast);
+  }
+
+  /** The layers of Net; odd sizes; kernels that are not square; more images than chunks. */
+  @ParameterizedTest
+  @CsvSource({
+    "2, 3, 32, 32, 32, 5, 5",
+    "2, 32, 14, 14, 64, 5, 5",
+    "3, 32, 9, 12, 32, 3, 2",
+    "1, 64, 7, 8, 96, 1, 1",
+    "37, 32, 5, 6, 32, 2, 4",
+    "1, 1, 61, 41, 32, 3, 3",
+    "0, 32, 6, 6, 32, 5, 5"
+  })
+  void isTheSinglePasses(
+      long images, long inputs, long height, long width, long outputs, long kh, long kw) {
+    Block block = new Block(images, inputs, height, width, outputs, kh, kw);
+    if (inputs % 32 == 0) {
+      block.x.set_requires_grad(true);
+    }
+    Block exact = block.inFloat64();
+    Tensor y = block.inOnePass();
+    assertTrue(y.is_contiguous(MemoryFormat.ChannelsLast));
+    Tensor expected = exact.inSinglePasses();
+    Tensor wrong = y.sub(expected).abs().gt(exact.rounding());
+    assertEquals(0, wrong.sum().item_long(), "outputs");
+
+    List<Tensor> gradients = block.gradients(y);
+    List<Tensor> expectedGradients = exact.gradients(expected);
+    assertEquals(inputs % 32 == 0 ? 4 : 3, gradients.size());
+    for (int i = 0; i < gradients.size(); i++) {
+      assertClose(expectedGradients.get(i), gradients.get(i), "gradient " + i);
+    }
+    assertTrue(gradients.get(gradients.size() - 3).is_contiguous(MemoryFormat.ChannelsLast));
+  }
+
+  private static void assertClose(Tensor expected, Tensor actual, String what) {
+    if (expected.numel() > 0) {
+      double difference = actual.sub(expected).abs().max().item_double();
+      double largest = expected.abs().max().item_double();
+      assertTrue(difference <= 2e-6 * largest, what + ": " + difference + " of " + largest);
+    }
+  }
+
+  @Test
+  void withoutALimitItIsPoolingAndRelu() {
+    Block block = new Block(2, 32, 8, 8, 32, 3, 3);
+    Block high = new Block(block.x, block.weight, block.bias, null, block.g);
+    block.t.set_data(torch.full_like(block.t, new Scalar(Double.POSITIVE_INFINITY)));
+    Tensor y = block.inOnePass();
+    Bits.assertSame(y, high.inOnePass(), "output");
+    List<Tensor> gradients = block.gradients(y);
+    Gradients.backward(high.inOnePass(), high.g);
+    Bits.assertSame(gradients.get(0), block.weight.grad(), "by weight");
+    Bits.assertSame(gradients.get(1), block.bias.grad(), "by bias");
+  }
+
+  /** Whatever the threads, the other images of a batch, and whether gradients are recorded. */
+  @Test
+  void hasTheSameBitsAlways() {
+    Block block = new Block(19, 32, 14, 14, 64, 5, 5);
+    block.x.set_requires_grad(true);
+    int threads = torch.get_num_threads();
+    try {
+      torch.set_num_threads(1);
+      Tensor y = block.inOnePass();
+      List<Tensor> gradients = block.gradients(y);
+      torch.set_num_threads(3);
+      Tensor again = block.inOnePass();
+      Bits.assertSame(y, again, "with three threads");
+      List<Tensor> gradientsAgain = block.gradients(again);
+      for (int i = 0; i < gradients.size(); i++) {
+        Bits.assertSame(gradients.get(i), gradientsAgain.get(i), "gradient " + i);
+      }
+      try (TensorScope inner = new TensorScope()) {
+        inner.noGrad();
+        Tensor alone = block.x.narrow(0, 7, 1);
+        Tensor one = ClipFunctions.convMaxPoolClip(alone, block.weight, block.bias, block.t);
+        Bits.assertSame(y.narrow(0, 7, 1), one, "alone, and not recorded");
+      }
+    } finally {
+      torch.set_num_threads(threads);
+    }
+  }
+
+  @Test
+  void passesInfinitiesAndNaN() {
+    Block block = new Block(1, 32, 8, 8, 32, 3, 3);
+    block.x.select(1, 5).fill_(new Scalar(Float.POSITIVE_INFINITY));
+    block.x.select(2, 7).fill_(new Scalar(Float.NaN));
+    Tensor expected = block.inSinglePasses();
+    Tensor y = block.inOnePass();
+    assertTrue(y.isnan().equal(expected.isnan()));
+    assertTrue(y.isnan().any().item_bool());
+    assertTrue(torch.allclose(expected.nan_to_num(), y.nan_to_num(), 1e-4, 1e-5, false));
+  }
+
+  @Test
+  void isOnlyForWhatTheKernelsTake() {
+    Block block = new Block(2, 3, 8, 8, 32, 3, 3);
+    Tensor x = block.x;
+    assertNull(
+        ClipFunctions.convMaxPoolClip(x.contiguous(), block.weight, block.bias, block.t),
+        "contiguous");
+    Tensor lazy = x._neg_view();
+    assertNull(ClipFunctions.convMaxPoolClip(lazy, block.weight, block.bias, block.t), "negated");
+    assertNull(Autocast.run(new Device("cpu"), ScalarType.BFloat16, block::inOnePass), "autocast");
+    assertNull(block.inFloat64().inOnePass(), "float64");
+    assertNull(new Block(2, 3, 8, 8, 24, 3, 3).inOnePass(), "24 channels");
+    x.set_requires_grad(true);
+    assertNull(block.inOnePass(), "the gradient by three channels");
+  }
+
+  @Test
+  void whatIsNotOfOneConvolutionIsRefused() {
+    scope.noGrad();
+    Block b = new Block(2, 32, 8, 8, 32, 3, 3);
+    Pooled pooled = ClipOp.convMaxPoolClip(b.x, b.weight, b.bias, b.t);
+    Tensor codes = pooled.codes();
+    assertRefused("the gradient: there is no tensor", b, null, codes, b.x);
+    assertRefused("the gradient has the shape", b, b.g.narrow(2, 0, 2), codes, b.x);
+    assertRefused("the gradient must be float32 of", b, b.g.to(ScalarType.Double), codes, b.x);
+    assertRefused("the codes are not those", b, b.g, codes.narrow(0, 0, 2), b.x);
+    assertRefused("a tensor is undefined", b, b.g, new Tensor(), b.x);
+    assertRefused("do not convolve inputs and weights like these", b, b.g, codes, b.x.contiguous());
+    assertRefused("do not convolve inputs and weights like these", b, b.g, codes, new Tensor());
+    assertRefused("the gradient must be float32 of", b, b.g, codes, b.x.narrow(0, 0, 1));
+    for (Tensor gradient : ClipOp.convMaxPoolClipBackward(b.g, codes, b.x, b.weight, b.t, true)) {
+      assertTrue(gradient.defined());
+    }
+  }
+
+  private static void assertRefused(String why, Block block, Tensor g, Tensor codes, Tensor x) {
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> ClipOp.convMaxPoolClipBackward(g, codes, x, block.weight, block.t, true));
+    assertTrue(e.getMessage().contains(why), e.getMessage());
+  }
+}
