@@ -45,11 +45,12 @@ struct PoolRow {
   const void* top;  // the two rows of inputs
   const void* bottom;
   void* y;
-  uint8_t* codes;    // two in a byte
+  uint8_t* codes;    // two in a byte; null where they are not wanted
   uint8_t* scratch;  // a byte for each output
   int64_t outputs;   // in the row, those of all its channels
   int64_t channels;
   const void* thresholds;  // by channel
+  int64_t y_step;          // channels-last: from an output to its neighbour, of codes too
 };
 
 struct PoolRowBackward {

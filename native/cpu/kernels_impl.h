@@ -216,26 +216,45 @@ inline void unpack(const uint8_t* packed, uint8_t* codes, int64_t count) {
 
 // One row of outputs. Neighbours in a row of inputs are kStep apart: the number of channels, or 0
 // for one that is only known when it is called.
-template <typename T, bool kRelu, int kStep>
-void pool_row(const PoolRow& row) {
+template <typename T, bool kRelu, int kStep, bool kCodes>
+void pool_row_with(const PoolRow& row) {
   const T* thresholds = static_cast<const T*>(row.thresholds);
   const int64_t step = kStep == 0 ? row.channels : kStep;
   // Read once: for all that compilers know, what is stored below might change it.
   const int64_t run = kStep == 0 ? step : row.outputs;
-  for (int64_t out = 0; out < row.outputs; out += run) {
+  int64_t place = 0;
+  for (int64_t out = 0; out < row.outputs; out += run, place += row.y_step) {
     const T* top = static_cast<const T*>(row.top) + 2 * out;
     const T* bottom = static_cast<const T*>(row.bottom) + 2 * out;
-    T* y = static_cast<T*>(row.y) + out;
+    T* y = static_cast<T*>(row.y) + place;
     uint8_t* codes = row.scratch + out;
     ACTCLIP_INDEPENDENT
     for (int64_t i = 0; i < run; ++i) {
       const int64_t in = kStep == 0 ? i : 2 * i;
+      uint8_t code;
       y[i] = MaxPoolClip<T, kRelu>::forward(
           top[in], top[in + step], bottom[in], bottom[in + step], thresholds[kStep == 0 ? i : 0],
-          codes[i]);
+          code);
+      if constexpr (kCodes) {
+        codes[i] = code;
+      }
+    }
+    if (kCodes && row.y_step != run) {
+      pack(codes, row.codes + place / 2, run);
     }
   }
-  pack(row.scratch, row.codes, row.outputs);
+  if (kCodes && row.y_step == run) {
+    pack(row.scratch, row.codes, row.outputs);
+  }
+}
+
+template <typename T, bool kRelu, int kStep>
+void pool_row(const PoolRow& row) {
+  if (row.codes == nullptr) {
+    pool_row_with<T, kRelu, kStep, false>(row);
+  } else {
+    pool_row_with<T, kRelu, kStep, true>(row);
+  }
 }
 template <typename T, int kStep>
 void pool_row_backward(const PoolRowBackward& row) {

@@ -474,13 +474,18 @@ struct PoolCase {
     result.sums[i % shape.lanes()] += of.fate == reference::Fate::kAbove ? value(g[i]) : 0;
   }
 
-  PoolOutcome<T> actual(Target target) const {
-    PoolOutcome<T> result = outcome();
+  void run(Target target, T* y, uint8_t* codes, int64_t y_step) const {
     Buffer<uint8_t> scratch = unwritten<uint8_t>(shape.outputs, shape.offset);
     kernels(target)->find_pool(kDtype<T>, shape.relu, shape.channels_last)(
-        {top.data(), bottom.data(), result.y.data(), result.codes.data(), scratch.data(),
-         shape.outputs, shape.channels, thresholds.data()});
-    scratch = unwritten<uint8_t>(shape.outputs, shape.offset);
+        {top.data(), bottom.data(), y, codes, scratch.data(), shape.outputs, shape.channels,
+         thresholds.data(), y_step});
+  }
+
+  PoolOutcome<T> actual(Target target) const {
+    PoolOutcome<T> result = outcome();
+    run(target, result.y.data(), result.codes.data(),
+        shape.channels_last ? shape.channels : shape.outputs);
+    Buffer<uint8_t> scratch = unwritten<uint8_t>(shape.outputs, shape.offset);
     kernels(target)->find_pool_backward(kDtype<T>, shape.channels_last)(
         {g.data(), result.codes.data(), scratch.data(), result.top.data(), result.bottom.data(),
          shape.outputs, shape.channels, shape.lanes(), result.sums.data()});
@@ -509,6 +514,34 @@ void check(const PoolCase<T>& c) {
   }
 }
 
+// With a gap after each output's channels, as where these are some of more; and without codes.
+template <typename T>
+void check_gaps(const PoolCase<T>& c) {
+  constexpr int64_t kGap = 6;
+  const int64_t channels = c.shape.channels;
+  const int64_t columns = c.shape.outputs / channels;
+  const int64_t step = channels + kGap;
+  const PoolOutcome<T> dense = c.expected();
+  Buffer<T> y = unwritten<T>(columns * step, c.shape.offset);
+  Buffer<uint8_t> codes = unwritten<uint8_t>(columns * step / 2, c.shape.offset);
+  PoolOutcome<T> expected{y, codes, {0, 0}, {0, 0}, {0, 0}};
+  for (int64_t column = 0; column < columns; ++column) {
+    std::copy_n(&dense.y[column * channels], channels, &expected.y[column * step]);
+    std::copy_n(
+        &dense.codes[column * channels / 2], channels / 2, &expected.codes[column * step / 2]);
+  }
+  for (Target target : targets()) {
+    Buffer<T> y_alone = y;
+    PoolOutcome<T> actual{y, codes, {0, 0}, {0, 0}, {0, 0}};
+    c.run(target, actual.y.data(), actual.codes.data(), step);
+    c.run(target, y_alone.data(), nullptr, step);
+    const std::string name = c.name(target) + "with gaps, ";
+    expect(name + "y", same_bits<T>, expected.y, actual.y);
+    expect(name + "codes", same_bits<uint8_t>, expected.codes, actual.codes);
+    expect(name + "y alone", same_bits<T>, expected.y, y_alone);
+  }
+}
+
 template <typename T>
 void check_pool(Values values) {
   for (bool relu : {false, true}) {
@@ -518,7 +551,11 @@ void check_pool(Values values) {
       }
       for (int64_t channels : {1, 3, 64, 96, 100}) {
         for (int64_t columns : {0, 1, 2, 3, 13}) {
-          check(PoolCase<T>({columns * channels, channels, true, relu, offset}, values));
+          const PoolCase<T> c({columns * channels, channels, true, relu, offset}, values);
+          check(c);
+          if (channels % 2 == 0 && columns > 0) {
+            check_gaps(c);
+          }
         }
       }
     }

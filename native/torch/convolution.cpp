@@ -75,12 +75,13 @@ View or_none(AtenTensorHandle t) { return View(t == nullptr ? no_threshold() : t
 }  // namespace
 
 Pooled conv_max_pool_clip(
-    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t) {
+    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t,
+    bool codes) {
   if (!suit(x, weight, t) || !suits_as_bias(bias, weight)) {
     return {};
   }
   if (is_for_kernel(View(x), View(weight), false)) {
-    return convolve_pool_clip(View(x), View(weight), View(bias), or_none(t));
+    return convolve_pool_clip(View(x), View(weight), View(bias), or_none(t), codes);
   }
   const Tensor y = convolve_by_libtorch(x, weight, bias);
   return Cpu::max_pool_clip(View(y.get()), or_none(t), true);

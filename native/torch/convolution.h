@@ -12,12 +12,13 @@ struct ConvolutionGradients {
   Tensor t;
 };
 
-// relu(max_pool2d(conv2d(x, weight, bias), 2)), which above t is t where there is a threshold, and the
-// codes of the pooling. Nothing is recorded. The convolution is ours where its kernel fits, and
+// relu(max_pool2d(conv2d(x, weight, bias), 2)), which above t is t where there is a threshold, and, where
+// they are wanted, the codes of the pooling. Nothing is recorded. The convolution is ours where its kernel fits, and
 // LibTorch's otherwise. Both tensors are empty where the arguments, of which nothing is known, are not
 // float32 on the CPU, or do not fit each other.
 Pooled conv_max_pool_clip(
-    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t);
+    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t,
+    bool codes);
 
 // Whether the convolution of these is ours, and so are its gradients, by x only where it is wanted.
 bool suit_convolution(

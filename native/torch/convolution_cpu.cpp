@@ -30,7 +30,7 @@ class Forward {
         rows_at_once_(std::max<int64_t>(1, kCachedSums / (2 * row_))),
         packed_(numbers(shape.all_taps() * kernel_.group)),
         sums_(numbers(2 * rows_at_once_ * row_)),
-        scratch_(static_cast<size_t>(kernel_.group)) {}
+        scratch_(static_cast<size_t>(row_ / 2)) {}
 
   // The work in units: a row of outputs, of an image, of a group of channels.
   static int64_t units(const ConvolutionShape& shape) {
@@ -85,17 +85,14 @@ class Forward {
   }
 
   void pool(int64_t image, int64_t row, int64_t count) {
-    const int64_t group = kernel_.group;
     for (int64_t i = 0; i < count; ++i) {
+      const float* top = &sums_[2 * i * row_];
       const int64_t row_out = image * pooled_.rows_out() + row + i;
-      for (int64_t column = 0; column < pooled_.columns_out(); ++column) {
-        const float* top = &sums_[2 * i * row_ + 2 * column * group];
-        const int64_t at = column * shape_.outputs + first_;
-        pool_(
-            {top, top + row_, y_ + row_out * pooled_.row_outputs() + at,
-             codes_ + row_out * pooled_.row_bytes() + at / 2, scratch_.data(), group, group,
-             thresholds_ + first_});
-      }
+      uint8_t* codes =
+          codes_ == nullptr ? nullptr : codes_ + row_out * pooled_.row_bytes() + first_ / 2;
+      pool_(
+          {top, top + row_, y_ + row_out * pooled_.row_outputs() + first_, codes, scratch_.data(),
+           row_ / 2, kernel_.group, thresholds_ + first_, shape_.outputs});
     }
   }
 
@@ -108,8 +105,8 @@ class Forward {
   const float* const bias_;
   const float* const thresholds_;
   float* const y_;
-  uint8_t* const codes_;
-  const int64_t row_;  // of sums, in numbers
+  uint8_t* const codes_;  // null where they are not wanted
+  const int64_t row_;     // of sums, in numbers
   const int64_t rows_at_once_;
   const Numbers packed_;
   const Numbers sums_;
@@ -138,12 +135,9 @@ class Backward {
       const float* weight, float* by_x)
       : shape_(shape), pooled_(shape.convolved()), kernel_(convolution_kernel()),
         pool_(kernels().find_pool_backward(Dtype::kFloat32, true)), g_(g), codes_(codes), x_(x),
-        by_x_(by_x), padding_(by_x == nullptr ? 0 : shape.kernel_width - 1),
-        row_((pooled_.width + 2 * padding_) * shape.outputs),
-        convolved_(numbers(pooled_.height * row_)),
+        by_x_(by_x), row_(2 * pooled_.row_outputs()),
+        convolved_(numbers(2 * pooled_.rows_out() * row_)),
         scratch_(static_cast<size_t>(pooled_.row_outputs())) {
-    // What no window covers, and the padding, stay 0.
-    std::fill_n(convolved_.get(), pooled_.height * row_, 0.0f);
     if (by_x != nullptr) {
       pack(weight);
     }
@@ -165,28 +159,23 @@ class Backward {
   }
 
  private:
-  // By group of inputs, row of the kernel, column, output and input; rows and columns are reversed.
+  // By group of taps, output and tap; a group is one of inputs, at one place in the kernel.
   void pack(const float* weight) {
     const int64_t group = kernel_.group;
     packed_ = numbers(shape_.outputs * shape_.all_taps());
     float* to = packed_.get();
-    for (int64_t first = 0; first < shape_.inputs; first += group) {
-      for (int64_t row = shape_.kernel_height; row-- > 0;) {
-        for (int64_t column = shape_.kernel_width; column-- > 0;) {
-          for (int64_t output = 0; output < shape_.outputs; ++output, to += group) {
-            const int64_t tap = row * shape_.taps() + column * shape_.inputs + first;
-            std::copy_n(weight + output * shape_.all_taps() + tap, group, to);
-          }
-        }
+    for (int64_t tap = 0; tap < shape_.all_taps(); tap += group) {
+      for (int64_t output = 0; output < shape_.outputs; ++output, to += group) {
+        std::copy_n(weight + output * shape_.all_taps() + tap, group, to);
       }
     }
   }
 
-  // The gradient by what was pooled, of one image.
+  // The gradient by what was pooled, of one image; what no window covered is left out.
   void unpool(int64_t image, std::vector<double>& by_lane) {
     for (int64_t i = 0; i < pooled_.rows_out(); ++i) {
       const int64_t row = image * pooled_.rows_out() + i;
-      float* top = &convolved_[2 * i * row_ + padding_ * shape_.outputs];
+      float* top = &convolved_[2 * i * row_];
       pool_(
           {g_ + row * pooled_.row_outputs(), codes_ + row * pooled_.row_bytes(), scratch_.data(),
            top, top + row_, pooled_.row_outputs(), shape_.outputs,
@@ -194,12 +183,12 @@ class Backward {
     }
   }
 
-  // Of all that windows cover, as the weights of a contraction.
+  // As the weights of a contraction.
   cpu::Contraction over_convolved(int64_t channel) const {
     cpu::Contraction c{};
     c.rows = 2 * pooled_.rows_out();
     c.taps = 2 * pooled_.columns_out();
-    c.w = &convolved_[padding_ * shape_.outputs + channel];
+    c.w = &convolved_[channel];
     c.w_row = row_;
     c.w_tap = shape_.outputs;
     c.y_step = kernel_.group;
@@ -232,21 +221,19 @@ class Backward {
     }
   }
 
-  // Each row of the kernel for all rows of inputs, so that its weights stay in the first cache.
+  // Each weight for all rows, so that those of a group stay in the first cache.
   void put_by_x(int64_t image) const {
     const int64_t group = kernel_.group;
     float* by_image = by_x_ + image * shape_.height * shape_.input_row();
     std::fill_n(by_image, shape_.height * shape_.input_row(), 0.0f);
-    const int64_t taps = shape_.kernel_width * shape_.outputs;
     const float* w = packed_.get();
-    for (int64_t first = 0; first < shape_.inputs; first += group) {
-      for (int64_t k = 0; k < shape_.kernel_height; ++k, w += taps * group) {
-        for (int64_t row = 0; row < pooled_.height; ++row) {
-          const int64_t row_of_inputs = row + shape_.kernel_height - 1 - k;
-          kernel_.contract(
-              {1, taps, shape_.width, &convolved_[row * row_], 0, 1, shape_.outputs, w, 0, group,
-               by_image + row_of_inputs * shape_.input_row() + first, shape_.inputs});
-        }
+    for (int64_t tap = 0; tap < shape_.all_taps(); tap += group, w += shape_.outputs * group) {
+      // Taps go on in a row of inputs from one column of the kernel to the next.
+      float* y = by_image + tap / shape_.taps() * shape_.input_row() + tap % shape_.taps();
+      for (int64_t row = 0; row < 2 * pooled_.rows_out(); ++row, y += shape_.input_row()) {
+        kernel_.contract(
+            {1, shape_.outputs, 2 * pooled_.columns_out(), &convolved_[row * row_], 0, 1,
+             shape_.outputs, w, 0, group, y, shape_.inputs});
       }
     }
   }
@@ -258,9 +245,8 @@ class Backward {
   const float* const g_;
   const uint8_t* const codes_;
   const float* const x_;
-  float* const by_x_;      // null where it is not wanted
-  const int64_t padding_;  // columns on either side
-  const int64_t row_;      // of what was convolved, in numbers
+  float* const by_x_;  // null where it is not wanted
+  const int64_t row_;  // of what was convolved, in numbers
   const Numbers convolved_;
   std::vector<uint8_t> scratch_;
   Numbers packed_;
@@ -293,19 +279,22 @@ void add_by_weight(
 
 }  // namespace
 
-Pooled convolve_pool_clip(const View& x, const View& weight, const View& bias, const View& t) {
+Pooled convolve_pool_clip(
+    const View& x, const View& weight, const View& bias, const View& t, bool codes) {
   const ConvolutionShape shape(x, weight);
   const PoolGeometry pooled = shape.convolved();
-  Pooled made{
-      empty(pooled.outputs(), pooled.strides(pooled.outputs()), x.dtype, x),
-      empty_contiguous({pooled.rows(), pooled.row_bytes()}, aoti_torch_dtype_uint8(), x)};
+  Pooled made{empty(pooled.outputs(), pooled.strides(pooled.outputs()), x.dtype, x), {}};
+  uint8_t* of_made = nullptr;
+  if (codes) {
+    made.codes = empty_contiguous({pooled.rows(), pooled.row_bytes()}, aoti_torch_dtype_uint8(), x);
+    of_made = static_cast<uint8_t*>(data_of_new(made.codes));
+  }
   const std::vector<float> thresholds = thresholds_of<float>(t, shape.outputs);
   float* y = static_cast<float*>(data_of_new(made.y));
-  uint8_t* codes = static_cast<uint8_t*>(data_of_new(made.codes));
   const int64_t grain = kGrainProducts / std::max<int64_t>(1, Forward::products_of_unit(shape));
   parallel_for(Forward::units(shape), grain, [&](int64_t begin, int64_t end) {
     Forward(
-        shape, numbers_of(x), numbers_of(weight), numbers_of(bias), thresholds.data(), y, codes)
+        shape, numbers_of(x), numbers_of(weight), numbers_of(bias), thresholds.data(), y, of_made)
         .run(begin, end);
   });
   return made;

@@ -40,7 +40,8 @@ inline float* numbers_of(const View& x) { return static_cast<float*>(x.data()); 
 inline const cpu::Convolution& convolution_kernel() { return kernels().convolution; }
 
 // Of what suits: see suit_convolution.
-Pooled convolve_pool_clip(const View& x, const View& weight, const View& bias, const View& t);
+Pooled convolve_pool_clip(
+    const View& x, const View& weight, const View& bias, const View& t, bool codes);
 
 ConvolutionGradients convolve_pool_clip_backward(
     const View& g, const View& codes, const View& x, const View& weight, const View& t, bool by_x);

@@ -255,10 +255,12 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convMaxPoolClip(
     JNIEnv* env, jclass, jlong x, jlong weight, jlong bias, jlong t, jlong y, jlong codes) {
   guarded(env, [&] {
     const auto pooled =
-        actclip::conv_max_pool_clip(handle(x), handle(weight), handle(bias), handle(t));
+        actclip::conv_max_pool_clip(handle(x), handle(weight), handle(bias), handle(t), codes != 0);
     if (pooled.y.get() != nullptr) {
       assign(pooled.y, y);
-      assign(pooled.codes, codes);
+      if (codes != 0) {
+        assign(pooled.codes, codes);
+      }
     }
   });
 }

@@ -81,7 +81,8 @@ Pooled Cpu::max_pool_clip(const View& given, const View& t, bool relu) {
           const T* top = inputs + g.input_offset(row);
           kernel({top, top + g.input_row(), y + row * g.row_outputs(),
                   codes + row * g.row_bytes(), scratch.data(), g.row_outputs(), g.interleaved(),
-                  thresholds.data() + blocks.channel(block)});
+                  thresholds.data() + blocks.channel(block),
+                  g.channels_last ? g.channels : g.row_outputs()});
         }
       }
     });

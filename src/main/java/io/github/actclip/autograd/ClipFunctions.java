@@ -95,7 +95,7 @@ public final class ClipFunctions {
    */
   public static Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
     if (!GradMode.is_enabled()) {
-      Pooled pooled = ClipOp.convMaxPoolClip(x, weight, bias, t);
+      Pooled pooled = ClipOp.convMaxPoolClip(x, weight, bias, t, false);
       return pooled == null ? null : pooled.output();
     }
     if (!ClipOp.isConvolutionNative(x, weight, bias, t)) {

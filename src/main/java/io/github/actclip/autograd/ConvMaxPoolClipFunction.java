@@ -22,7 +22,7 @@ final class ConvMaxPoolClipFunction extends CustomFunction {
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Tensor t = inputs.length > T ? inputs[T] : null;
-    Pooled pooled = ClipOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t);
+    Pooled pooled = ClipOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, true);
     Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), t};
     context.saveForBackward(Arrays.copyOf(saved, inputs.length));
     return pooled.output();

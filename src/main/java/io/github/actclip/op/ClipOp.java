@@ -196,13 +196,16 @@ public final class ClipOp {
    * @param weight (N, C, kH, kW)
    * @param bias (N)
    * @param t of one element, or (N, 1, 1); null for no limit
+   * @param codes whether {@link #convMaxPoolClipBackward} is to follow: else there are none
    * @return null where it does not do that, and the single operations are to be asked: where a
    *     gradient may be recorded, within autocast, where one of them is undefined, not float32 on
    *     the CPU or of a shape that does not fit, and where the backend is not native
    */
-  public static Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    return !GradMode.is_enabled() && !isAutocast() && backendOrNull() != null
-        ? backendOrNull().convMaxPoolClip(x, weight, bias, t)
+  public static Pooled convMaxPoolClip(
+      Tensor x, Tensor weight, Tensor bias, Tensor t, boolean codes) {
+    NativeBackend kernels = backendOrNull();
+    return kernels != null && !GradMode.is_enabled() && !isAutocast()
+        ? kernels.convMaxPoolClip(x, weight, bias, t, codes)
         : null;
   }
 

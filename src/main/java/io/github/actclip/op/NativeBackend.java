@@ -124,11 +124,11 @@ final class NativeBackend implements ClipBackend {
   }
 
   /** {@link ClipOp#convMaxPoolClip}; null where it does not do that. */
-  Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
+  Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t, boolean codes) {
     if (isAnyNegated(x, weight, bias, t)) {
       return null;
     }
-    Pooled pooled = new Pooled(new Tensor(), new Tensor());
+    Pooled pooled = new Pooled(new Tensor(), codes ? new Tensor() : null);
     run(
         () ->
             NativeKernels.convMaxPoolClip(

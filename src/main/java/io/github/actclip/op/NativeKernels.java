@@ -41,7 +41,10 @@ final class NativeKernels {
 
   static native void maxPoolClip(long x, long t, boolean relu, long y, long codes);
 
-  /** {@link ClipOp#convMaxPoolClip}; the results stay undefined where it does not do that. */
+  /**
+   * {@link ClipOp#convMaxPoolClip}; the results stay undefined where it does not do that. Codes may
+   * be 0.
+   */
   static native void convMaxPoolClip(long x, long weight, long bias, long t, long y, long codes);
 
   /** {@link ClipOp#isConvolutionNative}, for tensors of which nothing is known. */

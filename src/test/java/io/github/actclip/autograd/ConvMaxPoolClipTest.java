@@ -240,7 +240,7 @@ class ConvMaxPoolClipTest {
   void whatIsNotOfOneConvolutionIsRefused() {
     scope.noGrad();
     Block b = new Block(2, 32, 8, 8, 32, 3, 3);
-    Pooled pooled = ClipOp.convMaxPoolClip(b.x, b.weight, b.bias, b.t);
+    Pooled pooled = ClipOp.convMaxPoolClip(b.x, b.weight, b.bias, b.t, true);
     Tensor codes = pooled.codes();
     assertRefused("the gradient: there is no tensor", b, null, codes, b.x);
     assertRefused("the gradient has the shape", b, b.g.narrow(2, 0, 2), codes, b.x);

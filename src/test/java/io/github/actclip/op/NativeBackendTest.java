@@ -215,12 +215,13 @@ class NativeBackendTest extends ClipBackendContract {
   }
 
   private static void assertOneCall(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    assertNull(ClipOp.convMaxPoolClip(x, weight, bias, t), "recorded");
+    assertNull(ClipOp.convMaxPoolClip(x, weight, bias, t, true), "recorded");
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor y = torch.max_pool2d(conv2d(x, weight, bias), 2, 2).relu();
       Tensor expected = t == null ? y : ClipOp.clip(y, t);
-      Bits.assertSame(expected, ClipOp.convMaxPoolClip(x, weight, bias, t).output(), "in one call");
+      Bits.assertSame(
+          expected, ClipOp.convMaxPoolClip(x, weight, bias, t, true).output(), "in one call");
     }
   }
 
@@ -232,29 +233,33 @@ class NativeBackendTest extends ClipBackendContract {
     Tensor t = Tensor.create(0.5f);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      assertNotNull(ClipOp.convMaxPoolClip(x, weight, bias, t));
+      assertNotNull(ClipOp.convMaxPoolClip(x, weight, bias, t, true));
       Tensor wide = x.to(ScalarType.Double);
-      assertNull(ClipOp.convMaxPoolClip(wide, weight.to(ScalarType.Double), bias, t), "float64");
-      assertNull(ClipOp.convMaxPoolClip(x.squeeze(), weight, bias, t), "three dimensions");
+      assertNull(
+          ClipOp.convMaxPoolClip(wide, weight.to(ScalarType.Double), bias, t, true), "float64");
+      assertNull(ClipOp.convMaxPoolClip(x.squeeze(), weight, bias, t, true), "three dimensions");
       for (Tensor none : new Tensor[] {null, new Tensor()}) {
-        assertNull(ClipOp.convMaxPoolClip(none, weight, bias, t), "no images");
-        assertNull(ClipOp.convMaxPoolClip(x, none, bias, t), "no weight");
-        assertNull(ClipOp.convMaxPoolClip(x, weight, none, t), "no bias");
+        assertNull(ClipOp.convMaxPoolClip(none, weight, bias, t, true), "no images");
+        assertNull(ClipOp.convMaxPoolClip(x, none, bias, t, true), "no weight");
+        assertNull(ClipOp.convMaxPoolClip(x, weight, none, t, true), "no bias");
       }
       assertNull(
           Autocast.run(
               new Device("cpu"),
               ScalarType.BFloat16,
-              () -> ClipOp.convMaxPoolClip(x, weight, bias, t)),
+              () -> ClipOp.convMaxPoolClip(x, weight, bias, t, true)),
           "autocast");
-      assertNull(ClipOp.convMaxPoolClip(x, weight, torch.randn(5), t), "bias of another size");
-      assertNull(ClipOp.convMaxPoolClip(x, torch.randn(4, 2, 5, 5), bias, t), "other channels");
-      assertNull(ClipOp.convMaxPoolClip(x, torch.randn(4, 3, 6, 5), bias, t), "one row is left");
+      assertNull(
+          ClipOp.convMaxPoolClip(x, weight, torch.randn(5), t, true), "bias of another size");
+      assertNull(
+          ClipOp.convMaxPoolClip(x, torch.randn(4, 2, 5, 5), bias, t, true), "other channels");
+      assertNull(
+          ClipOp.convMaxPoolClip(x, torch.randn(4, 3, 6, 5), bias, t, true), "one row is left");
       Tensor[] thresholds = {
         t.to(ScalarType.Double), torch.rand(5, 1, 1), torch.rand(4), lazilyNegated(t), new Tensor()
       };
       for (Tensor threshold : thresholds) {
-        assertNull(ClipOp.convMaxPoolClip(x, weight, bias, threshold), "another threshold");
+        assertNull(ClipOp.convMaxPoolClip(x, weight, bias, threshold, true), "another threshold");
       }
     }
   }
