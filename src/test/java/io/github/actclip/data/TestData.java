@@ -7,10 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.runtime.ActclipException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.zip.GZIPInputStream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.function.Executable;
 
@@ -20,6 +22,26 @@ public final class TestData {
   static final int CIFAR_RECORD = 3073;
 
   private TestData() {}
+
+  /** The first of the embedded test images, for trainings that are short and many. */
+  public static ImageDataset first(int count) {
+    return new ImageDataset(
+        ImageDataset.EMBEDDED,
+        "the first test images",
+        PixelFormat.GREY_28,
+        embedded("t10k-images-idx3-ubyte.gz", 16, count * 784),
+        embedded("t10k-labels-idx1-ubyte.gz", 8, count));
+  }
+
+  private static byte[] embedded(String file, int header, int length) {
+    try (InputStream in =
+        new GZIPInputStream(ImageDataset.class.getResourceAsStream("fashion-mnist/" + file))) {
+      in.skipNBytes(header);
+      return in.readNBytes(length);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
 
   /** Grey images; pixel p of image i is (31 i + p) mod 256, labels are i mod 10. */
   public static ImageDataset grey(int count) {

@@ -8,6 +8,7 @@ import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
+import io.github.actclip.data.TestData;
 import io.github.actclip.io.Safetensors;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
@@ -48,10 +49,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Trainings that are interrupted and go on, on the embedded test images, since they are few. */
+/** Trainings that are interrupted and go on, on a few images. */
 class CheckpointTest {
 
-  private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  private static final ImageDataset IMAGES = TestData.first(300);
   private static final int STEPS_PER_EPOCH = 20;
   private static final CheckpointOptions ONLY_WHEN_STOPPED = CheckpointOptions.defaults();
 

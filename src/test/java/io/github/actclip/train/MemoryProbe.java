@@ -1,7 +1,6 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.data.Split;
 import io.github.actclip.data.TestData;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.Devices;
@@ -40,7 +39,7 @@ final class MemoryProbe {
           }
         };
     ImageDataset few = TestData.grey(128); // bfloat16 is slow where it is emulated.
-    ImageDataset test = ImageDataset.embedded(Split.TEST);
+    ImageDataset test = TestData.first(500);
     // The device comes first: it loads LibTorch.
     var device = Devices.of("cpu");
     new Trainer(new Net(), options, device, List.of(listener)).fit(few, test);

@@ -1,16 +1,16 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.data.Split;
+import io.github.actclip.data.TestData;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.Devices;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 
-/** Trainings on the embedded test images, since they are few; always the same one. */
+/** Trainings on a few images; always the same one. */
 final class ShortTraining {
 
-  static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  static final ImageDataset IMAGES = TestData.first(250);
   static final int STEPS_PER_EPOCH = 16;
 
   private ShortTraining() {}
@@ -27,7 +27,7 @@ final class ShortTraining {
   static TrainerOptions options(int epochs, double learningRate) {
     return TrainerOptions.builder(OptimizerType.SGD)
         .epochs(epochs)
-        .batchSize(128)
+        .batchSize(16)
         .learningRate(learningRate)
         .weightDecay(0)
         .thresholdWeightDecay(0)

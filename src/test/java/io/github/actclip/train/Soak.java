@@ -1,7 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.data.Split;
+import io.github.actclip.data.TestData;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
@@ -23,9 +23,9 @@ import org.bytedeco.pytorch.Device;
  */
 public final class Soak {
 
-  private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  private static final ImageDataset IMAGES = TestData.first(500);
   private static final TrainerOptions OPTIONS =
-      TrainerOptions.defaults(OptimizerType.ADAMW).withThresholds(0.5, 0.001);
+      TrainerOptions.builder(OptimizerType.ADAMW).batchSize(32).build().withThresholds(0.5, 0.001);
   private static final int STOPPED_AFTER = 10;
 
   /** So many on a slow machine, too: of a few rounds there is nothing to say. */

@@ -40,7 +40,6 @@ class ThresholdWatchTest {
 
   private static final int PATIENCE = 3;
   private static final int STEPS = 6;
-  private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
 
   static {
     LibTorch.load();
@@ -89,6 +88,7 @@ class ThresholdWatchTest {
       TrainerOptions options =
           TrainerOptions.builder(OptimizerType.SGD)
               .epochs(1)
+              .batchSize(16)
               .learningRate(1e-3)
               .weightDecay(0)
               .schedule(LearningRateSchedule.of(LearningRateSchedule.Type.CONSTANT))
@@ -202,11 +202,12 @@ class ThresholdWatchTest {
     boolean forgets = mistake == Mistake.NO_OPTIMIZER;
     List<Threshold> watched =
         forgets ? new Clip(new ClipOptions(ClipForm.TIED)).thresholds() : net.thresholds();
-    fit(net, mistake.options(), watcher.watch(watched).with(1, PATIENCE));
+    fit(ShortTraining.IMAGES, net, mistake.options(), watcher.watch(watched).with(1, PATIENCE));
   }
 
-  private static void fit(Net net, TrainerOptions options, ThresholdWatch watch) {
-    new Trainer(net, options, Devices.of("cpu"), List.of(watch)).fit(IMAGES, IMAGES);
+  private static void fit(
+      ImageDataset images, Net net, TrainerOptions options, ThresholdWatch watch) {
+    new Trainer(net, options, Devices.of("cpu"), List.of(watch)).fit(images, images);
   }
 
   @Test
@@ -359,7 +360,8 @@ class ThresholdWatchTest {
             .thresholdWeightDecay(1e-3)
             .build();
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      fit(net, twoEpochs, ThresholdWatch.stopping(net.thresholds()).with(1, PATIENCE));
+      ThresholdWatch watch = ThresholdWatch.stopping(net.thresholds()).with(1, PATIENCE);
+      fit(ImageDataset.embedded(Split.TEST), net, twoEpochs, watch);
       assertEquals(List.of(), log.lines());
     }
   }

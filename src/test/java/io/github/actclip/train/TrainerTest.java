@@ -11,6 +11,7 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
+import io.github.actclip.data.TestData;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
@@ -45,10 +46,11 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The loop and what it leaves behind, on the embedded test images, since they are few. */
+/** The loop and what it leaves behind, on the embedded test images or the first of them. */
 class TrainerTest {
 
   private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  private static final ImageDataset FEW = TestData.first(250);
   private static final LearningRateSchedule ONE_CYCLE =
       LearningRateSchedule.of(LearningRateSchedule.Type.ONE_CYCLE);
 
@@ -92,13 +94,13 @@ class TrainerTest {
 
   @Test
   void theLoopIsTheOneThatAUserWouldWrite() {
-    TrainerOptions options = options(OptimizerType.SGD, 1);
+    TrainerOptions options = few(OptimizerType.SGD, 1);
     Net trained = net();
-    trainer(trained, options).fit(IMAGES, IMAGES);
+    trainer(trained, options).fit(FEW, FEW);
 
     Net plain = net();
     Optimizer optimizer = options.optimizer().create(plain.parameters(), options);
-    DataLoader loader = DataLoader.shuffled(IMAGES, options.batchSize(), options.seed(), device);
+    DataLoader loader = DataLoader.shuffled(FEW, options.batchSize(), options.seed(), device);
     long step = 0;
     for (Batch batch : loader) {
       double rate = ONE_CYCLE.at(0.05, step++, loader.batches(), loader.batches(), List.of());
@@ -117,7 +119,7 @@ class TrainerTest {
 
   @Test
   void theScheduleSetsTheThresholdsRateToo() {
-    TrainerOptions options = options(OptimizerType.SGD, 1).withThresholds(0.25, 1e-3);
+    TrainerOptions options = few(OptimizerType.SGD, 1).withThresholds(0.25, 1e-3);
     List<double[]> rates = new ArrayList<>();
     List<Long> steps = new ArrayList<>();
     TrainingListener listener =
@@ -130,7 +132,7 @@ class TrainerTest {
                 new double[] {groups.get(0).options().get_lr(), groups.get(1).options().get_lr()});
           }
         };
-    new Trainer(net(), options, device, List.of(listener)).fit(IMAGES, IMAGES);
+    new Trainer(net(), options, device, List.of(listener)).fit(FEW, FEW);
 
     assertEquals(LongStream.rangeClosed(1, 16).boxed().toList(), steps);
     for (int i = 0; i < 16; i++) {
@@ -142,10 +144,10 @@ class TrainerTest {
   @Test
   void aDecayOfItsOwnBringsTheThresholdDown() {
     Net net = net();
-    TrainerOptions options = options(OptimizerType.SGD, 2);
-    trainer(net, options).fit(IMAGES, IMAGES);
+    TrainerOptions options = few(OptimizerType.SGD, 2);
+    trainer(net, options).fit(FEW, FEW);
     Net decayed = net();
-    trainer(decayed, options.withThresholds(1, 0.5)).fit(IMAGES, IMAGES);
+    trainer(decayed, options.withThresholds(1, 0.5)).fit(FEW, FEW);
     assertTrue(
         decayed.threshold() < 0.8 * net.threshold(), decayed.threshold() + ", " + net.threshold());
   }
@@ -205,7 +207,7 @@ class TrainerTest {
   @Test
   void whatIsSavedIsReloadedAndEvaluatesTheSame() throws IOException {
     Net net = net();
-    TrainerOptions options = options(OptimizerType.ADAMW, 1);
+    TrainerOptions options = few(OptimizerType.ADAMW, 1);
     RunDirectory directory = RunDirectory.create(folder.resolve("a/b"));
     List<EpochMetrics> epochs =
         new Trainer(
@@ -213,13 +215,13 @@ class TrainerTest {
                 options,
                 device,
                 List.of(directory.recorder(net, last -> summary(options, last))))
-            .fit(IMAGES, IMAGES);
+            .fit(FEW, FEW);
     RunSummary summary = summary(options, epochs.get(0));
     directory.finish(summary, epochs);
 
     RunDirectory reopened = RunDirectory.open(folder.resolve("a/b"));
     assertEquals(summary, reopened.loadSummary());
-    Evaluation again = Evaluator.evaluate(reopened.loadNet(), IMAGES, device);
+    Evaluation again = Evaluator.evaluate(reopened.loadNet(), FEW, device);
     assertEquals(epochs.get(0).testAccuracy(), again.accuracy());
     assertEquals(epochs.get(0).testLoss(), again.loss());
     try (Stream<Path> files = Files.list(directory.folder())) {
@@ -241,7 +243,7 @@ class TrainerTest {
 
   @Test
   void aTrainingGivesBackWhatMallocKept() {
-    ShortTraining.fit(1);
+    trainer(net(), options(OptimizerType.SGD, 1)).fit(IMAGES, IMAGES);
     long after = Pointer.physicalBytes();
     KernelLibrary.releaseFreedMemory();
     long kept = after - Pointer.physicalBytes();
@@ -269,11 +271,11 @@ class TrainerTest {
   void aFullDiskCostsTheResultsOfAnEpochAndNotTheTraining() throws IOException {
     RunDirectory directory = RunDirectory.create(folder.resolve("full"));
     Files.createSymbolicLink(directory.folder().resolve(".metrics.csv.part"), Path.of("/dev/full"));
-    TrainerOptions options = options(OptimizerType.SGD, 2);
+    TrainerOptions options = few(OptimizerType.SGD, 2);
     Net net = net();
     TrainingListener recorder = directory.recorder(net, last -> summary(options, last));
     try (LogCapture log = new LogCapture(RunDirectory.class)) {
-      new Trainer(net, options, device, List.of(recorder)).fit(IMAGES, IMAGES);
+      new Trainer(net, options, device, List.of(recorder)).fit(FEW, FEW);
       assertEquals(1, log.lines().size(), log.lines().toString());
       assertTrue(
           log.lines()
@@ -346,6 +348,11 @@ class TrainerTest {
 
   private static TrainerOptions options(OptimizerType optimizer, int epochs) {
     return TrainerOptions.builder(optimizer).epochs(epochs).seed(5).build();
+  }
+
+  /** For as many steps on {@link #FEW}. */
+  private static TrainerOptions few(OptimizerType optimizer, int epochs) {
+    return options(optimizer, epochs).toBuilder().batchSize(16).build();
   }
 
   private static RunSummary summary(TrainerOptions options, EpochMetrics last) {

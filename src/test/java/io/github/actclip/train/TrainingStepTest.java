@@ -10,6 +10,7 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
+import io.github.actclip.data.TestData;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.ClipForm;
@@ -45,6 +46,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class TrainingStepTest {
 
   private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
+  private static final ImageDataset FEW = TestData.first(200);
 
   /** Float32's, in sums of this size. */
   private static final double ROUNDING = 1e-5;
@@ -105,12 +107,13 @@ class TrainingStepTest {
           }
         };
     trainer[0] = new Trainer(net, options, device, List.of(recorder));
-    trainer[0].fit(IMAGES, IMAGES);
+    trainer[0].fit(IMAGES, FEW);
     return gradients;
   }
 
-  private List<EpochMetrics> fit(Net net, TrainerOptions options, TrainingListener... listeners) {
-    return new Trainer(net, options, device, List.of(listeners)).fit(IMAGES, IMAGES);
+  private List<EpochMetrics> fit(
+      ImageDataset images, Net net, TrainerOptions options, TrainingListener... listeners) {
+    return new Trainer(net, options, device, List.of(listeners)).fit(images, images);
   }
 
   private Map<String, double[]> firstGradients(Net net, TrainerOptions options) {
@@ -188,8 +191,9 @@ class TrainingStepTest {
     long[] total = new long[1];
     List<EpochMetrics> epochs =
         fit(
+            FEW,
             net(),
-            still().epochs(2).batchSize(300).accumulation(3).build(),
+            still().epochs(2).batchSize(30).accumulation(3).build(),
             new TrainingListener() {
               @Override
               public void onStep(Training training) {
@@ -203,7 +207,7 @@ class TrainingStepTest {
     assertEquals(List.of(3, 6, 7, 3, 6, 7), batches);
     assertEquals(6, total[0]);
     assertEquals(3, epochs.get(0).step());
-    // Its steps have 900, 900 and 200 images.
+    // Its steps have 90, 90 and 20 images.
     double mean = 0.45 * losses.get(0) + 0.45 * losses.get(1) + 0.1 * losses.get(2);
     assertEquals(mean, epochs.get(0).trainLoss(), 1e-5);
   }
@@ -273,8 +277,8 @@ class TrainingStepTest {
   @Test
   void bfloat16ReachesTheAccuracyOfFloat32() {
     TrainerOptions.Builder options = TrainerOptions.builder(OptimizerType.SGD).epochs(3);
-    EpochMetrics full = fit(net(), options.build()).get(2);
-    EpochMetrics half = fit(net(), options.precision(Precision.BFLOAT16).build()).get(2);
+    EpochMetrics full = fit(IMAGES, net(), options.build()).get(2);
+    EpochMetrics half = fit(IMAGES, net(), options.precision(Precision.BFLOAT16).build()).get(2);
     assertTrue(full.testAccuracy() > 0.75, "accuracy " + full.testAccuracy());
     assertEquals(full.testAccuracy(), half.testAccuracy(), 0.03);
     assertEquals(full.actMax(), half.actMax(), 0.1);
@@ -286,18 +290,18 @@ class TrainingStepTest {
         plain()
             .epochs(1)
             .learningRate(1e-30)
-            .batchSize(2000)
+            .batchSize(200)
             .augmentation(new Augmentation(4, true))
-            .normalization(Normalization.of(IMAGES))
+            .normalization(Normalization.of(FEW))
             .build();
     Net net = net();
-    EpochMetrics epoch = fit(net, options).get(0);
-    Batch seen = options.loader(IMAGES, device).epoch(0).iterator().next();
+    EpochMetrics epoch = fit(FEW, net, options).get(0);
+    Batch seen = options.loader(FEW, device).epoch(0).iterator().next();
     double loss = torch.cross_entropy_loss(net.forward(seen.images()), seen.labels()).item_double();
     assertEquals(loss, epoch.trainLoss(), ROUNDING * loss);
     assertEquals(
-        Evaluator.evaluate(net, IMAGES, options.normalization(), device).loss(), epoch.testLoss());
-    assertNotEquals(Evaluator.evaluate(net, IMAGES, device).loss(), epoch.testLoss());
+        Evaluator.evaluate(net, FEW, options.normalization(), device).loss(), epoch.testLoss());
+    assertNotEquals(Evaluator.evaluate(net, FEW, device).loss(), epoch.testLoss());
   }
 
   @Test
