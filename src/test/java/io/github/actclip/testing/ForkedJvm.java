@@ -58,6 +58,7 @@ public final class ForkedJvm {
       throws IOException {
     List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("-XX:TieredStopAtLevel=1"); // It does not live long enough for more to pay.
     new TreeMap<>(properties).forEach((name, value) -> command.add("-D" + name + "=" + value));
     command.addAll(
         List.of(
