@@ -33,8 +33,11 @@ final class MemoryProbe {
         new TrainingListener() {
           @Override
           public void onEpoch(Training training, EpochMetrics metrics) {
+            // Both within the training, which gives back what malloc keeps when it ends.
             if (metrics.epoch() == WARM_UP) {
               before = Pointer.physicalBytes();
+            } else if (metrics.epoch() == EPOCHS) {
+              System.out.println("\ngrew by " + ((Pointer.physicalBytes() - before) >> 20));
             }
           }
         };
@@ -43,6 +46,5 @@ final class MemoryProbe {
     // The device comes first: it loads LibTorch.
     var device = Devices.of("cpu");
     new Trainer(new Net(), options, device, List.of(listener)).fit(few, test);
-    System.out.println("\ngrew by " + ((Pointer.physicalBytes() - before) >> 20));
   }
 }
