@@ -32,6 +32,7 @@ class CommandLineTest {
           "steps.jsonl",
           "summary.json");
 
+  @TempDir static Path data;
   @TempDir static Path shared;
   private static Path trained;
   private static Result training;
@@ -40,6 +41,7 @@ class CommandLineTest {
 
   @BeforeAll
   static void train() throws Exception {
+    FewImages.write(data);
     trained = shared.resolve("trained");
     training =
         Forked.start("train", "--epochs", "2", "--seed", "1", "--out", trained.toString()).await();
@@ -75,17 +77,18 @@ class CommandLineTest {
 
   @Test
   void theSameSeedGivesTheSameNetwork() throws Exception {
+    Path once = folder.resolve("once");
     Path again = folder.resolve("again");
-    Forked.start("train", "--epochs", "2", "--seed", "1", "--out", again.toString()).await();
+    trainOnFew(2, once).await();
+    trainOnFew(2, again).await();
     assertEquals(
-        -1,
-        Files.mismatch(again.resolve("model.safetensors"), trained.resolve("model.safetensors")));
+        -1, Files.mismatch(again.resolve("model.safetensors"), once.resolve("model.safetensors")));
   }
 
   @Test
   void ctrlCSavesWhatThereIs() throws Exception {
     Path out = folder.resolve("stopped");
-    Forked program = Forked.start("train", "--epochs", "1000", "--out", out.toString());
+    Forked program = trainOnFew(1000, out);
     program.awaitFile(out.resolve("summary.json"));
     program.interrupt();
     Result result = program.await();
@@ -249,6 +252,11 @@ class CommandLineTest {
     assertTrue(lines.get(0).startsWith("before act_max "), result.out());
     assertTrue(lines.get(1).startsWith("after  act_max "), result.out());
     assertFalse(lines.get(0).substring(7, 23).equals(lines.get(1).substring(7, 23)), result.out());
+  }
+
+  private static Forked trainOnFew(int epochs, Path out) throws IOException {
+    return Forked.start(
+        "train", "--data=" + data, "--epochs=" + epochs, "--seed=1", "--out=" + out);
   }
 
   static List<String> files(Path folder) throws IOException {

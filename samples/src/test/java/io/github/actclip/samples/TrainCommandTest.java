@@ -4,8 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -14,7 +14,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Every way to train, and every way in which a training ends by itself. */
 class TrainCommandTest {
 
+  @TempDir static Path data;
+
   @TempDir Path folder;
+
+  @BeforeAll
+  static void writeData() throws Exception {
+    FewImages.write(data);
+  }
 
   @ParameterizedTest
   @ValueSource(
@@ -25,45 +32,42 @@ class TrainCommandTest {
         "--activation-bits 4 --weight-bits 4 --quantizer lsq --calibrate mse"
       })
   void everyWayToClipIsTrainedSavedAndEvaluatedTheSame(String options) throws Exception {
-    assertIsSavedAndEvaluatedTheSame(1, options);
+    assertIsSavedAndEvaluatedTheSame("--epochs 1 --batch-size 32 " + options);
   }
 
   @ParameterizedTest
   @ValueSource(
       strings = {
         "--schedule cosine --warm-up 20 --crop-padding 2 --flip --normalize --accumulate 2"
-            + " --batch-size 64 --max-grad-norm 5 --precision bfloat16",
-        "--schedule step --step-size 1 --gamma 0.5 --normalize --lr 0.01",
-        "--schedule reduce_on_plateau --plateau-factor 0.5 --plateau-patience 0"
+            + " --batch-size 16 --max-grad-norm 5 --precision bfloat16",
+        "--schedule step --step-size 1 --gamma 0.5 --normalize --lr 0.01 --batch-size 32",
+        "--batch-size 32 --schedule reduce_on_plateau --plateau-factor 0.5 --plateau-patience 0"
       })
   void everyWayToTrainIsSavedAndEvaluatedTheSame(String options) throws Exception {
-    assertIsSavedAndEvaluatedTheSame(2, options);
+    assertIsSavedAndEvaluatedTheSame("--epochs 2 " + options);
   }
 
-  private void assertIsSavedAndEvaluatedTheSame(int epochs, String options) throws Exception {
+  private void assertIsSavedAndEvaluatedTheSame(String options) throws Exception {
     Path out = folder.resolve("trained");
-    List<String> args = new ArrayList<>(List.of("train", "--epochs=" + epochs, "--out=" + out));
-    args.addAll(List.of(options.split(" ")));
-    Result result = Forked.start(args.toArray(String[]::new)).await();
+    Result result = train(options, "--out=" + out);
     assertEquals(0, result.status(), result.err());
     assertTrue(result.accuracy() > 65, result.out());
     Result evaluation = InThisJvm.run("evaluate", "--model", out.toString());
     assertEquals(result.test(), evaluation.test());
   }
 
+  private static Result train(String options, String out) throws Exception {
+    String args = "train --data=" + data + " " + options + " " + out;
+    return Forked.start(args.split(" ")).await();
+  }
+
   @Test
   void aTrainingThatGetsNoBetterEndsEarlyAfterABreakTooAndTensorBoardGetsItsFiles()
       throws Exception {
     Path out = folder.resolve("early");
+    String still = "--batch-size=32 --lr=1e-30"; // too low to move anything
     Result begun =
-        Forked.start(
-                "train",
-                "--lr=1e-30", // too low to move anything
-                "--early-stopping=1",
-                "--tensorboard",
-                "--stop-after-epoch=1",
-                "--out=" + out)
-            .await();
+        train(still + " --early-stopping=1 --tensorboard --stop-after-epoch=1", "--out=" + out);
     assertEquals(0, begun.status(), begun.err());
     Result result = Forked.start("train", "--resume=" + out).await();
     assertEquals(0, result.status(), result.err());
@@ -76,8 +80,7 @@ class TrainCommandTest {
 
   @Test
   void clippingInPlaceFailsWithLibTorchsReason() throws Exception {
-    Result result =
-        Forked.start("train", "--clip", "in_place", "--out=" + folder.resolve("in-place")).await();
+    Result result = train("--clip in_place", "--out=" + folder.resolve("in-place"));
     assertEquals(1, result.status(), result.err());
     assertTrue(result.err().contains("modified by an inplace operation"), result.err());
   }
@@ -85,14 +88,9 @@ class TrainCommandTest {
   @Test
   void aThresholdThatDoesNotLearnStopsTheTrainingWhenAsked() throws Exception {
     Result result =
-        Forked.start(
-                "train",
-                "--batch-size=64",
-                "--threshold-init=1000",
-                "--threshold-decay=0",
-                "--threshold-watch=stop",
-                "--out=" + folder.resolve("stuck"))
-            .await();
+        train(
+            "--batch-size=16 --threshold-init=1000 --threshold-decay=0 --threshold-watch=stop",
+            "--out=" + folder.resolve("stuck"));
     assertEquals(1, result.status(), result.err());
     assertTrue(
         result.err().contains("samples/run: the threshold max (1000.0) has not moved from step"),
@@ -103,14 +101,9 @@ class TrainCommandTest {
   @Test
   void aTrainingThatDivergesIsOneLineAndNoResult() throws Exception {
     Result result =
-        Forked.start(
-                "train",
-                "--epochs=1",
-                "--batch-size=8000",
-                "--lr=1e30",
-                "--schedule=constant",
-                "--out=" + folder.resolve("diverged"))
-            .await();
+        train(
+            "--epochs=1 --batch-size=2000 --lr=1e30 --schedule=constant",
+            "--out=" + folder.resolve("diverged"));
     assertEquals(1, result.status(), result.err());
     assertTrue(result.err().contains("the training diverged: the test loss in step 1 is NaN"));
     assertEquals(
