@@ -63,11 +63,14 @@ Tensor convolve_by_libtorch(AtenTensorHandle x, AtenTensorHandle weight, AtenTen
 
 bool is_channels_last(const View& x) { return has_strides(x, channels_last_strides(x.shape())); }
 
+// More do not stay in the second cache, and backward needs them for each chunk of images.
+constexpr int64_t kMostWeights = int64_t{1} << 18;
+
 // Of what suits.
 bool is_for_kernel(const View& x, const View& weight, bool by_x) {
   const int64_t group = convolution_kernel().group;
-  return group > 0 && weight.sizes[0] % group == 0 && is_channels_last(x) &&
-      is_channels_last(weight) && !(by_x && x.sizes[1] % group != 0);
+  return group > 0 && weight.sizes[0] % group == 0 && weight.numel <= kMostWeights &&
+      is_channels_last(x) && is_channels_last(weight) && !(by_x && x.sizes[1] % group != 0);
 }
 
 View or_none(AtenTensorHandle t) { return View(t == nullptr ? no_threshold() : t); }

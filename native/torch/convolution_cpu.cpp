@@ -9,6 +9,8 @@ namespace {
 // What of the weights and of the sums is worked on at a time, in numbers: both stay in the first cache.
 constexpr int64_t kCachedWeights = 6 << 10;
 constexpr int64_t kCachedSums = 4 << 10;
+// Of the gradient by what was convolved, over which backward goes again and again: the second cache.
+constexpr int64_t kCachedGradient = 64 << 10;
 // A thread gets at least so many products: to wake it for fewer takes longer than to do without it.
 constexpr int64_t kGrainProducts = int64_t{1} << 18;
 
@@ -136,7 +138,9 @@ class Backward {
       : shape_(shape), pooled_(shape.convolved()), kernel_(convolution_kernel()),
         pool_(kernels().find_pool_backward(Dtype::kFloat32, true)), g_(g), codes_(codes), x_(x),
         by_x_(by_x), row_(2 * pooled_.row_outputs()),
-        convolved_(numbers(2 * pooled_.rows_out() * row_)),
+        rows_at_once_(std::clamp<int64_t>(
+            kCachedGradient / std::max<int64_t>(1, 2 * row_), 1, pooled_.rows_out())),
+        convolved_(numbers(2 * rows_at_once_ * row_)),
         scratch_(static_cast<size_t>(pooled_.row_outputs())) {
     if (by_x != nullptr) {
       pack(weight);
@@ -148,12 +152,20 @@ class Backward {
       int64_t begin, int64_t end, float* by_weight, float* by_bias, std::vector<double>& by_lane) {
     std::fill_n(by_weight, shape_.outputs * shape_.all_taps(), 0.0f);
     std::fill_n(by_bias, shape_.outputs, 0.0f);
+    if (by_x_ != nullptr) {
+      const int64_t of_image = shape_.height * shape_.input_row();
+      std::fill_n(by_x_ + begin * of_image, (end - begin) * of_image, 0.0f);
+    }
     for (int64_t image = begin; image < end; ++image) {
-      unpool(image, by_lane);
-      add_by_weight(image, by_weight);
-      add_by_bias(by_bias);
-      if (by_x_ != nullptr) {
-        put_by_x(image);
+      for (int64_t row = 0; row < pooled_.rows_out(); row += rows_at_once_) {
+        const int64_t count = std::min(rows_at_once_, pooled_.rows_out() - row);
+        unpool(image * pooled_.rows_out() + row, count, by_lane);
+        const int64_t first = (image * shape_.height + 2 * row) * shape_.input_row();
+        add_by_weight(x_ + first, count, by_weight);
+        add_by_bias(count, by_bias);
+        if (by_x_ != nullptr) {
+          add_by_x(by_x_ + first, count);
+        }
       }
     }
   }
@@ -171,11 +183,10 @@ class Backward {
     }
   }
 
-  // The gradient by what was pooled, of one image; what no window covered is left out.
-  void unpool(int64_t image, std::vector<double>& by_lane) {
-    for (int64_t i = 0; i < pooled_.rows_out(); ++i) {
-      const int64_t row = image * pooled_.rows_out() + i;
-      float* top = &convolved_[2 * i * row_];
+  // The gradient by what was pooled into some rows; what no window covered is left out.
+  void unpool(int64_t first, int64_t count, std::vector<double>& by_lane) {
+    for (int64_t row = first; row < first + count; ++row) {
+      float* top = &convolved_[2 * (row - first) * row_];
       pool_(
           {g_ + row * pooled_.row_outputs(), codes_ + row * pooled_.row_bytes(), scratch_.data(),
            top, top + row_, pooled_.row_outputs(), shape_.outputs,
@@ -184,9 +195,9 @@ class Backward {
   }
 
   // As the weights of a contraction.
-  cpu::Contraction over_convolved(int64_t channel) const {
+  cpu::Contraction over_convolved(int64_t count, int64_t channel) const {
     cpu::Contraction c{};
-    c.rows = 2 * pooled_.rows_out();
+    c.rows = 2 * count;
     c.taps = 2 * pooled_.columns_out();
     c.w = &convolved_[channel];
     c.w_row = row_;
@@ -195,25 +206,26 @@ class Backward {
     return c;
   }
 
-  void add_by_weight(int64_t image, float* sums) const {
+  // x is where the first row's windows begin.
+  void add_by_weight(const float* x, int64_t count, float* sums) const {
     for (int64_t channel = 0; channel < shape_.outputs; channel += kernel_.group) {
-      cpu::Contraction c = over_convolved(channel);
+      cpu::Contraction c = over_convolved(count, channel);
       c.outputs = shape_.taps();
       c.x_row = shape_.input_row();
       c.x_tap = shape_.inputs;
       c.x_step = 1;
       for (int64_t k = 0; k < shape_.kernel_height; ++k, sums += c.outputs * kernel_.group) {
-        c.x = x_ + (image * shape_.height + k) * shape_.input_row();
+        c.x = x + k * shape_.input_row();
         c.y = sums;
         kernel_.contract(c);
       }
     }
   }
 
-  void add_by_bias(float* sums) const {
+  void add_by_bias(int64_t count, float* sums) const {
     static constexpr float kOne = 1;
     for (int64_t channel = 0; channel < shape_.outputs; channel += kernel_.group) {
-      cpu::Contraction c = over_convolved(channel);
+      cpu::Contraction c = over_convolved(count, channel);
       c.outputs = 1;
       c.x = &kOne;
       c.y = sums + channel;
@@ -222,15 +234,13 @@ class Backward {
   }
 
   // Each weight for all rows, so that those of a group stay in the first cache.
-  void put_by_x(int64_t image) const {
+  void add_by_x(float* sums, int64_t count) const {
     const int64_t group = kernel_.group;
-    float* by_image = by_x_ + image * shape_.height * shape_.input_row();
-    std::fill_n(by_image, shape_.height * shape_.input_row(), 0.0f);
     const float* w = packed_.get();
     for (int64_t tap = 0; tap < shape_.all_taps(); tap += group, w += shape_.outputs * group) {
       // Taps go on in a row of inputs from one column of the kernel to the next.
-      float* y = by_image + tap / shape_.taps() * shape_.input_row() + tap % shape_.taps();
-      for (int64_t row = 0; row < 2 * pooled_.rows_out(); ++row, y += shape_.input_row()) {
+      float* y = sums + tap / shape_.taps() * shape_.input_row() + tap % shape_.taps();
+      for (int64_t row = 0; row < 2 * count; ++row, y += shape_.input_row()) {
         kernel_.contract(
             {1, shape_.outputs, 2 * pooled_.columns_out(), &convolved_[row * row_], 0, 1,
              shape_.outputs, w, 0, group, y, shape_.inputs});
@@ -247,6 +257,7 @@ class Backward {
   const float* const x_;
   float* const by_x_;  // null where it is not wanted
   const int64_t row_;  // of what was convolved, in numbers
+  const int64_t rows_at_once_;
   const Numbers convolved_;
   std::vector<uint8_t> scratch_;
   Numbers packed_;

@@ -213,7 +213,7 @@ public final class ClipOp {
    * Whether the native kernels compute {@link #convMaxPoolClip} and its gradients, that by x only
    * if x requires one: for float32 numbers on an x86 processor with AVX2, in tensors that are
    * channels-last, whose channels (of x only for its gradient) are a multiple of 16, or of 32 with
-   * AVX-512; and not within autocast.
+   * AVX-512; for at most 262,144 weights; and not within autocast.
    */
   public static boolean isConvolutionNative(Tensor x, Tensor weight, Tensor bias, Tensor t) {
     NativeBackend kernels = backendOrNull();

@@ -126,7 +126,7 @@ class ConvMaxPoolClipTest {
     return tensor.contiguous(MemoryFormat.ChannelsLast);
   }
 
-  /** The layers of Net; odd sizes; kernels that are not square; more images than chunks. */
+  /** The layers of Net; odd sizes; kernels not square; many images, and large ones. */
   @ParameterizedTest
   @CsvSource({
     "2, 3, 32, 32, 32, 5, 5",
@@ -135,6 +135,7 @@ class ConvMaxPoolClipTest {
     "1, 64, 7, 8, 96, 1, 1",
     "37, 32, 5, 6, 32, 2, 4",
     "1, 1, 61, 41, 32, 3, 3",
+    "2, 32, 41, 90, 64, 3, 3",
     "0, 32, 6, 6, 32, 5, 5"
   })
   void isTheSinglePasses(
@@ -232,6 +233,7 @@ class ConvMaxPoolClipTest {
     assertNull(Autocast.run(new Device("cpu"), ScalarType.BFloat16, block::inOnePass), "autocast");
     assertNull(block.inFloat64().inOnePass(), "float64");
     assertNull(new Block(2, 3, 8, 8, 24, 3, 3).inOnePass(), "24 channels");
+    assertNull(new Block(1, 1024, 4, 4, 64, 3, 3).inOnePass(), "too many weights");
     x.set_requires_grad(true);
     assertNull(block.inOnePass(), "the gradient by three channels");
   }
