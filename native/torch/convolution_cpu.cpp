@@ -1,6 +1,5 @@
 #include "torch/convolution_cpu.h"
 
-#include <cstring>
 #include <memory>
 
 namespace actclip {
@@ -263,7 +262,7 @@ class Backward {
   Numbers packed_;
 };
 
-// Adds the chunks' sums up, each of which lie by group, tap and channel of it.
+// Adds the chunks' sums up, which lie by group, tap and channel, and puts them where weights lie.
 void add_by_weight(
     const ConvolutionShape& shape, const float* sums, int64_t chunks, int64_t of_chunk, float* to) {
   const int64_t group = convolution_kernel().group;
