@@ -2,6 +2,7 @@ package io.github.actclip.samples;
 
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -25,5 +26,12 @@ final class Jvm {
         Stream.of(
             "-cp", System.getProperty("java.class.path"), Jvm.class.getPackageName() + "." + main);
     return Stream.of(java, options, program, Stream.of(arguments)).flatMap(words -> words).toList();
+  }
+
+  /** What {@code samples/run info} starts, with its own option for a program that ends so soon. */
+  static List<String> info(int threads) {
+    List<String> command = new ArrayList<>(command("Main", "info", "--threads=" + threads));
+    command.add(1, "-XX:TieredStopAtLevel=1");
+    return command;
   }
 }

@@ -17,7 +17,7 @@ record StartUpContestant(String name, Runnable process) implements Contestant {
   static List<Contestant> all(BenchmarkCase in) {
     BenchmarkCase image = new BenchmarkCase(Part.FORWARD, 1, in.threads(), in.precision());
     List<Contestant> all = new ArrayList<>();
-    List<String> info = Jvm.command("Main", "info", "--threads=" + in.threads());
+    List<String> info = Jvm.info(in.threads());
     all.add(new StartUpContestant("actclip, info", () -> run(info)));
     ProcessContestant.start(Jvm.command("FirstImage"), image)
         .ifPresent(ours -> all.add(ours.startingUp()));
