@@ -33,7 +33,8 @@ bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle t) {
 }
 
 bool suits_as_bias(AtenTensorHandle bias, AtenTensorHandle weight) {
-  return is_plain(bias, 1) && View(bias).numel == View(weight).sizes[0];
+  return is_plain(bias, 1) && View(bias).numel == View(weight).sizes[0] &&
+      has_strides(View(bias), {1});
 }
 
 // Above everything.

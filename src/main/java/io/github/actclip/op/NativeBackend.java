@@ -125,7 +125,7 @@ final class NativeBackend implements ClipBackend {
 
   /** {@link ClipOp#convMaxPoolClip}; null where it does not do that. */
   Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t, boolean codes) {
-    if (isAnyNegated(x, weight, bias, t)) {
+    if (!isThereOrNull(t) || isAnyNegated(x, weight, bias, t)) {
       return null;
     }
     Pooled pooled = new Pooled(new Tensor(), codes ? new Tensor() : null);
@@ -143,9 +143,23 @@ final class NativeBackend implements ClipBackend {
 
   /** {@link ClipOp#isConvolutionNative}. */
   boolean suitConvolution(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    return !isAnyNegated(x, weight, bias, t)
-        && NativeKernels.suitConvolution(
-            address(x), address(weight), address(bias), address(t), x.requires_grad());
+    try {
+      return isThere(x)
+          && isThereOrNull(t)
+          && !isAnyNegated(x, weight, bias, t)
+          && NativeKernels.suitConvolution(
+              address(x), address(weight), address(bias), address(t), x.requires_grad());
+    } finally {
+      Reference.reachabilityFence(x);
+      Reference.reachabilityFence(weight);
+      Reference.reachabilityFence(bias);
+      Reference.reachabilityFence(t);
+    }
+  }
+
+  /** One that was closed is no threshold either, for the kernels, and would not clip. */
+  private static boolean isThereOrNull(Tensor t) {
+    return t == null || isThere(t);
   }
 
   /** {@link ClipOp#convMaxPoolClipBackward}. */
