@@ -189,12 +189,13 @@ public final class ClipOp {
   /**
    * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call.
    * Where {@link #isConvolutionNative}, what is convolved never gets into memory, and it equals the
-   * single operations but for float32's rounding; elsewhere its bits are theirs. Not recorded:
-   * {@code ClipFunctions.convMaxPoolClip} can be differentiated.
+   * single operations but for float32's rounding; elsewhere its bits are theirs, unless only the
+   * gradient by x is what the kernels lack. Not recorded: {@code ClipFunctions.convMaxPoolClip} can
+   * be differentiated.
    *
    * @param x (B, C, H, W)
    * @param weight (N, C, kH, kW)
-   * @param bias (N)
+   * @param bias (N), contiguous
    * @param t of one element, or (N, 1, 1); null for no limit
    * @param codes whether {@link #convMaxPoolClipBackward} is to follow: else there are none
    * @return null where it does not do that, and the single operations are to be asked: where a
@@ -229,6 +230,7 @@ public final class ClipOp {
    * @param byX whether the gradient by x is wanted
    * @return the gradients by x, the weight, the bias and t; null for an x that is not wanted, and a
    *     t that there is not
+   * @throws ActclipException bad input, when one of the others was closed or is lazily negated
    */
   public static Tensor[] convMaxPoolClipBackward(
       Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX) {
@@ -237,6 +239,9 @@ public final class ClipOp {
       throw ActclipException.badInput("the backend is not native: it gave no such codes");
     }
     ClipArguments.requireFloating(ClipArguments.GRADIENT, g);
+    if (!kernels.areAsForwardTook(t, x, weight, codes)) {
+      throw ActclipException.badInput("the images, weights, codes or t are not forward's");
+    }
     return kernels.convMaxPoolClipBackward(ClipArguments.inMemory(g), codes, x, weight, t, byX);
   }
 

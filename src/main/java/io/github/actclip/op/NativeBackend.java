@@ -162,6 +162,11 @@ final class NativeBackend implements ClipBackend {
     return t == null || isThere(t);
   }
 
+  /** Whether the kernels may go back through them. */
+  boolean areAsForwardTook(Tensor t, Tensor... others) {
+    return isThereOrNull(t) && areThere(others) && !isAnyNegated(t) && !isAnyNegated(others);
+  }
+
   /** {@link ClipOp#convMaxPoolClipBackward}. */
   Tensor[] convMaxPoolClipBackward(
       Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX) {

@@ -71,6 +71,10 @@ class ConvMaxPoolClipTest {
     closed.close();
     assertFalse(ClipOp.isConvolutionNative(block.x, block.weight, block.bias, closed));
     assertNull(ClipOp.convMaxPoolClip(block.x, block.weight, block.bias, closed, false));
+    Tensor codes = torch.zeros(1);
+    assertThrows(
+        ActclipException.class,
+        () -> ClipOp.convMaxPoolClipBackward(block.g, codes, block.x, block.weight, closed, false));
     assertFalse(ClipOp.isConvolutionNative(closed, block.weight, block.bias, block.t));
     assertFalse(ClipOp.isConvolutionNative(null, block.weight, block.bias, block.t));
   }
