@@ -28,7 +28,8 @@ bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle t) {
   const auto leaves_two = [&](int i) {
     return kernels.sizes[i] > 0 && images.sizes[i] > kernels.sizes[i];
   };
-  return kernels.sizes[1] == images.sizes[1] && leaves_two(2) && leaves_two(3) &&
+  const bool has_channels = kernels.sizes[0] > 0 && kernels.sizes[1] > 0;
+  return has_channels && kernels.sizes[1] == images.sizes[1] && leaves_two(2) && leaves_two(3) &&
       (t == nullptr || (is_plain(t, kAny) && is_pool_threshold(View(t), kernels.sizes[0])));
 }
 
@@ -100,7 +101,7 @@ bool suit_convolution(
 
 ConvolutionGradients conv_max_pool_clip_backward(
     const View& g, const View& codes, AtenTensorHandle x, AtenTensorHandle weight,
-    AtenTensorHandle t, bool by_x) {
+    AtenTensorHandle t, bool by_x, bool by_weight) {
   if (!suit(x, weight, t) || !is_for_kernel(View(x), View(weight), by_x)) {
     throw std::runtime_error("the kernels do not convolve inputs and weights like these");
   }
@@ -112,7 +113,7 @@ ConvolutionGradients conv_max_pool_clip_backward(
     throw std::runtime_error(
         "the gradient must be float32 of the shape " + to_string(made.outputs()));
   }
-  return convolve_pool_clip_backward(g, codes, View(x), View(weight), or_none(t), by_x);
+  return convolve_pool_clip_backward(g, codes, View(x), View(weight), or_none(t), by_x, by_weight);
 }
 
 }  // namespace actclip

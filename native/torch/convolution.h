@@ -24,10 +24,10 @@ Pooled conv_max_pool_clip(
 bool suit_convolution(
     AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t, bool by_x);
 
-// Of such a convolution, from the gradient by its output; that by x is empty where it is not wanted.
-// Throws where these are not of one.
+// Of such a convolution, from the gradient by its output; those by x and by the weight are empty where
+// they are not wanted. Throws where these are not of one.
 ConvolutionGradients conv_max_pool_clip_backward(
     const View& g, const View& codes, AtenTensorHandle x, AtenTensorHandle weight,
-    AtenTensorHandle t, bool by_x);
+    AtenTensorHandle t, bool by_x, bool by_weight);
 
 }  // namespace actclip

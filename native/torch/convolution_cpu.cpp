@@ -115,61 +115,127 @@ class Forward {
   int64_t first_ = -1;  // channel of the group
 };
 
-// Images are summed in chunks, and the chunks' sums added up in their order, so that the same bits
-// come out whatever the number of threads is.
-constexpr int64_t kMostChunks = 16;
+struct Rows {
+  int64_t begin;
+  int64_t end;
+};
 
-struct Chunks {
-  int64_t images;
-  int64_t count;
+// How backward cuts its work: into images, and where they are few and large these into bands of rows.
+// Bands are summed in chunks, and the chunks' sums added up in their order, so that the same bits come
+// out whatever the number of threads is.
+class Bands {
+ public:
+  explicit Bands(const ConvolutionShape& shape)
+      : shape_(shape), rows_(shape.convolved().rows_out()),
+        rows_at_once_(std::clamp<int64_t>(
+            kCachedGradient / std::max<int64_t>(1, 4 * shape.convolved().row_outputs()), 1, rows_)),
+        of_image_(std::clamp<int64_t>(
+            kMostChunks / std::max<int64_t>(1, shape.images), 1,
+            ceil_divide(rows_, rows_at_once_))),
+        chunks_(std::min(shape.images * of_image_, kMostChunks)) {}
 
-  explicit Chunks(int64_t all) : images(all), count(std::min(all, kMostChunks)) {}
+  int64_t rows_at_once() const { return rows_at_once_; }
+  int64_t chunks() const { return chunks_; }
+  int64_t first(int64_t chunk) const { return chunk * shape_.images * of_image_ / chunks_; }
 
-  int64_t first(int64_t chunk) const { return chunk * images / count; }
+  int64_t image(int64_t band) const { return band / of_image_; }
+  Rows rows(int64_t band) const {
+    const int64_t i = band % of_image_;
+    return {i * rows_ / of_image_, (i + 1) * rows_ / of_image_};
+  }
+
+  // Those in which the band's windows begin; at the end of an image all that are left.
+  Rows input_rows(int64_t band) const {
+    const Rows outputs = rows(band);
+    return {2 * outputs.begin, outputs.end == rows_ ? shape_.height : 2 * outputs.end};
+  }
+
+ private:
+  static constexpr int64_t kMostChunks = 16;
+
+  const ConvolutionShape shape_;
+  const int64_t rows_;  // of outputs, in an image
+  const int64_t rows_at_once_;
+  const int64_t of_image_;
+  const int64_t chunks_;
+};
+
+// Of a chunk of bands; x and weight are null where they are not wanted.
+struct Sums {
+  float* x;  // of all images
+  float* weight;  // by group, tap and channel
+  float* bias;
+  std::vector<double>& by_lane;  // for the threshold
 };
 
 // A thread's share of the backward pass.
 class Backward {
  public:
   Backward(
-      const ConvolutionShape& shape, const float* g, const uint8_t* codes, const float* x,
-      const float* weight, float* by_x)
-      : shape_(shape), pooled_(shape.convolved()), kernel_(convolution_kernel()),
+      const ConvolutionShape& shape, const Bands& bands, const float* g, const uint8_t* codes,
+      const float* x, const float* weight, bool by_x)
+      : shape_(shape), bands_(bands), pooled_(shape.convolved()), kernel_(convolution_kernel()),
         pool_(kernels().find_pool_backward(Dtype::kFloat32, true)), g_(g), codes_(codes), x_(x),
-        by_x_(by_x), row_(2 * pooled_.row_outputs()),
-        rows_at_once_(std::clamp<int64_t>(
-            kCachedGradient / std::max<int64_t>(1, 2 * row_), 1, pooled_.rows_out())),
-        convolved_(numbers(2 * rows_at_once_ * row_)),
-        scratch_(static_cast<size_t>(pooled_.row_outputs())) {
-    if (by_x != nullptr) {
+        row_(2 * pooled_.row_outputs()), convolved_(numbers(2 * bands.rows_at_once() * row_)),
+        scratch_(static_cast<size_t>(pooled_.row_outputs())),
+        ignored_(static_cast<size_t>(lanes_of(shape.outputs))) {
+    if (by_x) {
       pack(weight);
     }
   }
 
-  // Of some images: the sums by group, tap and channel; by channel; and by lane.
-  void run(
-      int64_t begin, int64_t end, float* by_weight, float* by_bias, std::vector<double>& by_lane) {
-    std::fill_n(by_weight, shape_.outputs * shape_.all_taps(), 0.0f);
-    std::fill_n(by_bias, shape_.outputs, 0.0f);
-    if (by_x_ != nullptr) {
-      const int64_t of_image = shape_.height * shape_.input_row();
-      std::fill_n(by_x_ + begin * of_image, (end - begin) * of_image, 0.0f);
+  void run(int64_t chunk, const Sums& sums) {
+    if (sums.weight != nullptr) {
+      std::fill_n(sums.weight, shape_.outputs * shape_.all_taps(), 0.0f);
     }
-    for (int64_t image = begin; image < end; ++image) {
-      for (int64_t row = 0; row < pooled_.rows_out(); row += rows_at_once_) {
-        const int64_t count = std::min(rows_at_once_, pooled_.rows_out() - row);
-        unpool(image * pooled_.rows_out() + row, count, by_lane);
-        const int64_t first = (image * shape_.height + 2 * row) * shape_.input_row();
-        add_by_weight(x_ + first, count, by_weight);
-        add_by_bias(count, by_bias);
-        if (by_x_ != nullptr) {
-          add_by_x(by_x_ + first, count);
-        }
+    std::fill_n(sums.bias, shape_.outputs, 0.0f);
+    std::fill(sums.by_lane.begin(), sums.by_lane.end(), 0.0);
+    for (int64_t band = bands_.first(chunk); band < bands_.first(chunk + 1); ++band) {
+      if (sums.x != nullptr) {
+        add_from_above(band, sums.x);
       }
+      add(band, sums);
     }
   }
 
  private:
+  void add(int64_t band, const Sums& sums) {
+    const int64_t image = bands_.image(band);
+    for_each(bands_.rows(band), [&](int64_t row, int64_t count) {
+      unpool(image * pooled_.rows_out() + row, count, sums.by_lane);
+      add_by_bias(count, sums.bias);
+      if (sums.weight != nullptr) {
+        const float* x = x_ + (image * shape_.height + 2 * row) * shape_.input_row();
+        add_by_weight(x, count, sums.weight);
+      }
+      if (sums.x != nullptr) {
+        add_by_x(band, row, count, sums.x);
+      }
+    });
+  }
+
+  // Clears the band's inputs, and adds to them by the windows that begin in the band above.
+  void add_from_above(int64_t band, float* by_x) {
+    const int64_t image = bands_.image(band);
+    const Rows inputs = bands_.input_rows(band);
+    std::fill_n(
+        by_x + (image * shape_.height + inputs.begin) * shape_.input_row(),
+        (inputs.end - inputs.begin) * shape_.input_row(), 0.0f);
+    const int64_t begin = bands_.rows(band).begin;
+    const Rows above{std::max<int64_t>(0, begin - shape_.kernel_height / 2), begin};
+    for_each(above, [&](int64_t row, int64_t count) {
+      unpool(image * pooled_.rows_out() + row, count, ignored_);
+      add_by_x(band, row, count, by_x);
+    });
+  }
+
+  template <typename Task>
+  void for_each(const Rows& rows, const Task& task) {
+    for (int64_t row = rows.begin; row < rows.end; row += bands_.rows_at_once()) {
+      task(row, std::min(bands_.rows_at_once(), rows.end - row));
+    }
+  }
+
   // By group of taps, output and tap; a group is one of inputs, at one place in the kernel.
   void pack(const float* weight) {
     const int64_t group = kernel_.group;
@@ -232,14 +298,20 @@ class Backward {
     }
   }
 
-  // Each weight for all rows, so that those of a group stay in the first cache.
-  void add_by_x(float* sums, int64_t count) const {
+  // To the band's inputs only. Each weight for all rows, so that those of a group stay in the first
+  // cache.
+  void add_by_x(int64_t band, int64_t first, int64_t count, float* sums) const {
     const int64_t group = kernel_.group;
+    const Rows inputs = bands_.input_rows(band);
     const float* w = packed_.get();
     for (int64_t tap = 0; tap < shape_.all_taps(); tap += group, w += shape_.outputs * group) {
-      // Taps go on in a row of inputs from one column of the kernel to the next.
-      float* y = sums + tap / shape_.taps() * shape_.input_row() + tap % shape_.taps();
-      for (int64_t row = 0; row < 2 * count; ++row, y += shape_.input_row()) {
+      const int64_t k = tap / shape_.taps();
+      const int64_t begin = std::max<int64_t>(0, inputs.begin - 2 * first - k);
+      const int64_t end = std::min(2 * count, inputs.end - 2 * first - k);
+      for (int64_t row = begin; row < end; ++row) {
+        // Taps go on in a row of inputs from one column of the kernel to the next.
+        float* y = sums + tap % shape_.taps() +
+            (bands_.image(band) * shape_.height + 2 * first + row + k) * shape_.input_row();
         kernel_.contract(
             {1, shape_.outputs, 2 * pooled_.columns_out(), &convolved_[row * row_], 0, 1,
              shape_.outputs, w, 0, group, y, shape_.inputs});
@@ -248,17 +320,17 @@ class Backward {
   }
 
   const ConvolutionShape shape_;
+  const Bands bands_;
   const PoolGeometry pooled_;
   const cpu::Convolution kernel_;
   const cpu::PoolBackwardKernel pool_;
   const float* const g_;
   const uint8_t* const codes_;
   const float* const x_;
-  float* const by_x_;  // null where it is not wanted
   const int64_t row_;  // of what was convolved, in numbers
-  const int64_t rows_at_once_;
   const Numbers convolved_;
   std::vector<uint8_t> scratch_;
+  std::vector<double> ignored_;
   Numbers packed_;
 };
 
@@ -268,7 +340,7 @@ void add_by_weight(
   const int64_t group = convolution_kernel().group;
   const int64_t taps = shape.all_taps();
   parallel_for(
-      shape.outputs / group * taps, kGrainElements / (group * kMostChunks),
+      shape.outputs / group * taps, kGrainElements / (group * std::max<int64_t>(1, chunks)),
       [&](int64_t begin, int64_t end) {
         std::vector<float> total(static_cast<size_t>(group));
         for (int64_t i = begin; i < end; ++i) {
@@ -312,41 +384,43 @@ Pooled convolve_pool_clip(
 
 ConvolutionGradients convolve_pool_clip_backward(
     const View& given_g, const View& codes, const View& x, const View& weight, const View& t,
-    bool by_x) {
+    bool by_x, bool by_weight) {
   const ConvolutionShape shape(x, weight);
   const PoolGeometry pooled = shape.convolved();
   const Laid g(given_g, pooled.strides(pooled.outputs()), given_g.dtype);
   ConvolutionGradients made;
-  made.weight = empty(weight.shape(), channels_last_strides(weight.shape()), x.dtype, x);
   made.bias = empty_contiguous({shape.outputs}, x.dtype, x);
   float* inputs = nullptr;
   if (by_x) {
     made.x = empty(x.shape(), channels_last_strides(x.shape()), x.dtype, x);
     inputs = static_cast<float*>(data_of_new(made.x));
   }
-  const Chunks chunks(shape.images);
-  const int64_t weights = shape.outputs * shape.all_taps();
+  const Bands bands(shape);
+  const int64_t chunks = bands.chunks();
+  const int64_t weights = by_weight ? shape.outputs * shape.all_taps() : 0;
   const int64_t of_chunk = weights + shape.outputs;
-  const Numbers sums = numbers(chunks.count * of_chunk);
-  Reduction thresholds(chunks.count, 1, shape.outputs, shape.outputs);
-  parallel_for(chunks.count, 1, [&](int64_t begin, int64_t end) {
+  const Numbers sums = numbers(chunks * of_chunk);
+  Reduction thresholds(chunks, 1, shape.outputs, shape.outputs);
+  parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
     Backward backward(
-        shape, numbers_of(g.view), static_cast<const uint8_t*>(codes.data()), numbers_of(x),
-        numbers_of(weight), inputs);
+        shape, bands, numbers_of(g.view), static_cast<const uint8_t*>(codes.data()), numbers_of(x),
+        numbers_of(weight), by_x);
     std::vector<double> by_lane(static_cast<size_t>(lanes_of(shape.outputs)));
     for (int64_t chunk = begin; chunk < end; ++chunk) {
-      std::fill(by_lane.begin(), by_lane.end(), 0.0);
       float* of_weights = &sums[chunk * of_chunk];
       backward.run(
-          chunks.first(chunk), chunks.first(chunk + 1), of_weights, of_weights + weights, by_lane);
+          chunk, {inputs, by_weight ? of_weights : nullptr, of_weights + weights, by_lane});
       thresholds.put(chunk, by_lane);
     }
   });
-  add_by_weight(
-      shape, sums.get(), chunks.count, of_chunk, numbers_of(View(made.weight.get())));
+  if (by_weight) {
+    made.weight = empty(weight.shape(), channels_last_strides(weight.shape()), x.dtype, x);
+    add_by_weight(
+        shape, sums.get(), chunks, of_chunk, static_cast<float*>(data_of_new(made.weight)));
+  }
   float* bias = numbers_of(View(made.bias.get()));
   std::fill_n(bias, shape.outputs, 0.0f);
-  for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     for (int64_t channel = 0; channel < shape.outputs; ++channel) {
       bias[channel] += sums[chunk * of_chunk + weights + channel];
     }

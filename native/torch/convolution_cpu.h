@@ -30,10 +30,6 @@ struct ConvolutionShape {
   }
 };
 
-inline std::vector<int64_t> channels_last_strides(const std::vector<int64_t>& sizes) {
-  return {sizes[1] * sizes[2] * sizes[3], 1, sizes[1] * sizes[3], sizes[1]};
-}
-
 inline float* numbers_of(const View& x) { return static_cast<float*>(x.data()); }
 
 // All kernels work on so many channels together: a processor without them has none.
@@ -44,6 +40,7 @@ Pooled convolve_pool_clip(
     const View& x, const View& weight, const View& bias, const View& t, bool codes);
 
 ConvolutionGradients convolve_pool_clip_backward(
-    const View& g, const View& codes, const View& x, const View& weight, const View& t, bool by_x);
+    const View& g, const View& codes, const View& x, const View& weight, const View& t, bool by_x,
+    bool by_weight);
 
 }  // namespace actclip

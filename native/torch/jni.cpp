@@ -278,11 +278,13 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convMaxPoolClipBa
     jlong gweight, jlong gbias, jlong gt) {
   guarded(env, [&] {
     const auto gradients = actclip::conv_max_pool_clip_backward(
-        view(g), view(codes), handle(x), handle(weight), handle(t), gx != 0);
+        view(g), view(codes), handle(x), handle(weight), handle(t), gx != 0, gweight != 0);
     if (gx != 0) {
       assign(gradients.x, gx);
     }
-    assign(gradients.weight, gweight);
+    if (gweight != 0) {
+      assign(gradients.weight, gweight);
+    }
     assign(gradients.bias, gbias);
     if (gt != 0) {
       assign(gradients.t, gt);

@@ -6,6 +6,10 @@
 
 namespace actclip {
 
+inline std::vector<int64_t> channels_last_strides(const std::vector<int64_t>& sizes) {
+  return {sizes[1] * sizes[2] * sizes[3], 1, sizes[1] * sizes[3], sizes[1]};
+}
+
 // (batch, channels, height, width) of the inputs, and their memory: channels-last or contiguous.
 struct PoolGeometry {
   int64_t batch;
@@ -33,17 +37,14 @@ struct PoolGeometry {
   std::vector<int64_t> outputs() const { return {batch, channels, rows_out(), columns_out()}; }
 
   std::vector<int64_t> strides(const std::vector<int64_t>& sizes) const {
-    if (!channels_last) {
-      return contiguous_strides(sizes);
-    }
-    return {sizes[1] * sizes[2] * sizes[3], 1, sizes[1] * sizes[3], sizes[1]};
+    return channels_last ? channels_last_strides(sizes) : contiguous_strides(sizes);
   }
 };
 
 // Of all channels, or one for each.
 inline bool is_pool_threshold(const View& t, int64_t channels) {
   return t.numel == 1 ||
-      (t.dim >= 3 && t.numel == channels && t.sizes[t.dim - 3] == channels);
+      ((t.dim == 3 || t.dim == 4) && t.numel == channels && t.sizes[t.dim - 3] == channels);
 }
 
 inline void require_pool_threshold(const View& x, const View& t, int64_t channels) {

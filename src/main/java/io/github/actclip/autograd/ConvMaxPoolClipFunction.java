@@ -38,7 +38,8 @@ final class ConvMaxPoolClipFunction extends CustomFunction {
             context.saved(X),
             context.saved(WEIGHT),
             t,
-            context.needsInputGrad(X));
+            context.needsInputGrad(X),
+            context.needsInputGrad(WEIGHT));
     return Arrays.copyOf(gradients, context.inputs());
   }
 }

@@ -142,31 +142,30 @@ public final class Net extends Module {
           "this network was closed: make it outside of the scope that closed it");
     }
     requireImages(images);
-    Tensor pixels = images.contiguous(MEMORY_FORMAT);
-    Tensor x = pooledInOnePass(pixels);
-    if (x == null) {
-      x = activation.forwardPooled(convolve(pixels, conv1, 0));
-      x = ClipFunctions.maxPoolRelu(convolve(x, conv2, 1));
-    }
-    return linear(x.flatten(1, -1));
+    Tensor x = block1(images.contiguous(MEMORY_FORMAT));
+    return linear(block2(x).flatten(1, -1));
   }
 
-  /** Each convolution with what follows it; null where that cannot be. */
-  private Tensor pooledInOnePass(Tensor pixels) {
-    if (!weightQuantizers.isEmpty()) {
-      return null;
-    }
+  private Tensor block1(Tensor pixels) {
     Optional<Tensor> threshold = activation.poolThreshold();
-    if (threshold.isEmpty()) {
-      return null;
+    Tensor x = threshold.isEmpty() ? null : inOnePass(pixels, conv1, threshold.get());
+    if (x == null) {
+      return activation.forwardPooled(convolve(pixels, conv1, 0));
     }
-    Tensor x = ClipFunctions.convMaxPoolClip(pixels, conv1.weight(), conv1.bias(), threshold.get());
-    Tensor y =
-        x == null ? null : ClipFunctions.convMaxPoolClip(x, conv2.weight(), conv2.bias(), null);
-    if (y != null) {
-      activation.observePooled(() -> convolve(pixels, conv1, 0));
-    }
-    return y;
+    activation.observePooled(() -> convolve(pixels, conv1, 0));
+    return x;
+  }
+
+  private Tensor block2(Tensor activations) {
+    Tensor x = inOnePass(activations, conv2, null);
+    return x == null ? ClipFunctions.maxPoolRelu(convolve(activations, conv2, 1)) : x;
+  }
+
+  /** The convolution with what follows it; null where that cannot be. */
+  private Tensor inOnePass(Tensor x, Conv2dImpl conv, Tensor t) {
+    return weightQuantizers.isEmpty()
+        ? ClipFunctions.convMaxPoolClip(x, conv.weight(), conv.bias(), t)
+        : null;
   }
 
   /**

@@ -138,7 +138,7 @@ final class ClipArguments {
     }
   }
 
-  private static void requireThere(String what, Tensor tensor) {
+  static void requireThere(String what, Tensor tensor) {
     LibTorch.load();
     if (tensor == null || tensor.isNull() || !tensor.defined()) {
       throw ActclipException.badInput("%s: there is no tensor", what);

@@ -228,21 +228,30 @@ public final class ClipOp {
    * @param codes as forward gave them
    * @param x as forward took it; weight and t too
    * @param byX whether the gradient by x is wanted
-   * @return the gradients by x, the weight, the bias and t; null for an x that is not wanted, and a
-   *     t that there is not
-   * @throws ActclipException bad input, when one of the others was closed or is lazily negated
+   * @param byWeight whether that by the weight is
+   * @return the gradients by x, the weight, the bias and t; null for what is not wanted, and a t
+   *     that there is not
+   * @throws ActclipException bad input, when one of them was closed or is not forward's
    */
   public static Tensor[] convMaxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX) {
+      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX, boolean byWeight) {
     NativeBackend kernels = backendOrNull();
     if (kernels == null) {
       throw ActclipException.badInput("the backend is not native: it gave no such codes");
     }
     ClipArguments.requireFloating(ClipArguments.GRADIENT, g);
-    if (!kernels.areAsForwardTook(t, x, weight, codes)) {
-      throw ActclipException.badInput("the images, weights, codes or t are not forward's");
+    ClipArguments.requireThere("the codes", codes);
+    ClipArguments.requireThere("the images", x);
+    ClipArguments.requireThere("the weight", weight);
+    if (t != null) {
+      ClipArguments.requireThere(ClipArguments.THRESHOLD, t);
     }
-    return kernels.convMaxPoolClipBackward(ClipArguments.inMemory(g), codes, x, weight, t, byX);
+    if (NativeBackend.isAnyNegated(x, weight, t)) {
+      throw ActclipException.badInput(
+          "the images, the weight or the threshold is lazily negated: forward took none that is");
+    }
+    Tensor given = ClipArguments.inMemory(g);
+    return kernels.convMaxPoolClipBackward(given, codes, x, weight, t, byX, byWeight);
   }
 
   private static NativeBackend backendOrNull() {

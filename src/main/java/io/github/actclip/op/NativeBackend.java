@@ -162,16 +162,14 @@ final class NativeBackend implements ClipBackend {
     return t == null || isThere(t);
   }
 
-  /** Whether the kernels may go back through them. */
-  boolean areAsForwardTook(Tensor t, Tensor... others) {
-    return isThereOrNull(t) && areThere(others) && !isAnyNegated(t) && !isAnyNegated(others);
-  }
-
   /** {@link ClipOp#convMaxPoolClipBackward}. */
   Tensor[] convMaxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX) {
+      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX, boolean byWeight) {
     Tensor[] gradients = {
-      byX ? new Tensor() : null, new Tensor(), new Tensor(), t == null ? null : new Tensor()
+      byX ? new Tensor() : null,
+      byWeight ? new Tensor() : null,
+      new Tensor(),
+      t == null ? null : new Tensor()
     };
     run(
         () ->
@@ -189,7 +187,7 @@ final class NativeBackend implements ClipBackend {
   }
 
   /** Lazily: the kernels would read what is not negated. */
-  private static boolean isAnyNegated(Tensor... tensors) {
+  static boolean isAnyNegated(Tensor... tensors) {
     for (Tensor tensor : tensors) {
       if (isThere(tensor) && tensor.defined() && tensor.is_neg()) {
         return true;

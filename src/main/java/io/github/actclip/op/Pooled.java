@@ -3,10 +3,11 @@ package io.github.actclip.op;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * What {@link ClipOp#maxPoolClip} gives.
+ * What {@link ClipOp#maxPoolClip} and {@link ClipOp#convMaxPoolClip} give.
  *
- * @param output (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype of x
- * @param codes what {@link ClipOp#maxPoolClipBackward} needs to know, in a form that only it reads:
- *     which of the four was the largest, and whether it passed
+ * @param output (B, C, ⌊H/2⌋, ⌊W/2⌋) of (B, C, H, W) that are pooled, of their dtype
+ * @param codes what {@link ClipOp#maxPoolClipBackward} or {@link ClipOp#convMaxPoolClipBackward}
+ *     needs to know, in a form that only they read: which of the four was the largest, and whether
+ *     it passed; null where backward was said not to follow
  */
 public record Pooled(Tensor output, Tensor codes) {}
