@@ -31,10 +31,9 @@ public record RuntimeInfo(
   /** Asks the running process; loads LibTorch. */
   public static RuntimeInfo current() {
     LibTorch.load();
-    String version = RuntimeInfo.class.getPackage().getImplementationVersion();
     return new RuntimeInfo(
-        version == null ? "development" : version,
-        presetsVersion(),
+        actclipVersion(),
+        pytorchVersion(),
         System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + ")",
         LibTorch.platform(),
         cpuCapability(),
@@ -44,7 +43,14 @@ public record RuntimeInfo(
         NativeLibraries.cacheFolder().toString());
   }
 
-  private static String presetsVersion() {
+  /** {@link #actclip}, without loading anything. */
+  public static String actclipVersion() {
+    String version = RuntimeInfo.class.getPackage().getImplementationVersion();
+    return version == null ? "development" : version;
+  }
+
+  /** {@link #pytorch}, without loading it. */
+  public static String pytorchVersion() {
     try {
       return Loader.getVersion("org.bytedeco", "pytorch", torch.class);
     } catch (IOException e) {

@@ -3,12 +3,16 @@ package io.github.actclip.samples;
 import io.github.actclip.runtime.RuntimeInfo;
 import picocli.CommandLine.IVersionProvider;
 
-/** What {@code --version} prints. */
+/** What {@code --version} prints, also where LibTorch cannot be loaded. */
 final class VersionProvider implements IVersionProvider {
 
   @Override
   public String[] getVersion() {
-    RuntimeInfo info = RuntimeInfo.current();
-    return new String[] {"actclip " + info.actclip() + ", LibTorch presets " + info.pytorch()};
+    return new String[] {
+      "actclip "
+          + RuntimeInfo.actclipVersion()
+          + ", LibTorch presets "
+          + RuntimeInfo.pytorchVersion()
+    };
   }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -54,6 +55,15 @@ class CommandLineTest {
     assertTrue(training.out().contains(trained.resolve("report.html").toString()));
     assertTrue(training.err().contains("100%"), training.err());
     assertEquals(FILES, files(trained));
+  }
+
+  @Test
+  void versionIsPrintedAlsoWhereLibTorchCannotBeLoaded() throws Exception {
+    List<String> unloadable = List.of("-D" + LibTorch.THREADS_PROPERTY + "=none");
+    Result version = Forked.start(unloadable, Main.class, "--version").await();
+    assertEquals(0, version.status(), version.err());
+    assertTrue(version.out().matches("actclip .+, LibTorch presets 2\\..+\\R"), version.out());
+    assertEquals(2, Forked.start(unloadable, Main.class, "info").await().status());
   }
 
   @Test
