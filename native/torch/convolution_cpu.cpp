@@ -10,8 +10,10 @@ constexpr int64_t kCachedWeights = 6 << 10;
 constexpr int64_t kCachedSums = 4 << 10;
 // Of the gradient by what was convolved, over which backward goes again and again: the second cache.
 constexpr int64_t kCachedGradient = 64 << 10;
-// A thread gets at least so many products: to wake it for fewer takes longer than to do without it.
+// A thread gets at least so many products: to wake it for fewer takes longer than to do without it. And
+// in a turn, if there are several, so many: with fewer, weights are read too often.
 constexpr int64_t kGrainProducts = int64_t{1} << 18;
+constexpr int64_t kTurnProducts = int64_t{1} << 20;
 
 using Numbers = std::unique_ptr<float[]>;
 
@@ -39,8 +41,16 @@ class Forward {
         shape.convolved().rows_out();
   }
 
-  static int64_t products_of_unit(const ConvolutionShape& shape) {
-    return 4 * shape.convolved().columns_out() * convolution_kernel().group * shape.all_taps();
+  // In units: several turns for each thread, and whole images, if there is enough for that.
+  static int64_t turn(const ConvolutionShape& shape) {
+    const int64_t products =
+        4 * shape.convolved().columns_out() * convolution_kernel().group * shape.all_taps();
+    const int64_t share = ceil_divide(units(shape), num_threads());
+    const int64_t turns = std::min(kMostTurns, share * products / kTurnProducts);
+    const int64_t turn = turns < kLeastTurns ? share : ceil_divide(share, turns);
+    const int64_t rows = shape.convolved().rows_out();
+    const int64_t even = turn < share && 2 * turn > rows ? ceil_divide(turn, rows) * rows : turn;
+    return std::max({even, ceil_divide(kGrainProducts, products), int64_t{1}});
   }
 
   void run(int64_t begin, int64_t end) {
@@ -57,6 +67,9 @@ class Forward {
   }
 
  private:
+  static constexpr int64_t kLeastTurns = 4;
+  static constexpr int64_t kMostTurns = 16;
+
   void take_group(int64_t first) {
     if (first == first_) {
       return;
@@ -373,11 +386,10 @@ Pooled convolve_pool_clip(
   }
   const std::vector<float> thresholds = thresholds_of<float>(t, shape.outputs);
   float* y = static_cast<float*>(data_of_new(made.y));
-  const int64_t grain = kGrainProducts / std::max<int64_t>(1, Forward::products_of_unit(shape));
-  parallel_for(Forward::units(shape), grain, [&](int64_t begin, int64_t end) {
-    Forward(
-        shape, numbers_of(x), numbers_of(weight), numbers_of(bias), thresholds.data(), y, of_made)
-        .run(begin, end);
+  parallel_by_turns(Forward::units(shape), Forward::turn(shape), [&](const auto& for_each_turn) {
+    Forward forward(
+        shape, numbers_of(x), numbers_of(weight), numbers_of(bias), thresholds.data(), y, of_made);
+    for_each_turn([&](int64_t begin, int64_t end) { forward.run(begin, end); });
   });
   return made;
 }
@@ -401,17 +413,17 @@ ConvolutionGradients convolve_pool_clip_backward(
   const int64_t of_chunk = weights + shape.outputs;
   const Numbers sums = numbers(chunks * of_chunk);
   Reduction thresholds(chunks, 1, shape.outputs, shape.outputs);
-  parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
+  parallel_by_turns(chunks, 1, [&](const auto& for_each_turn) {
     Backward backward(
         shape, bands, numbers_of(g.view), static_cast<const uint8_t*>(codes.data()), numbers_of(x),
         numbers_of(weight), by_x);
     std::vector<double> by_lane(static_cast<size_t>(lanes_of(shape.outputs)));
-    for (int64_t chunk = begin; chunk < end; ++chunk) {
+    for_each_turn([&](int64_t chunk, int64_t) {
       float* of_weights = &sums[chunk * of_chunk];
       backward.run(
           chunk, {inputs, by_weight ? of_weights : nullptr, of_weights + weights, by_lane});
       thresholds.put(chunk, by_lane);
-    }
+    });
   });
   if (by_weight) {
     made.weight = empty(weight.shape(), channels_last_strides(weight.shape()), x.dtype, x);

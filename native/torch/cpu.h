@@ -7,6 +7,7 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 
 #include "cpu/kernels.h"
 #include "torch/geometry.h"
@@ -40,6 +41,26 @@ void parallel_for(int64_t count, int64_t grain, const Task& task) {
           },
           const_cast<Task*>(&task)),
       "run in parallel");
+}
+
+// Gives blocks to threads by turns: one that the machine holds up leaves more to the others. A worker
+// is called once in each thread, with what calls its task with one range after the other.
+template <typename Worker>
+void parallel_by_turns(int64_t count, int64_t block, const Worker& worker) {
+  std::atomic<int64_t> next{0};
+  const auto for_each_turn = [&](const auto& task) {
+    for (int64_t begin = next.fetch_add(block); begin < count; begin = next.fetch_add(block)) {
+      task(begin, std::min(begin + block, count));
+    }
+  };
+  parallel_for(
+      ceil_divide(count, block), 1, [&](int64_t, int64_t) { worker(for_each_turn); });
+}
+
+inline int64_t num_threads() {
+  uint32_t threads = 0;
+  check(torch_get_num_threads(&threads), "tell the number of threads");
+  return std::max<int64_t>(1, threads);
 }
 
 // What the blocks of a tensor add up to, by sum and column.

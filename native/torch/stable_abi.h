@@ -53,6 +53,7 @@ AOTITorchError aoti_torch_cpu_convolution(
 
 AOTITorchError torch_parallel_for(
     int64_t begin, int64_t end, int64_t grain, void (*)(int64_t, int64_t, void*), void*);
+AOTITorchError torch_get_num_threads(uint32_t*);
 
 // A kernel of the dispatcher owns the tensors among its arguments, and writes its results over them.
 using BoxedKernel = void (*)(StableIValue* stack, uint64_t arguments, uint64_t results);
