@@ -22,9 +22,12 @@ final class ConvMaxPoolClipFunction extends CustomFunction {
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Tensor t = inputs.length > T ? inputs[T] : null;
-    Pooled pooled = ClipOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, true);
-    Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), t};
-    context.saveForBackward(Arrays.copyOf(saved, inputs.length));
+    boolean recorded = context.needsAnyGrad();
+    Pooled pooled = ClipOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, recorded);
+    if (recorded) {
+      Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), t};
+      context.saveForBackward(Arrays.copyOf(saved, inputs.length));
+    }
     return pooled.output();
   }
 

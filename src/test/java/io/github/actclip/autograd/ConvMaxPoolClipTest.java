@@ -329,6 +329,13 @@ class ConvMaxPoolClipTest {
     Bits.assertSame(all.get(2), some.get(1), "by bias");
     Bits.assertSame(all.get(3), some.get(2), "by t");
     assertFalse(block.weight.grad().defined());
+    for (Tensor leaf : List.of(block.x, block.bias, block.t)) {
+      leaf.set_requires_grad(false);
+    }
+    Tensor y = block.inOnePass();
+    assertFalse(y.requires_grad());
+    scope.noGrad();
+    Bits.assertSame(block.inOnePass(), y, "with all frozen");
   }
 
   @Test
