@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kAny = -1;
 
 bool is_plain(AtenTensorHandle tensor, int64_t dim) {
-  if (tensor == nullptr || !is_strided(tensor)) {
+  if (!is_strided(tensor)) {
     return false;
   }
   const View view(tensor);
@@ -47,8 +47,9 @@ AtenTensorHandle no_threshold() {
         aoti_torch_empty_strided(
             1, &one, &one, aoti_torch_dtype_float32(), aoti_torch_device_type_cpu(), 0, &made),
         "make a tensor");
+    Tensor owned(made);
     *static_cast<float*>(View(made).data()) = std::numeric_limits<float>::infinity();
-    return made;
+    return owned.release();
   }();
   return infinity;
 }

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 
 #include "cpu/kernels.h"
 #include "torch/geometry.h"
@@ -31,16 +33,31 @@ inline int lanes_of(int64_t columns) {
       columns * ceil_divide(cpu::kLeastLanes, std::max<int64_t>(1, columns)));
 }
 
+// Throws what the first task throws that does: it must not get through LibTorch's C function, which
+// would keep its message to itself.
 template <typename Task>
 void parallel_for(int64_t count, int64_t grain, const Task& task) {
+  struct Context {
+    const Task& task;
+    std::once_flag failed;
+    std::exception_ptr thrown;
+  } context{task, {}, nullptr};
   check(
       torch_parallel_for(
           0, count, std::max<int64_t>(1, grain),
-          [](int64_t begin, int64_t end, void* context) {
-            (*static_cast<const Task*>(context))(begin, end);
+          [](int64_t begin, int64_t end, void* of_all) {
+            Context& all = *static_cast<Context*>(of_all);
+            try {
+              all.task(begin, end);
+            } catch (...) {
+              std::call_once(all.failed, [&] { all.thrown = std::current_exception(); });
+            }
           },
-          const_cast<Task*>(&task)),
+          &context),
       "run in parallel");
+  if (context.thrown) {
+    std::rethrow_exception(context.thrown);
+  }
 }
 
 // Gives blocks to threads by turns: one that the machine holds up leaves more to the others. A worker

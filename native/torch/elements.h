@@ -45,7 +45,8 @@ inline double gradient_factor(
     return 1;
   }
   const int64_t shared = x.numel / std::max<int64_t>(1, parameter.numel);
-  return 1 / std::sqrt(static_cast<double>(std::max<int64_t>(1, shared) * quantizer.high));
+  return 1 / std::sqrt(
+      static_cast<double>(std::max<int64_t>(1, shared)) * static_cast<double>(quantizer.high));
 }
 
 }  // namespace actclip

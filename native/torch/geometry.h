@@ -51,6 +51,9 @@ inline void require_threshold(const View& x, const View& threshold) {
 
 // Without gaps or overlaps: some order of the dimensions is contiguous.
 inline bool is_dense(const View& x) {
+  if (x.numel == 0) {
+    return true;
+  }
   std::vector<int64_t> order(static_cast<size_t>(x.dim));
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
@@ -91,7 +94,7 @@ inline std::vector<int64_t> dense_strides(const View& x) {
   int64_t stride = 1;
   for (size_t i = order.size(); i-- > 0;) {
     strides[static_cast<size_t>(order[i])] = stride;
-    stride *= std::max<int64_t>(1, x.sizes[order[i]]);
+    stride = product(stride, std::max<int64_t>(1, x.sizes[order[i]]));
   }
   return strides;
 }

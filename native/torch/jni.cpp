@@ -1,6 +1,6 @@
 // What Java calls. The entries of io.github.actclip.op.NativeKernels: a tensor is given as the
 // address of an at::Tensor, which is what a handle of the stable ABI is.
-#include <jni.h>
+#include "torch/java.h"
 
 #ifdef __linux__
 #include <dlfcn.h>
@@ -98,25 +98,12 @@ std::vector<Function*> of_every_blas(const char* name) {
   return functions;
 }
 
-// No exception may pass from C++ into the JVM.
-template <typename Task>
-void guarded(JNIEnv* env, const Task& task) {
-  try {
-    task();
-  } catch (const std::exception& e) {
-    jclass exception = env->FindClass("java/lang/RuntimeException");
-    if (exception != nullptr) {
-      env->ThrowNew(exception, e.what());
-    }
-  }
-}
-
 // What LibTorch cannot even tell about does not suit.
 template <typename Question>
 jboolean answer(const Question& question) {
   try {
     return question() ? JNI_TRUE : JNI_FALSE;
-  } catch (const std::exception&) {
+  } catch (...) {
     return JNI_FALSE;
   }
 }
@@ -135,16 +122,8 @@ using actclip::view;
 
 extern "C" {
 
-// An exception that is pending here comes out of System.load.
 JNIEXPORT jint JNICALL JNI_OnLoad(JavaVM* vm, void*) {
-  void* env = nullptr;
-  if (vm->GetEnv(&env, JNI_VERSION_1_8) == JNI_OK && !actclip::registration_error().empty()) {
-    JNIEnv* const of_thread = static_cast<JNIEnv*>(env);
-    of_thread->ThrowNew(
-        of_thread->FindClass("java/lang/UnsatisfiedLinkError"),
-        actclip::registration_error().c_str());
-  }
-  return JNI_VERSION_1_8;
+  return actclip::loaded(vm, actclip::registration_error());
 }
 
 JNIEXPORT void JNICALL

@@ -7,7 +7,8 @@
 namespace actclip {
 
 inline std::vector<int64_t> channels_last_strides(const std::vector<int64_t>& sizes) {
-  return {sizes[1] * sizes[2] * sizes[3], 1, sizes[1] * sizes[3], sizes[1]};
+  const int64_t row = product(sizes[1], sizes[3]);
+  return {product(row, sizes[2]), 1, row, sizes[1]};
 }
 
 // (batch, channels, height, width) of the inputs, and their memory: channels-last or contiguous.
@@ -77,6 +78,7 @@ inline PoolGeometry pool_geometry(const View& g, const View& codes, const PoolSh
   }
   const PoolGeometry geometry{
       g.sizes[0], g.sizes[1], shape.height, shape.width, shape.channels_last};
+  contiguous_strides(geometry.inputs());  // throws for too many, before any are counted
   require_same_device(g, codes);
   if (codes.dtype != aoti_torch_dtype_uint8() ||
       !codes.has_shape({geometry.rows(), geometry.row_bytes()}) ||

@@ -5,9 +5,9 @@ namespace actclip {
 namespace {
 
 void define_operations() {
-  TorchLibraryHandle library = nullptr;
-  check(
-      aoti_torch_library_init_def("actclip", __FILE__, __LINE__, &library), "define operations");
+  TorchLibraryHandle made = nullptr;
+  check(aoti_torch_library_init_def("actclip", __FILE__, __LINE__, &made), "define operations");
+  Registration library(made);
   const char* const schemas[] = {
       "clip(Tensor x, Tensor hi, Tensor? lo=None, Tensor? value=None, bool relu=False) -> Tensor",
       "clip_backward(Tensor g, Tensor x, Tensor hi, Tensor? lo=None, Tensor? value=None,"
@@ -21,21 +21,14 @@ void define_operations() {
       " int scale_gradient) -> (Tensor, Tensor, Tensor)",
   };
   for (const char* schema : schemas) {
-    check(aoti_torch_library_def(library, schema), "define an operation");
+    check(aoti_torch_library_def(library.get(), schema), "define ", schema);
   }
+  register_kernels<Cpu>("CPU");
+  library.keep();
 }
 
-// Runs when the library is loaded, from where an exception would end the process: another copy of
-// this library may have defined the operations.
-const std::string error = [] {
-  try {
-    define_operations();
-    register_kernels<Cpu>("CPU");
-    return std::string();
-  } catch (const std::exception& e) {
-    return std::string(e.what());
-  }
-}();
+// Another copy of this library may have defined the operations.
+const std::string error = error_of(define_operations);
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 #include "torch/small.h"
 
-#include <initializer_list>
-
+#include "torch/dispatcher.h"
 #include "torch/suitable.h"
 
 namespace actclip {
@@ -14,19 +13,6 @@ bool suits(const View& x, const View& t, int64_t limit) {
       t.dim <= x.dim && find_channel_dimension(x, t) != kNone;
 }
 
-Tensor call(
-    const char* name, const char* overload, std::initializer_list<AtenTensorHandle> tensors) {
-  StableIValue stack[3] = {};
-  size_t size = 0;
-  for (AtenTensorHandle tensor : tensors) {
-    AtenTensorHandle taken = nullptr;  // The dispatcher deletes the handles that it is given.
-    check(aoti_torch_new_tensor_handle(tensor, &taken), "refer to a tensor");
-    stack[size++] = static_cast<StableIValue>(reinterpret_cast<uintptr_t>(taken));
-  }
-  check(aoti_torch_call_dispatcher(name, overload, stack), "run an operation of its own");
-  return Tensor(reinterpret_cast<AtenTensorHandle>(static_cast<uintptr_t>(stack[0])));
-}
-
 }  // namespace
 
 Tensor clip_small(AtenTensorHandle x, AtenTensorHandle t, bool relu, int64_t limit) {
@@ -35,11 +21,11 @@ Tensor clip_small(AtenTensorHandle x, AtenTensorHandle t, bool relu, int64_t lim
   }
   Tensor rectified;
   if (relu) {
-    rectified = call("aten::relu", "", {x});
+    rectified = Tensor(handle_of(call("aten::relu", "", {x})));
   }
   AtenTensorHandle r = relu ? rectified.get() : x;
-  const Tensor above = call("aten::gt", "Tensor", {r, t});
-  return call("aten::where", "self", {above.get(), t, r});
+  const Tensor above(handle_of(call("aten::gt", "Tensor", {r, t})));
+  return Tensor(handle_of(call("aten::where", "self", {above.get(), t, r})));
 }
 
 }  // namespace actclip

@@ -14,7 +14,7 @@ using AtenTensorHandle = AtenTensorOpaque*;  // an at::Tensor*
 struct TorchLibraryOpaque;
 using TorchLibraryHandle = TorchLibraryOpaque*;
 
-using AOTITorchError = int32_t;  // 0, or LibTorch has written what went wrong to standard error
+using AOTITorchError = int32_t;  // 0, or something went wrong: see check() in tensor.h
 using StableIValue = uint64_t;
 
 AOTITorchError aoti_torch_get_data_ptr(AtenTensorHandle, void**);
@@ -62,8 +62,23 @@ AOTITorchError aoti_torch_library_init_def(
 AOTITorchError aoti_torch_library_init_impl(
     const char* ns, const char* key, const char* file, uint32_t line, TorchLibraryHandle*);
 AOTITorchError aoti_torch_library_def(TorchLibraryHandle, const char* schema);
-AOTITorchError aoti_torch_library_impl(TorchLibraryHandle, const char* name, BoxedKernel);
-AOTITorchError aoti_torch_call_dispatcher(
-    const char* name, const char* overload, StableIValue* stack);
+AOTITorchError torch_library_impl(
+    TorchLibraryHandle, const char* name, BoxedKernel, uint64_t built_for);
+AOTITorchError aoti_torch_delete_library_object(TorchLibraryHandle);
+AOTITorchError torch_call_dispatcher(
+    const char* name, const char* overload, StableIValue* stack, uint64_t built_for);
+
+bool aoti_torch_grad_mode_is_enabled();
+
+// Those of LibTorch 2.13 and newer: null in an older one.
+__attribute__((weak)) const char* torch_exception_get_what_without_backtrace();
+__attribute__((weak)) AOTITorchError torch_delete_stable_ivalue(StableIValue*);
 
 }  // extern "C"
+
+namespace actclip {
+
+// Which release's conventions the stacks follow, as a newer LibTorch asks: 2.10.0, a byte for each.
+constexpr uint64_t kBuiltFor = (uint64_t{2} << 56) | (uint64_t{10} << 48);
+
+}  // namespace actclip

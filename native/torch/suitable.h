@@ -7,9 +7,7 @@
 namespace actclip {
 
 inline bool is_strided(AtenTensorHandle tensor) {
-  bool defined = false;
-  check(aoti_torch_is_defined(tensor, &defined), "tell whether there is a tensor");
-  if (!defined) {
+  if (tensor == nullptr || !is_defined(tensor)) {
     return false;
   }
   int32_t layout = 0;

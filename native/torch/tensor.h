@@ -13,11 +13,42 @@
 
 namespace actclip {
 
-// What LibTorch itself says of its errors goes to standard error, and we check arguments before.
-inline void check(AOTITorchError error, const char* what) {
+// LibTorch's own words, where it is one that can still tell them.
+inline std::string reason_of_libtorch() {
+  const char* const words = torch_exception_get_what_without_backtrace == nullptr
+      ? nullptr
+      : torch_exception_get_what_without_backtrace();
+  return words == nullptr ? "why is written to standard error" : words;
+}
+
+inline void check(AOTITorchError error, const char* what, const char* which = "") {
   if (error != 0) {
-    throw std::runtime_error(std::string("LibTorch failed to ") + what);
+    throw std::runtime_error(
+        std::string("LibTorch failed to ") + what + which + ": " + reason_of_libtorch());
   }
+}
+
+inline std::string to_string(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (int64_t size : shape) {
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  }
+  return text + "]";
+}
+
+// Of sizes: a tensor without elements may have some whose product no number holds.
+inline int64_t product(int64_t a, int64_t b) {
+  int64_t result = 0;
+  if (__builtin_mul_overflow(a, b, &result)) {
+    throw std::runtime_error("a tensor of such a shape is too large");
+  }
+  return result;
+}
+
+inline bool is_defined(AtenTensorHandle tensor) {
+  bool defined = false;
+  check(aoti_torch_is_defined(tensor, &defined), "tell whether there is a tensor");
+  return defined;
 }
 
 // Another's tensor, and what it is like. Valid as long as that tensor is.
@@ -35,9 +66,7 @@ struct View {
     if (tensor == nullptr) {
       return;
     }
-    bool defined = false;
-    check(aoti_torch_is_defined(handle, &defined), "tell whether there is a tensor");
-    if (!defined) {
+    if (!is_defined(tensor)) {
       throw std::runtime_error("a tensor is undefined");
     }
     int64_t* numbers = nullptr;
@@ -122,31 +151,33 @@ class Tensor {
   AtenTensorHandle handle_ = nullptr;
 };
 
+// Our own reference to another's tensor.
+inline Tensor shared(AtenTensorHandle tensor) {
+  AtenTensorHandle made = nullptr;
+  check(aoti_torch_new_tensor_handle(tensor, &made), "refer to a tensor");
+  return Tensor(made);
+}
+
 // A tensor that a caller brings for a result: the first one of its kind that is made while this
 // lives, on this thread, is it. Undefined ones are no offer.
 class Offer {
  public:
   explicit Offer(AtenTensorHandle tensor) {
-    bool defined = false;
-    check(aoti_torch_is_defined(tensor, &defined), "tell whether there is a tensor");
-    offered() = defined ? tensor : nullptr;
+    offered() = is_defined(tensor) ? tensor : nullptr;
   }
   ~Offer() { offered() = nullptr; }
   Offer(const Offer&) = delete;
   Offer& operator=(const Offer&) = delete;
 
-  // Null when there is none.
-  static AtenTensorHandle take(
+  // Empty when there is none.
+  static Tensor take(
       const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int32_t dtype) {
     const View view(offered());
     if (!view || view.dtype != dtype || !view.has_shape(sizes) ||
         !std::equal(strides.begin(), strides.end(), view.strides)) {
-      return nullptr;
+      return Tensor();
     }
-    AtenTensorHandle taken = nullptr;
-    check(
-        aoti_torch_new_tensor_handle(std::exchange(offered(), nullptr), &taken), "share a tensor");
-    return taken;
+    return shared(std::exchange(offered(), nullptr));
   }
 
  private:
@@ -160,15 +191,17 @@ class Offer {
 inline Tensor empty(
     const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int32_t dtype,
     const View& like) {
-  AtenTensorHandle made = Offer::take(sizes, strides, dtype);
-  if (made != nullptr) {
-    return Tensor(made);
+  Tensor offered = Offer::take(sizes, strides, dtype);
+  if (offered.get() != nullptr) {
+    return offered;
   }
-  check(
-      aoti_torch_empty_strided(
-          static_cast<int64_t>(sizes.size()), sizes.data(), strides.data(), dtype,
-          like.device_type, like.device_index, &made),
-      "allocate a tensor");
+  AtenTensorHandle made = nullptr;
+  const AOTITorchError error = aoti_torch_empty_strided(
+      static_cast<int64_t>(sizes.size()), sizes.data(), strides.data(), dtype, like.device_type,
+      like.device_index, &made);
+  if (error != 0) {
+    check(error, "allocate a tensor of the shape ", to_string(sizes).c_str());
+  }
   return Tensor(made);
 }
 
@@ -177,7 +210,7 @@ inline std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& sizes
   int64_t stride = 1;
   for (size_t i = sizes.size(); i-- > 0;) {
     strides[i] = stride;
-    stride *= sizes[i] > 0 ? sizes[i] : 1;
+    stride = product(stride, sizes[i] > 0 ? sizes[i] : 1);
   }
   return strides;
 }
@@ -185,14 +218,6 @@ inline std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& sizes
 inline Tensor empty_contiguous(
     const std::vector<int64_t>& sizes, int32_t dtype, const View& like) {
   return empty(sizes, contiguous_strides(sizes), dtype, like);
-}
-
-inline std::string to_string(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (int64_t size : shape) {
-    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  }
-  return text + "]";
 }
 
 }  // namespace actclip

@@ -1,16 +1,21 @@
 package io.github.actclip.op;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Dispatcher;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.IValueVector;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeEach;
@@ -88,6 +93,73 @@ class DispatcherTest {
         "a threshold has the shape [7], and the activations [2, 3, 4, 5]: it must have one element,"
             + " or differ along one dimension of theirs",
         ActclipException.firstLine(e));
+  }
+
+  /** Each operation, with each of its tensors that may require a gradient. */
+  @Test
+  void refusesToRecordAGradient() {
+    Tensor codes = kernels.maxPoolClip(x, hi, true).codes();
+    Tensor gy = torch.randn(2, 3, 2, 2);
+    Map<String, Object[]> calls =
+        Map.of(
+            "clip", new Object[] {x, hi, lo, value, true},
+            "clip_backward", new Object[] {g, x, hi, lo, value, true},
+            "clip_statistics", new Object[] {g, x, hi, lo, true},
+            "max_pool_clip", new Object[] {x, hi, true},
+            "max_pool_clip_backward", new Object[] {gy, codes, hi, 4L, 5L, false},
+            "fake_quantize", new Object[] {x, hi, lo, -3L, 12L},
+            "fake_quantize_backward", new Object[] {g, x, hi, lo, -3L, 12L, 2L});
+    calls.forEach(
+        (name, arguments) -> {
+          call(name, arguments);
+          for (int i = 0; i < arguments.length; i++) {
+            if (arguments[i] instanceof Tensor tensor && tensor.is_floating_point()) {
+              Object[] leaf = arguments.clone();
+              leaf[i] = tensor.clone().set_requires_grad(true);
+              assertRefusesToRecord(name, i + 1, leaf);
+              Object[] computed = arguments.clone();
+              computed[i] = ((Tensor) leaf[i]).mul(new Scalar(1));
+              assertRefusesToRecord(name, i + 1, computed);
+            }
+          }
+        });
+  }
+
+  private static void assertRefusesToRecord(String name, int argument, Object... arguments) {
+    RuntimeException e = assertThrows(RuntimeException.class, () -> call(name, arguments), name);
+    assertEquals(
+        "argument "
+            + argument
+            + " requires a gradient, and actclip's operations record none: call them with gradients"
+            + " disabled, or what does record, in Java ClipFunctions",
+        ActclipException.firstLine(e));
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      call(name, arguments);
+    }
+  }
+
+  /** Of tensors without elements, whose sizes no number holds the product of. */
+  @Test
+  void countsWhatIsEmptyAndHuge() {
+    long huge = 1L << 40;
+    Tensor empty = torch.empty(0, 1, 1, 1).expand(0, huge, huge, 2);
+    assertArrayEquals(empty.shape(), call("clip", empty, hi, null, null, true)[0].shape());
+    RuntimeException e =
+        assertThrows(RuntimeException.class, () -> call("max_pool_clip", empty, hi, true));
+    assertEquals("a tensor of such a shape is too large", ActclipException.firstLine(e));
+  }
+
+  @Test
+  void tellsWhichTensorDoesNotFitIntoMemory() {
+    Tensor large = torch.zeros(1).expand(1L << 20, 1L << 30);
+    RuntimeException e =
+        assertThrows(RuntimeException.class, () -> call("clip", large, hi, null, null, true));
+    String message = ActclipException.firstLine(e);
+    assertTrue(
+        message.startsWith(
+            "LibTorch failed to allocate a tensor of the shape [1048576, 1073741824]: "),
+        message);
   }
 
   private static Tensor[] call(String name, Object... arguments) {
