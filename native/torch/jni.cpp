@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -331,10 +332,13 @@ Java_io_github_actclip_runtime_KernelLibrary_trimFreedMemory(JNIEnv*, jclass) {
 
 // The entries of io.github.actclip.autograd.WeakReferenceOfPeer. JavaCPP's peers are subclasses of
 // the C++ class whose first own member is the reference; of a class without members, it stands
-// behind the pointer to the virtual functions. The JVM tells whether it is that.
+// behind the pointer to the virtual functions. The JVM tells whether it is that: it may be asked
+// about any word (JNI's GetObjectRefType knows JNIInvalidRefType).
 JNIEXPORT jlong JNICALL Java_io_github_actclip_autograd_WeakReferenceOfPeer_find(
     JNIEnv* env, jclass, jlong peer, jobject object) {
-  jobject reference = reinterpret_cast<jobject*>(peer)[1];
+  jobject reference = nullptr;
+  std::memcpy(
+      &reference, reinterpret_cast<const char*>(peer) + sizeof(void*), sizeof(reference));
   const bool found = env->GetObjectRefType(reference) == JNIWeakGlobalRefType &&
       env->IsSameObject(reference, object);
   return found ? reinterpret_cast<jlong>(reference) : 0;
