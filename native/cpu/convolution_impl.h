@@ -74,21 +74,25 @@ void contract_block(const Contraction& c, const float* x, float* y) {
   const int64_t x_tap = c.x_tap;
   const int64_t x_step = c.x_step;
   const int64_t w_tap = c.w_tap;
+  // Of three neighbours the middle one, or of less the first: an address may have the step added or
+  // taken away, and a register for each would be too many.
+  constexpr int kThrees = (kOutputs + 2) / 3;
+  constexpr auto middle = [](int i) { return 3 * i + 1 < kOutputs ? 3 * i + 1 : 3 * i; };
   for (int64_t row = 0; row < c.rows; ++row) {
     const float* w = c.w + row * c.w_row;
-    // Of three neighbours the middle one: an address may have the step added or taken away, and a
-    // register for each would be too many.
-    constexpr int kThrees = (kOutputs + 2) / 3;
     const float* middles[kThrees];
-    repeat<kThrees>([&](auto i) { middles[i] = x + row * c.x_row + (3 * i + 1) * x_step; });
-    for (int64_t tap = 0; tap < taps; ++tap) {
+    repeat<kThrees>([&](auto i) { middles[i] = x + row * c.x_row + middle(i) * x_step; });
+    for (int64_t tap = 0;;) {
       const Vector weights[kVectors] = {load(w), load(w + kLanes)};
       repeat<kOutputs>([&](auto i) {
-        const Vector number = repeated(middles[i / 3][(i % 3 - 1) * x_step]);
+        const Vector number = repeated(middles[i / 3][(i - middle(i / 3)) * x_step]);
         repeat<kVectors>([&](auto v) {
           sums[i][v] = multiply_add(number, weights[v], sums[i][v]);
         });
       });
+      if (++tap == taps) {
+        break;  // there is nothing behind the last one for a pointer to go to
+      }
       repeat<kThrees>([&](auto i) { middles[i] += x_tap; });
       w += w_tap;
     }
@@ -111,6 +115,9 @@ void contract_up_to(const Contraction& c, int64_t outputs, const float* x, float
 
 // In blocks of about one size.
 void contract(const Contraction& c) {
+  if (c.rows == 0 || c.taps == 0) {
+    return;
+  }
   int64_t first = 0;
   for (int64_t blocks = (c.outputs + kMostOutputs - 1) / kMostOutputs; blocks > 0; --blocks) {
     const int64_t outputs = (c.outputs - first + blocks - 1) / blocks;
