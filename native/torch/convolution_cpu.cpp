@@ -10,6 +10,8 @@ constexpr int64_t kCachedWeights = 6 << 10;
 constexpr int64_t kCachedSums = 4 << 10;
 // Of the gradient by what was convolved, over which backward goes again and again: the second cache.
 constexpr int64_t kCachedGradient = 64 << 10;
+// Of the terms of a sum of gradients that are added one by one: see BlockedSums.
+constexpr int64_t kBlockTerms = 1 << 10;
 // A thread gets at least so many products: to wake it for fewer takes longer than to do without it. And
 // in a turn, if there are several, so many: with fewer, weights are read too often.
 constexpr int64_t kGrainProducts = int64_t{1} << 18;
@@ -133,6 +135,47 @@ struct Rows {
   int64_t end;
 };
 
+// Sums of very many terms in float32. They are added up in blocks of up to kBlockTerms, and the blocks'
+// sums then: what rounding does grows with the length of a block and the number of blocks, not with the
+// number of terms.
+class BlockedSums {
+ public:
+  explicit BlockedSums(int64_t count) : count_(count), block_(numbers(count)) {}
+
+  // The first block is added up in `sums` itself.
+  void start(float* sums) {
+    sums_ = sums;
+    current_ = sums;
+    terms_ = 0;
+    std::fill_n(sums_, count_, 0.0f);
+  }
+
+  // Where to add so many terms more to each sum.
+  float* next(int64_t terms) {
+    if (terms_ > 0 && terms_ + terms > kBlockTerms) {
+      finish();
+      current_ = block_.get();
+      terms_ = 0;
+      std::fill_n(current_, count_, 0.0f);
+    }
+    terms_ += terms;
+    return current_;
+  }
+
+  void finish() {
+    for (int64_t i = 0; current_ != sums_ && i < count_; ++i) {
+      sums_[i] += current_[i];
+    }
+  }
+
+ private:
+  const int64_t count_;
+  const Numbers block_;
+  float* sums_ = nullptr;
+  float* current_ = nullptr;
+  int64_t terms_ = 0;  // in the current block
+};
+
 // How backward cuts its work: into images, and where they are few and large these into bands of rows.
 // Bands are summed in chunks, and the chunks' sums added up in their order, so that the same bits come
 // out whatever the number of threads is.
@@ -173,11 +216,10 @@ class Bands {
   const int64_t chunks_;
 };
 
-// Of a chunk of bands; x and weight are null where they are not wanted.
+// Of a chunk of bands.
 struct Sums {
-  float* x;  // of all images
-  float* weight;  // by group, tap and channel
-  float* bias;
+  float* x;  // of all images; null where they are not wanted
+  float* parameters;  // by group, tap and channel for the weight, where it is wanted; then for the bias
   std::vector<double>& by_lane;  // for the threshold
 };
 
@@ -186,10 +228,12 @@ class Backward {
  public:
   Backward(
       const ConvolutionShape& shape, const Bands& bands, const float* g, const uint8_t* codes,
-      const float* x, const float* weight, bool by_x)
+      const float* x, const float* weight, bool by_x, bool by_weight)
       : shape_(shape), bands_(bands), pooled_(shape.convolved()), kernel_(convolution_kernel()),
         pool_(kernels().find_pool_backward(Dtype::kFloat32, true)), g_(g), codes_(codes), x_(x),
         row_(2 * pooled_.row_outputs()), convolved_(numbers(2 * bands.rows_at_once() * row_)),
+        weights_(by_weight ? shape.outputs * shape.all_taps() : 0),
+        parameters_(weights_ + shape.outputs),
         scratch_(static_cast<size_t>(pooled_.row_outputs())),
         ignored_(static_cast<size_t>(lanes_of(shape.outputs))) {
     if (by_x) {
@@ -198,10 +242,7 @@ class Backward {
   }
 
   void run(int64_t chunk, const Sums& sums) {
-    if (sums.weight != nullptr) {
-      std::fill_n(sums.weight, shape_.outputs * shape_.all_taps(), 0.0f);
-    }
-    std::fill_n(sums.bias, shape_.outputs, 0.0f);
+    parameters_.start(sums.parameters);
     std::fill(sums.by_lane.begin(), sums.by_lane.end(), 0.0);
     for (int64_t band = bands_.first(chunk); band < bands_.first(chunk + 1); ++band) {
       if (sums.x != nullptr) {
@@ -209,6 +250,7 @@ class Backward {
       }
       add(band, sums);
     }
+    parameters_.finish();
   }
 
  private:
@@ -216,11 +258,7 @@ class Backward {
     const int64_t image = bands_.image(band);
     for_each(bands_.rows(band), [&](int64_t row, int64_t count) {
       unpool(image * pooled_.rows_out() + row, count, sums.by_lane);
-      add_by_bias(count, sums.bias);
-      if (sums.weight != nullptr) {
-        const float* x = x_ + (image * shape_.height + 2 * row) * shape_.input_row();
-        add_by_weight(x, count, sums.weight);
-      }
+      add_by_parameters(x_ + (image * shape_.height + 2 * row) * shape_.input_row(), count);
       if (sums.x != nullptr) {
         add_by_x(band, row, count, sums.x);
       }
@@ -272,22 +310,43 @@ class Backward {
     }
   }
 
+  // Of what was convolved, from its first row on.
+  struct Rectangle {
+    int64_t rows;
+    int64_t first_column;
+    int64_t columns;
+  };
+
+  // Some columns at a time, all unless there are very many. x is where the first row's windows begin.
+  void add_by_parameters(const float* x, int64_t count) {
+    const int64_t columns = 2 * pooled_.columns_out();
+    const int64_t at_once = std::max<int64_t>(1, kBlockTerms / (2 * count));
+    for (int64_t first = 0; first < columns; first += at_once) {
+      const Rectangle part{2 * count, first, std::min(at_once, columns - first)};
+      float* sums = parameters_.next(part.rows * part.columns);
+      if (weights_ > 0) {
+        add_by_weight(x + first * shape_.inputs, part, sums);
+      }
+      add_by_bias(part, sums + weights_);
+    }
+  }
+
   // As the weights of a contraction.
-  cpu::Contraction over_convolved(int64_t count, int64_t channel) const {
+  cpu::Contraction over(const Rectangle& part, int64_t channel) const {
     cpu::Contraction c{};
-    c.rows = 2 * count;
-    c.taps = 2 * pooled_.columns_out();
-    c.w = &convolved_[channel];
+    c.rows = part.rows;
+    c.taps = part.columns;
+    c.w = &convolved_[part.first_column * shape_.outputs + channel];
     c.w_row = row_;
     c.w_tap = shape_.outputs;
     c.y_step = kernel_.group;
     return c;
   }
 
-  // x is where the first row's windows begin.
-  void add_by_weight(const float* x, int64_t count, float* sums) const {
+  // x is where the first window begins.
+  void add_by_weight(const float* x, const Rectangle& part, float* sums) const {
     for (int64_t channel = 0; channel < shape_.outputs; channel += kernel_.group) {
-      cpu::Contraction c = over_convolved(count, channel);
+      cpu::Contraction c = over(part, channel);
       c.outputs = shape_.taps();
       c.x_row = shape_.input_row();
       c.x_tap = shape_.inputs;
@@ -300,10 +359,10 @@ class Backward {
     }
   }
 
-  void add_by_bias(int64_t count, float* sums) const {
+  void add_by_bias(const Rectangle& part, float* sums) const {
     static constexpr float kOne = 1;
     for (int64_t channel = 0; channel < shape_.outputs; channel += kernel_.group) {
-      cpu::Contraction c = over_convolved(count, channel);
+      cpu::Contraction c = over(part, channel);
       c.outputs = 1;
       c.x = &kOne;
       c.y = sums + channel;
@@ -342,6 +401,8 @@ class Backward {
   const float* const x_;
   const int64_t row_;  // of what was convolved, in numbers
   const Numbers convolved_;
+  const int64_t weights_;  // 0 where their gradient is not wanted
+  BlockedSums parameters_;
   std::vector<uint8_t> scratch_;
   std::vector<double> ignored_;
   Numbers packed_;
@@ -416,12 +477,10 @@ ConvolutionGradients convolve_pool_clip_backward(
   parallel_by_turns(chunks, 1, [&](const auto& for_each_turn) {
     Backward backward(
         shape, bands, numbers_of(g.view), static_cast<const uint8_t*>(codes.data()), numbers_of(x),
-        numbers_of(weight), by_x);
+        numbers_of(weight), by_x, by_weight);
     std::vector<double> by_lane(static_cast<size_t>(lanes_of(shape.outputs)));
     for_each_turn([&](int64_t chunk, int64_t) {
-      float* of_weights = &sums[chunk * of_chunk];
-      backward.run(
-          chunk, {inputs, by_weight ? of_weights : nullptr, of_weights + weights, by_lane});
+      backward.run(chunk, {inputs, &sums[chunk * of_chunk], by_lane});
       thresholds.put(chunk, by_lane);
     });
   });

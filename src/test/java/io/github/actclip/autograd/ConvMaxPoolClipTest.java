@@ -249,6 +249,39 @@ class ConvMaxPoolClipTest {
     }
   }
 
+  /**
+   * One large term before very many small ones: each of them is lost when it is added to the large
+   * one, and together they are not small. Sums by blocks lose those of one block. The first layer
+   * of Net with a batch of 256, whose gradient by a weight has 12,544 terms in each of the chunks
+   * of images; one row of a wide image.
+   */
+  @ParameterizedTest
+  @CsvSource({"256, 3, 32, 32", "1, 1, 6, 16004"})
+  void addsManyTermsByBlocks(long images, long inputs, long height, long width) {
+    Block block = new Block(images, inputs, height, width, 32, 5, 5);
+    for (Tensor ones : List.of(block.x, block.weight.data(), block.bias.data())) {
+      ones.fill_(new Scalar(1));
+    }
+    block.t.data().fill_(new Scalar(1e9));
+    block
+        .g
+        .fill_(new Scalar(0x1p-25))
+        .narrow(0, 0, 1)
+        .narrow(2, 0, 1)
+        .narrow(3, 0, 1)
+        .fill_(new Scalar(1));
+    Block exact = block.inFloat64();
+    List<Tensor> gradients = block.gradients(block.inOnePass());
+    List<Tensor> expected = exact.gradients(exact.inSinglePasses());
+    double bound =
+        1100 * HALF_ULP_OF_ONE; // terms of a block, blocks and chunks; all terms are positive
+    for (int i = 0; i < 2; i++) {
+      Tensor error = gradients.get(i).sub(expected.get(i)).abs().div(expected.get(i));
+      double largest = error.max().item_double();
+      assertTrue(largest <= bound, "gradient " + i + ": " + largest);
+    }
+  }
+
   @Test
   void withoutALimitItIsPoolingAndRelu() {
     Block block = new Block(2, 32, 8, 8, 32, 3, 3);
