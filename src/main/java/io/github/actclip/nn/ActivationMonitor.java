@@ -17,6 +17,9 @@ final class ActivationMonitor {
   private static final int BINS = 20;
   private static final double LAST_EDGE = 2;
 
+  /** LibTorch's histc counts in float32, which stays at 2^24 when 1 is added. */
+  private static final long MOST_COUNTED = 1L << 24;
+
   private final AtomicLong calls = new AtomicLong();
   private volatile ActivationStatistics last;
 
@@ -56,11 +59,20 @@ final class ActivationMonitor {
   }
 
   private static List<Long> histogram(Tensor relative) {
-    Tensor counts = torch.histc(relative, BINS, new Scalar(0), new Scalar(LAST_EDGE));
+    Tensor flat = relative.flatten();
+    Tensor counts = torch.zeros(new long[] {BINS}, flat.options()).to(ScalarType.Long);
+    for (long from = 0; from < flat.numel(); from += MOST_COUNTED) {
+      long count = Math.min(MOST_COUNTED, flat.numel() - from);
+      counts.add_(histogramOf(flat.narrow(0, from, count)));
+    }
     List<Long> result = new ArrayList<>(BINS);
     for (int i = 0; i < BINS; i++) {
-      result.add((long) counts.select(0, i).item_double());
+      result.add(counts.select(0, i).item_long());
     }
     return result;
+  }
+
+  private static Tensor histogramOf(Tensor piece) {
+    return torch.histc(piece, BINS, new Scalar(0), new Scalar(LAST_EDGE)).to(ScalarType.Long);
   }
 }
