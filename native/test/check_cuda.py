@@ -237,12 +237,17 @@ def check_refusals(samples):
     if x.is_cuda:
         calls["a threshold on the CPU"] = lambda: OPS.clip(x, t.cpu())
         calls["a gradient on the CPU"] = lambda: OPS.clip_backward(x.cpu(), x, t)
+    leaf = x.clone().requires_grad_()
+    calls["a gradient to record"] = lambda: OPS.clip(leaf, t)
+    calls["a computed gradient to record"] = lambda: OPS.clip_backward(x, leaf * 1, t)
     for what, call in calls.items():
         try:
             call()
             check(False, "refuses " + what)
         except RuntimeError:
             check(True, what)
+    with torch.no_grad():
+        check(is_same(OPS.clip(leaf, t), OPS.clip(x, t)), "takes it with gradients disabled")
 
 
 def check_streams(samples):
