@@ -18,6 +18,7 @@ import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import io.github.actclip.runtime.Loggers;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 
@@ -93,6 +94,16 @@ class ArchitectureTest {
           .dependOnClassesThat()
           .resideInAnyPackage(
               "org.apache.logging.log4j.core..", "java.util.logging", "org.slf4j..");
+
+  /** See {@link Loggers}: an interrupted thread may be the first that needs one. */
+  @ArchTest
+  static final ArchRule loggersAreMadeInOnePlace =
+      noClasses()
+          .that()
+          .doNotHaveFullyQualifiedName(Loggers.class.getName())
+          .should()
+          .dependOnClassesThat()
+          .haveFullyQualifiedName("org.apache.logging.log4j.LogManager");
 
   @ArchTest static final ArchRule noStandardStreams = NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
 

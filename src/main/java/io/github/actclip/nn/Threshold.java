@@ -2,8 +2,8 @@ package io.github.actclip.nn;
 
 import io.github.actclip.autograd.LowerBound;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
@@ -19,7 +19,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Threshold {
 
-  private static final Logger LOG = LogManager.getLogger(Threshold.class);
+  private static final Logger LOG = Loggers.of(Threshold.class);
 
   private final String name;
   private final Tensor parameter;

@@ -4,10 +4,10 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.util.function.BinaryOperator;
 import java.util.function.Supplier;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -17,7 +17,7 @@ final class Backends {
 
   private static final String PROPERTY = KernelLibrary.BACKEND_PROPERTY;
 
-  private static final Logger LOG = LogManager.getLogger(Backends.class);
+  private static final Logger LOG = Loggers.of(Backends.class);
 
   private static final ClipBackend COMPOSED = new ComposedBackend();
 

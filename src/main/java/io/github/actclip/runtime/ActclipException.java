@@ -1,6 +1,7 @@
 package io.github.actclip.runtime;
 
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * The one exception of this library. Its message is one sentence: what was wrong, with which value,
@@ -38,9 +39,16 @@ public final class ActclipException extends RuntimeException {
     return new ActclipException(false, text(message, args), cause);
   }
 
-  /** The first line of what was said; LibTorch appends a C++ stack trace to it. */
+  /**
+   * The first line of what was said, since LibTorch appends a C++ stack trace to it; the
+   * exception's name where nothing was said.
+   */
   public static String firstLine(Throwable e) {
-    return String.valueOf(e.getMessage()).lines().findFirst().orElse(e.toString());
+    return Stream.ofNullable(e.getMessage())
+        .flatMap(String::lines)
+        .filter(line -> !line.isBlank())
+        .findFirst()
+        .orElse(e.toString());
   }
 
   /**

@@ -5,8 +5,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import java.util.TreeSet;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import org.bytedeco.javacpp.ClassProperties;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
 
 /**
  * Looks for the libraries of CUDA that LibTorch's CUDA build is linked against (Linux), before it
@@ -36,6 +41,10 @@ final class CudaLibraries {
   private static final List<String> FOLDERS =
       List.of("/usr/local/cuda-13.1/lib64", "/usr/local/cuda/lib64", "/usr/lib64");
 
+  /** What the presets of CUDA and of TensorRT bring, for others in this JVM. */
+  private static final List<String> JNI_LIBRARIES =
+      List.of("cuda jnicudart", "tensorrt jninvinfer");
+
   private CudaLibraries() {}
 
   /** Throws one sentence that names all that is missing; other systems than Linux pass. */
@@ -60,6 +69,35 @@ final class CudaLibraries {
           String.join(", ", missing),
           String.join(", ", packages));
     }
+  }
+
+  /**
+   * JavaCPP would look for each of CUDA's thirty libraries in every jar, on the CPU, too: that
+   * takes as long as to load LibTorch. What it has looked for once it does not look for again; so
+   * it looks for them as for those of its own class {@link Pointer}, which has fewer places.
+   *
+   * @param isCuda which of the libraries that the presets name they are
+   */
+  static void lookBriefly(ClassProperties presets, Predicate<String> isCuda) {
+    if (JNI_LIBRARIES.stream().anyMatch(CudaLibraries::isOnClassPath)) {
+      return; // Somebody else in this JVM needs them, and they have to be found.
+    }
+    Properties places = new Properties();
+    places.putAll(Loader.loadProperties());
+    places.put(
+        "platform.preloadpath",
+        String.join(File.pathSeparator, presets.get("platform.preloadpath")));
+    places.put(
+        "platform.preload",
+        presets.get("platform.preload").stream()
+            .filter(isCuda)
+            .collect(Collectors.joining(File.pathSeparator)));
+    Loader.load(Pointer.class, places, false);
+  }
+
+  private static boolean isOnClassPath(String presetsAndName) {
+    String[] words = presetsAndName.split(" ");
+    return UnpackedLibraries.jniLibrary(words[0], "", words[1]) != null;
   }
 
   /** Whether the driver of an NVIDIA GPU is installed. */

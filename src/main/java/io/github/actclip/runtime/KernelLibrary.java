@@ -9,7 +9,6 @@ import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.UUID;
 import java.util.function.Predicate;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -34,7 +33,7 @@ public final class KernelLibrary {
 
   private static final Predicate<String> SET_BY_USER = name -> System.getenv(name) != null;
 
-  private static final Logger LOG = LogManager.getLogger(KernelLibrary.class);
+  private static final Logger LOG = Loggers.of(KernelLibrary.class);
 
   private KernelLibrary() {}
 

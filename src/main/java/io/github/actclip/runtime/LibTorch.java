@@ -1,7 +1,6 @@
 package io.github.actclip.runtime;
 
 import java.util.List;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.pytorch.global.torch;
@@ -46,19 +45,19 @@ public final class LibTorch {
   private static final List<String> MEMORY_LIMIT_PROPERTIES =
       List.of("org.bytedeco.javacpp.maxPhysicalBytes", "org.bytedeco.javacpp.maxphysicalbytes");
 
-  private static final Logger LOG = LogManager.getLogger(LibTorch.class);
+  private static final Logger LOG = Loggers.of(LibTorch.class);
 
   private static volatile boolean loaded;
-  private static ActclipException failure;
 
   private LibTorch() {}
 
   /**
-   * Loads LibTorch, once; later calls return at once.
+   * Loads LibTorch, once; later calls return at once. An interrupt of the calling thread does no
+   * harm to it, and is still there afterwards.
    *
    * @throws ActclipException when there are no natives for this platform, when they cannot be
    *     unpacked or loaded, or when a thread property is not a whole number from 1 to 1024. A later
-   *     call throws the same.
+   *     call tries again; it throws the same where the system refused a library.
    */
   public static void load() {
     if (!loaded) {
@@ -67,20 +66,12 @@ public final class LibTorch {
   }
 
   private static synchronized void loadOnce() {
-    if (failure != null) {
-      throw failure;
-    }
     if (loaded) {
       return;
     }
     liftMemoryLimit();
-    try {
-      NativeLibraries.load();
-      Threads.applyPolicy();
-    } catch (ActclipException e) {
-      failure = e;
-      throw e;
-    }
+    Uninterrupted.run(NativeLibraries::load);
+    Threads.applyPolicy();
     loaded = true;
     LOG.debug("Loaded LibTorch: {}", RuntimeInfo::current);
   }

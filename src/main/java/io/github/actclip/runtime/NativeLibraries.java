@@ -2,22 +2,14 @@ package io.github.actclip.runtime;
 
 import java.io.File;
 import java.io.IOException;
-import java.net.JarURLConnection;
 import java.net.URL;
-import java.net.URLConnection;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
-import java.util.Properties;
-import java.util.jar.JarEntry;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.javacpp.ClassProperties;
 import org.bytedeco.javacpp.Loader;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.bytedeco.pytorch.global.torch;
@@ -36,20 +28,30 @@ final class NativeLibraries {
       List.of("org.bytedeco.javacpp.cachedir", "org.bytedeco.javacpp.cacheDir");
   private static final String GPU_EXTENSION = "-gpu";
 
+  private static final String OPENMP = "gomp@.1";
+
   private static final List<String> LIBTORCH_IN_ORDER =
-      List.of("gomp@.1", "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch");
+      List.of("c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch");
 
   private static final List<String> OF_CUDA_ALONE = List.of("c10_cuda", "torch_cuda");
 
-  /** What the presets of CUDA and of TensorRT bring, for others in this JVM. */
-  private static final List<String> CUDA_JNI_LIBRARIES =
-      List.of("cuda/%s/jnicudart", "tensorrt/%s/jninvinfer");
+  private static final Logger LOG = Loggers.of(NativeLibraries.class);
 
-  private static final Logger LOG = LogManager.getLogger(NativeLibraries.class);
+  private static ActclipException refused;
 
   private NativeLibraries() {}
 
+  /**
+   * Loads them. To be called on a thread that nobody interrupts: an interrupt closes the channels
+   * by which files are locked, JavaCPP's too, which then goes on with half of its work done.
+   *
+   * @throws ActclipException when that cannot be done. A later call tries again, unless libraries
+   *     were refused by the system: the JVM does not try their classes a second time.
+   */
   static void load() {
+    if (refused != null) {
+      throw refused;
+    }
     URL jniLibrary = findJniLibrary();
     if (areForCuda()) {
       CudaLibraries.requireAll();
@@ -57,7 +59,7 @@ final class NativeLibraries {
     File cache = cacheFolder();
     try (FileChannel lockFile = openLockFile(cache)) {
       lockFile.lock(); // Other processes wait; closing the channel releases it.
-      unpackFolderOf(jniLibrary);
+      UnpackedLibraries.unpackFor(jniLibrary);
       loadFrom(cache);
     } catch (IOException e) {
       throw ActclipException.failure(
@@ -65,7 +67,7 @@ final class NativeLibraries {
           "LibTorch's native libraries cannot be unpacked into %s (%s): they need 460 MB there"
               + " (1 GB with CUDA), or set -D%s to a folder that has room",
           cache,
-          e.getMessage(),
+          e,
           CACHE_PROPERTIES.get(0));
     }
   }
@@ -75,22 +77,10 @@ final class NativeLibraries {
     return jniLibrary(GPU_EXTENSION) != null;
   }
 
-  /** JavaCPP's cache: where natives are unpacked. */
+  /** JavaCPP's cache: where natives are unpacked. It stays the same once it was asked for. */
   static File cacheFolder() {
     try {
-      File cache = Loader.getCacheDir();
-      for (String property : CACHE_PROPERTIES) {
-        String wanted = System.getProperty(property);
-        // JavaCPP falls back to another folder in silence; who names one wants that one.
-        if (wanted != null && !new File(wanted).getCanonicalFile().equals(cache)) {
-          throw ActclipException.failure(
-              null,
-              "the cache folder %s (-D%s) cannot be created or written: name a folder that can",
-              wanted,
-              property);
-        }
-      }
-      return cache;
+      return Loader.getCacheDir();
     } catch (IOException e) {
       throw ActclipException.failure(
           e,
@@ -99,6 +89,20 @@ final class NativeLibraries {
           Path.of(System.getProperty("user.home"), ".javacpp", "cache"),
           System.getProperty("java.io.tmpdir"),
           CACHE_PROPERTIES.get(0));
+    }
+  }
+
+  /** JavaCPP falls back to another folder in silence; who names one wants that one. */
+  private static void requireWanted(File cache) throws IOException {
+    for (String property : CACHE_PROPERTIES) {
+      String wanted = System.getProperty(property);
+      if (wanted != null && !new File(wanted).getCanonicalFile().equals(cache)) {
+        throw ActclipException.failure(
+            null,
+            "the cache folder %s (-D%s) cannot be created or written: name a folder that can",
+            wanted,
+            property);
+      }
     }
   }
 
@@ -125,37 +129,15 @@ final class NativeLibraries {
   }
 
   private static URL jniLibrary(String extension) {
-    return NativeLibraries.class.getResource(
-        "/org/bytedeco/pytorch/"
-            + LibTorch.platform()
-            + extension
-            + "/"
-            + System.mapLibraryName("jnitorch"));
+    return UnpackedLibraries.jniLibrary("pytorch", extension, "jnitorch");
   }
 
   private static FileChannel openLockFile(File cache) throws IOException {
+    requireWanted(cache);
     return FileChannel.open(
         new File(cache, ".actclip.lock").toPath(),
         StandardOpenOption.CREATE,
         StandardOpenOption.WRITE);
-  }
-
-  private static void unpackFolderOf(URL jniLibrary) throws IOException {
-    URLConnection connection = jniLibrary.openConnection();
-    if (!(connection instanceof JarURLConnection jar)) {
-      return; // Already files: nothing to unpack.
-    }
-    String entry = jar.getEntryName();
-    String folder = entry.substring(0, entry.lastIndexOf('/') + 1);
-    List<String> libraries =
-        jar.getJarFile().stream()
-            .filter(e -> !e.isDirectory() && e.getName().startsWith(folder))
-            .map(JarEntry::getName)
-            .filter(name -> !name.endsWith(".cpp"))
-            .toList();
-    for (String library : libraries) {
-      Loader.cacheResource(NativeLibraries.class, "/" + library);
-    }
   }
 
   private static void loadFrom(File cache) {
@@ -166,13 +148,15 @@ final class NativeLibraries {
       Loader.load(torch.class);
       Loader.load(openblas_nolapack.class);
     } catch (LinkageError e) {
-      throw ActclipException.failure(
-          e,
-          "LibTorch's native libraries for %s cannot be loaded from %s (%s);"
-              + " if a file there is damaged, delete that folder",
-          LibTorch.platform(),
-          cache,
-          rootMessage(e));
+      refused =
+          ActclipException.failure(
+              e,
+              "LibTorch's native libraries for %s cannot be loaded from %s (%s);"
+                  + " if a file there is damaged, delete that folder",
+              LibTorch.platform(),
+              cache,
+              rootMessage(e));
+      throw refused;
     }
   }
 
@@ -186,44 +170,21 @@ final class NativeLibraries {
     ClassProperties presets = Loader.loadProperties(torch.class, Loader.loadProperties(), true);
     boolean forCuda = areForCuda();
     List<String> cuda = forCuda ? presets.get("platform.preload") : List.of();
-    Stream.concat(
-            cuda.stream().filter(library -> !LIBTORCH_IN_ORDER.contains(library)),
-            LIBTORCH_IN_ORDER.stream())
+    cuda.stream()
+        .filter(library -> !isOurs(library))
+        .forEach(library -> loadIfThere(presets, library));
+    loadIfThere(presets, OPENMP);
+    LIBTORCH_IN_ORDER.stream()
         .filter(library -> forCuda || !OF_CUDA_ALONE.contains(library))
         .forEach(library -> loadIfThere(presets, library));
     if (!forCuda) {
-      lookBrieflyForCuda(presets);
+      CudaLibraries.lookBriefly(
+          presets, library -> !isOurs(library) || OF_CUDA_ALONE.contains(library));
     }
   }
 
-  /**
-   * JavaCPP would look for each of CUDA's thirty libraries in every jar, on the CPU, too: that
-   * takes as long as to load LibTorch. What it has looked for once it does not look for again; so
-   * it looks for them as for those of its own class {@link Pointer}, which has fewer places.
-   */
-  private static void lookBrieflyForCuda(ClassProperties presets) {
-    if (CUDA_JNI_LIBRARIES.stream().anyMatch(NativeLibraries::isOnClassPath)) {
-      return; // Somebody else in this JVM needs them, and they have to be found.
-    }
-    Properties places = new Properties();
-    places.putAll(Loader.loadProperties());
-    places.put(
-        "platform.preloadpath",
-        String.join(File.pathSeparator, presets.get("platform.preloadpath")));
-    places.put(
-        "platform.preload",
-        presets.get("platform.preload").stream()
-            .filter(
-                library -> !LIBTORCH_IN_ORDER.contains(library) || OF_CUDA_ALONE.contains(library))
-            .collect(Collectors.joining(File.pathSeparator)));
-    Loader.load(Pointer.class, places, false);
-  }
-
-  private static boolean isOnClassPath(String pattern) {
-    String path = pattern.formatted(LibTorch.platform());
-    int name = path.lastIndexOf('/') + 1;
-    String file = path.substring(0, name) + System.mapLibraryName(path.substring(name));
-    return NativeLibraries.class.getResource("/org/bytedeco/" + file) != null;
+  private static boolean isOurs(String library) {
+    return library.equals(OPENMP) || LIBTORCH_IN_ORDER.contains(library);
   }
 
   private static void loadIfThere(ClassProperties presets, String library) {

@@ -7,6 +7,7 @@ import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
@@ -18,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Generator;
@@ -42,7 +42,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class Checkpoint {
 
-  private static final Logger LOG = LogManager.getLogger(Checkpoint.class);
+  private static final Logger LOG = Loggers.of(Checkpoint.class);
 
   private static final int FORMAT = 1;
   private static final String STATE = "training";

@@ -3,6 +3,7 @@ package io.github.actclip.train;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -13,7 +14,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -29,7 +29,7 @@ import org.apache.logging.log4j.Logger;
  */
 public final class Checkpointer implements TrainingListener, AutoCloseable {
 
-  private static final Logger LOG = LogManager.getLogger(Checkpointer.class);
+  private static final Logger LOG = Loggers.of(Checkpointer.class);
   private static final long NONE = -1;
   private static final String LOCK = ".lock";
 

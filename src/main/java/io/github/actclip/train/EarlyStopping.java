@@ -1,8 +1,8 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import java.util.List;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -11,7 +11,7 @@ import org.apache.logging.log4j.Logger;
  */
 public final class EarlyStopping implements TrainingListener {
 
-  private static final Logger LOG = LogManager.getLogger(EarlyStopping.class);
+  private static final Logger LOG = Loggers.of(EarlyStopping.class);
 
   private final int patience;
   private final double minDelta;

@@ -2,12 +2,12 @@ package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -17,7 +17,7 @@ import org.apache.logging.log4j.Logger;
  */
 final class RecordFile implements AutoCloseable {
 
-  private static final Logger LOG = LogManager.getLogger(RecordFile.class);
+  private static final Logger LOG = Loggers.of(RecordFile.class);
 
   private final Path file;
   private OutputStream out;

@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import java.awt.AWTError;
 import java.awt.Font;
 import java.awt.font.FontRenderContext;
@@ -11,7 +12,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -20,7 +20,7 @@ import org.apache.logging.log4j.Logger;
  */
 final class Report {
 
-  private static final Logger LOG = LogManager.getLogger(Report.class);
+  private static final Logger LOG = Loggers.of(Report.class);
 
   private static final String PAGE =
       """

@@ -5,6 +5,7 @@ import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
@@ -12,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -44,7 +44,7 @@ public final class RunDirectory {
           REPORT,
           CHECKPOINTS);
 
-  private static final Logger LOG = LogManager.getLogger(RunDirectory.class);
+  private static final Logger LOG = Loggers.of(RunDirectory.class);
 
   private final Path folder;
 

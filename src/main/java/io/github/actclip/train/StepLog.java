@@ -2,6 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -9,7 +10,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 
 /**
@@ -24,7 +24,7 @@ public final class StepLog implements TrainingListener, AutoCloseable {
 
   static final String FILE = "steps.jsonl";
 
-  private static final Logger LOG = LogManager.getLogger(StepLog.class);
+  private static final Logger LOG = Loggers.of(StepLog.class);
   private static final int EVERY = 10;
 
   private final Path folder;

@@ -2,11 +2,11 @@ package io.github.actclip.train;
 
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.WatchedThreshold.Finding;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Optimizer;
 
@@ -41,7 +41,7 @@ import org.bytedeco.pytorch.Optimizer;
  */
 public final class ThresholdWatch implements TrainingListener {
 
-  private static final Logger LOG = LogManager.getLogger(ThresholdWatch.class);
+  private static final Logger LOG = Loggers.of(ThresholdWatch.class);
 
   private static final int DEFAULT_EVERY = 50;
   private static final int DEFAULT_PATIENCE = 500;

@@ -68,9 +68,23 @@ class ColdStartTest {
     }
   }
 
+  /** An interrupt closes the channels by which files are locked, before and meanwhile. */
+  @Test
+  void aDiskWithoutRoomIsOneSentenceAndTheNextCallRecoversAlsoOnAnInterruptedThread()
+      throws Exception {
+    // A limit on the size of files stops the write in the middle, as a full disk does.
+    List<String> limit = List.of("/bin/sh", "-c", "ulimit -S -f 20000; exec \"$@\"", "sh");
+    Map<String, String> properties =
+        Map.of(LoadProbe.AGAIN_PROPERTY, "true", LoadProbe.INTERRUPTED_PROPERTY, "true");
+    String output = start(LoadProbe.class, limit, properties, Map.of()).awaitOutput();
+    assertTrue(output.contains("at first: LibTorch's native libraries cannot be unpacked"), output);
+    assertFalse(output.contains("null"), output);
+    assertLoads(output);
+    assertTrue(output.contains("interrupted true"), output);
+  }
+
   @Test
   void aDiskWithoutRoomIsOneSentenceAndTheNextStartRecovers() throws Exception {
-    // A limit on the size of files stops the write in the middle, as a full disk does.
     List<String> limit = List.of("/bin/sh", "-c", "ulimit -f 20000; exec \"$@\"", "sh");
     String output = start(LoadProbe.class, limit, Map.of(), Map.of()).awaitOutput();
     assertRefused(output, "cannot be unpacked into " + cache());

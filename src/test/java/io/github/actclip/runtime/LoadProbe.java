@@ -1,6 +1,7 @@
 package io.github.actclip.runtime;
 
 import io.github.actclip.nn.Net;
+import java.io.IOException;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -11,9 +12,16 @@ final class LoadProbe {
   /** Which call comes first: each of them must load LibTorch, or refuse, in the same way. */
   static final String FIRST_PROPERTY = "probe.first";
 
+  /** Whether the thread is interrupted before that call. */
+  static final String INTERRUPTED_PROPERTY = "probe.interrupted";
+
+  /** Whether a call that is refused is made again, when files may have any size. */
+  static final String AGAIN_PROPERTY = "probe.again";
+
   private LoadProbe() {}
 
-  private static void first(String call) {
+  /** Makes that call. */
+  static void first(String call) {
     switch (call) {
       case "load" -> LibTorch.load();
       case "auto" -> Devices.auto();
@@ -26,9 +34,29 @@ final class LoadProbe {
     }
   }
 
-  public static void main(String[] args) {
+  private static void again(String call) throws IOException {
     try {
-      first(System.getProperty(FIRST_PROPERTY, "load"));
+      first(call);
+    } catch (ActclipException e) {
+      System.out.println("at first: " + e.getMessage());
+      String process = String.valueOf(ProcessHandle.current().pid());
+      new ProcessBuilder("prlimit", "--pid", process, "--fsize=unlimited").start().onExit().join();
+      first(call);
+    }
+  }
+
+  public static void main(String[] args) throws IOException {
+    String call = System.getProperty(FIRST_PROPERTY, "load");
+    if (Boolean.getBoolean(INTERRUPTED_PROPERTY)) {
+      Thread.currentThread().interrupt();
+    }
+    try {
+      if (Boolean.getBoolean(AGAIN_PROPERTY)) {
+        again(call);
+      } else {
+        first(call);
+      }
+      System.out.println("interrupted " + Thread.currentThread().isInterrupted());
       try (Tensor sum = torch.ones(1000).sum()) {
         System.out.println("sum " + sum.item_float());
       }
