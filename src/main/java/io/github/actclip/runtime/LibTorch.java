@@ -56,8 +56,9 @@ public final class LibTorch {
    * harm to it, and is still there afterwards.
    *
    * @throws ActclipException when there are no natives for this platform, when they cannot be
-   *     unpacked or loaded, or when a thread property is not a whole number from 1 to 1024. A later
-   *     call tries again; it throws the same where the system refused a library.
+   *     unpacked or loaded, when the process has another LibTorch, or when a thread property is not
+   *     a whole number from 1 to 1024. A later call tries again; it throws the same where the
+   *     system refused a library.
    */
   public static void load() {
     if (!loaded) {

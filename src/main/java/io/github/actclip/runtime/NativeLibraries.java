@@ -28,12 +28,21 @@ final class NativeLibraries {
       List.of("org.bytedeco.javacpp.cachedir", "org.bytedeco.javacpp.cacheDir");
   private static final String GPU_EXTENSION = "-gpu";
 
+  /** What marks a library of the system's, which JavaCPP does not look for there. */
+  private static final String SYSTEM_LIBRARY = "#";
+
   private static final String OPENMP = "gomp@.1";
 
   private static final List<String> LIBTORCH_IN_ORDER =
       List.of("c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch");
 
   private static final List<String> OF_CUDA_ALONE = List.of("c10_cuda", "torch_cuda");
+
+  /**
+   * A string that is one object in all class loaders: a file can be locked once in a JVM, and who
+   * tries a second time does not wait.
+   */
+  private static final String LOCK_OF_THE_JVM = "io.github.actclip.runtime.NativeLibraries";
 
   private static final Logger LOG = Loggers.of(NativeLibraries.class);
 
@@ -57,18 +66,21 @@ final class NativeLibraries {
       CudaLibraries.requireAll();
     }
     File cache = cacheFolder();
-    try (FileChannel lockFile = openLockFile(cache)) {
-      lockFile.lock(); // Other processes wait; closing the channel releases it.
-      UnpackedLibraries.unpackFor(jniLibrary);
-      loadFrom(cache);
-    } catch (IOException e) {
-      throw ActclipException.failure(
-          e,
-          "LibTorch's native libraries cannot be unpacked into %s (%s): they need 460 MB there"
-              + " (1 GB with CUDA), or set -D%s to a folder that has room",
-          cache,
-          e,
-          CACHE_PROPERTIES.get(0));
+    synchronized (LOCK_OF_THE_JVM) {
+      try (FileChannel lockFile = openLockFile(cache)) {
+        lockFile.lock(); // Other processes wait; closing the channel releases it.
+        OtherLibTorch.requireNoneLoaded(UnpackedLibraries.folderOf(jniLibrary));
+        UnpackedLibraries.unpackFor(jniLibrary);
+        loadFrom(cache);
+      } catch (IOException e) {
+        throw ActclipException.failure(
+            e,
+            "LibTorch's native libraries cannot be unpacked into %s (%s): they need 460 MB there"
+                + " (1 GB with CUDA), or set -D%s to a folder that has room",
+            cache,
+            e,
+            CACHE_PROPERTIES.get(0));
+      }
     }
   }
 
@@ -176,7 +188,8 @@ final class NativeLibraries {
     loadIfThere(presets, OPENMP);
     LIBTORCH_IN_ORDER.stream()
         .filter(library -> forCuda || !OF_CUDA_ALONE.contains(library))
-        .forEach(library -> loadIfThere(presets, library));
+        .filter(library -> !loadIfThere(presets, library))
+        .forEach(OtherLibTorch::requireNoneInPlaceOf);
     if (!forCuda) {
       CudaLibraries.lookBriefly(
           presets, library -> !isOurs(library) || OF_CUDA_ALONE.contains(library));
@@ -187,16 +200,17 @@ final class NativeLibraries {
     return library.equals(OPENMP) || LIBTORCH_IN_ORDER.contains(library);
   }
 
-  private static void loadIfThere(ClassProperties presets, String library) {
+  /**
+   * Whether it is loaded; some are optional, and if this one is not, loading LibTorch says so. The
+   * mark behind the name keeps JavaCPP from taking the system's when its own cannot be loaded.
+   */
+  private static boolean loadIfThere(ClassProperties presets, String library) {
     URL[] found = Loader.findLibrary(torch.class, presets, library);
-    if (found.length > 0) {
-      try {
-        Loader.loadLibrary(torch.class, found, library);
-      } catch (UnsatisfiedLinkError e) {
-        // Some are optional; if this one is not, loading LibTorch says so.
-        LOG.debug("Not loaded: {}", library, e);
-      }
-    }
+    boolean loaded =
+        found.length > 0
+            && Loader.loadLibrary(torch.class, found, library + SYSTEM_LIBRARY) != null;
+    LOG.debug("{}: {}", library, loaded ? "loaded" : "not loaded");
+    return loaded;
   }
 
   private static String rootMessage(Throwable e) {

@@ -1,7 +1,9 @@
 package io.github.actclip.runtime;
 
+import java.io.File;
 import java.io.IOException;
 import java.net.JarURLConnection;
+import java.net.URI;
 import java.net.URL;
 import java.util.List;
 import java.util.jar.JarEntry;
@@ -28,6 +30,15 @@ final class UnpackedLibraries {
   private static URL resource(String presets, String extension, String file) {
     return UnpackedLibraries.class.getResource(
         "/org/bytedeco/" + presets + "/" + LibTorch.platform() + extension + "/" + file);
+  }
+
+  /** The folder in which LibTorch's libraries are when they are unpacked. */
+  static File folderOf(URL jniLibrary) throws IOException {
+    File library =
+        jniLibrary.getProtocol().equals("file")
+            ? new File(URI.create(jniLibrary.toString()))
+            : Loader.cacheResource(jniLibrary);
+    return library.getParentFile();
   }
 
   /** Unpacks LibTorch's libraries, and what its presets need of others. */

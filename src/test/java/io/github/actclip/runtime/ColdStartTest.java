@@ -1,5 +1,6 @@
 package io.github.actclip.runtime;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -90,6 +91,23 @@ class ColdStartTest {
     assertRefused(output, "cannot be unpacked into " + cache());
 
     assertLoads(run(LoadProbe.class, Map.of(), Map.of()));
+  }
+
+  /** As two web applications in one server have them. */
+  @Test
+  void aSecondClassLoaderIsRefusedWhereAForeignLibtorchWouldComeIn() throws Exception {
+    LibTorch.load();
+    Map<String, String> cached = Map.of(CACHE_PROPERTY, Loader.getCacheDir().toString());
+    Map<String, String> decoy = Map.of("LD_LIBRARY_PATH", decoyLibrary().toString());
+    List<String> lines = run(ClassLoaderProbe.class, cached, decoy).lines().toList();
+    assertEquals(4, lines.size(), lines.toString());
+    assertEquals("1: loaded", lines.get(0));
+    for (String line : lines.subList(1, 3)) {
+      assertTrue(line.startsWith("2: refused: LibTorch's lib"), line);
+      assertTrue(line.contains("have LibTorch loaded by one class loader that all share"), line);
+    }
+    assertTrue(
+        lines.get(3).startsWith("3: refused: this process has loaded another"), lines.get(3));
   }
 
   @Test
