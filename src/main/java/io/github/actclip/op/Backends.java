@@ -66,13 +66,13 @@ final class Backends {
   }
 
   static Choice chosen() {
+    LibTorch.load();
     Choice choice = chosen;
     return choice == null ? chooseOnce() : choice;
   }
 
   private static synchronized Choice chooseOnce() {
     if (chosen == null) {
-      LibTorch.load();
       chosen = choose(System.getProperty(PROPERTY), Backends::whyNotNative);
     }
     return chosen;

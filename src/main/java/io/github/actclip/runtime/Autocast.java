@@ -25,6 +25,7 @@ public final class Autocast {
    * @param device where the tensors are
    * @param dtype bfloat16 or float16
    * @return what {@code forward} returned; tensors of it are often of that dtype
+   * @throws ActclipException on a virtual thread: see {@link LibTorch}
    */
   public static <T> T run(Device device, ScalarType dtype, Supplier<T> forward) {
     LibTorch.load();

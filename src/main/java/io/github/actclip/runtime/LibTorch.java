@@ -32,7 +32,10 @@ import org.bytedeco.pytorch.global.torch;
  * <p>JavaCPP's limit on the memory of the process is lifted, unless its system property {@code
  * org.bytedeco.javacpp.maxPhysicalBytes} sets one.
  *
- * <p>Thread-safe.
+ * <p>Thread-safe, on platform threads. What LibTorch sets for a thread, such as {@link
+ * TensorScope#noGrad}, it sets for a native thread, which a virtual thread leaves whenever it
+ * waits. So on a virtual thread {@link #load} throws an {@link ActclipException}, and with it all
+ * that calls it, such as every {@link TensorScope}.
  */
 public final class LibTorch {
 
@@ -58,9 +61,10 @@ public final class LibTorch {
    * @throws ActclipException when there are no natives for this platform, when they cannot be
    *     unpacked or loaded, when the process has another LibTorch, or when a thread property is not
    *     a whole number from 1 to 1024. A later call tries again; it throws the same where the
-   *     system refused a library.
+   *     system refused a library. Also on a virtual thread.
    */
   public static void load() {
+    VirtualThreads.refuse();
     if (!loaded) {
       loadOnce();
     }

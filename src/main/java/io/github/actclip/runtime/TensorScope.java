@@ -22,14 +22,19 @@ import org.bytedeco.pytorch.GradMode;
  * }</pre>
  *
  * <p>Scopes nest. What lives longer than the step (modules, optimizers, data) is made outside of
- * it, or handed out with {@link #keep}. A scope belongs to the thread that opened it.
+ * it, or handed out with {@link #keep}. A scope belongs to the thread that opened it, which is a
+ * platform thread: see {@link LibTorch}.
  */
 public final class TensorScope implements AutoCloseable {
 
   private final PointerScope scope;
   private boolean restoresGrad;
 
-  /** Opens a scope on the current thread; loads LibTorch. */
+  /**
+   * Opens a scope on the current thread; loads LibTorch.
+   *
+   * @throws ActclipException on a virtual thread, and where LibTorch cannot be loaded
+   */
   public TensorScope() {
     LibTorch.load();
     scope = new PointerScope();
