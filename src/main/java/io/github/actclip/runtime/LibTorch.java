@@ -68,6 +68,7 @@ public final class LibTorch {
     if (!loaded) {
       loadOnce();
     }
+    Threads.follow();
   }
 
   private static synchronized void loadOnce() {
@@ -82,7 +83,9 @@ public final class LibTorch {
   }
 
   /**
-   * Sets how many threads one LibTorch operation uses, for the whole process.
+   * Sets how many threads one LibTorch operation uses, for the whole process: on this thread at
+   * once, on each other thread when it next calls something of this library. (A thread that calls
+   * nothing but LibTorch keeps the number that LibTorch had when the thread first used it.)
    *
    * @throws ActclipException when {@code threads} is not 1 to 1024
    */

@@ -11,6 +11,14 @@ final class Threads {
   /** More than any machine has; with tens of thousands the process runs out of stacks and dies. */
   private static final int MAX_THREADS = 1024;
 
+  /** The generation that each thread has taken over; none before the first. */
+  private static final ThreadLocal<Integer> FOLLOWED = ThreadLocal.withInitial(() -> 0);
+
+  /** How often {@link #setIntraOp} was called, and with what last. */
+  private static volatile int generation;
+
+  private static int intraOp;
+
   private Threads() {}
 
   /** Sizes both pools; LibTorch must be loaded. */
@@ -18,7 +26,7 @@ final class Threads {
     int chosenByLibTorch = torch.get_num_threads();
     int processors = Runtime.getRuntime().availableProcessors();
     int fallback = Math.min(chosenByLibTorch, processors);
-    setIntraOp(property(LibTorch.THREADS_PROPERTY, fallback));
+    torch.set_num_threads(property(LibTorch.THREADS_PROPERTY, fallback));
     setBlas(property(LibTorch.BLAS_THREADS_PROPERTY, DEFAULT_BLAS_THREADS));
   }
 
@@ -38,7 +46,27 @@ final class Threads {
     if (threads < 1 || threads > MAX_THREADS) {
       throw ActclipException.badInput("threads (%d) must be 1 to %d", threads, MAX_THREADS);
     }
-    torch.set_num_threads(threads);
+    synchronized (Threads.class) {
+      intraOp = threads;
+      generation++;
+    }
+    follow();
+  }
+
+  /**
+   * LibTorch sets the number of the calling thread, and of those that have not used it yet. All
+   * others take it over here: once, so that a thread for which LibTorch's own is set afterwards
+   * keeps that.
+   */
+  static void follow() {
+    if (generation != 0 && generation != FOLLOWED.get()) {
+      takeOver();
+    }
+  }
+
+  private static synchronized void takeOver() {
+    FOLLOWED.set(generation);
+    torch.set_num_threads(intraOp);
   }
 
   static int blas() {
