@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32;
@@ -80,7 +81,7 @@ final class PyTorchFile implements AutoCloseable {
 
   static ActclipException invalid(Path file, String message, Object... args) {
     return ActclipException.badInput(
-        "%s is not a valid PyTorch file: %s", file, String.format(message, args));
+        "%s is not a valid PyTorch file: %s", file, String.format(Locale.ROOT, message, args));
   }
 
   private static ZipFile open(Path file) throws IOException {

@@ -26,6 +26,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** Reads the header of one safetensors file and refuses whatever the format does not allow. */
@@ -214,6 +215,6 @@ final class SafetensorsHeaderReader {
 
   private ActclipException invalid(String message, Object... args) {
     return ActclipException.badInput(
-        "%s is not a valid safetensors file: %s", file, String.format(message, args));
+        "%s is not a valid safetensors file: %s", file, String.format(Locale.ROOT, message, args));
   }
 }

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -119,7 +120,7 @@ public final class Checkpoint {
    * @throws ActclipException a failure when it cannot be written
    */
   static Path write(Path folder, Training training) {
-    Path file = folder.resolve(NAME.formatted(training.step()));
+    Path file = folder.resolve(String.format(Locale.ROOT, NAME, training.step()));
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, Tensor> tensors = new LinkedHashMap<>();

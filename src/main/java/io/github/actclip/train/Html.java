@@ -19,7 +19,7 @@ final class Html {
   /** A table's row of {@code th} or {@code td}. */
   static String row(String tag, String... cells) {
     return Arrays.stream(cells)
-        .map(cell -> "<%1$s>%2$s</%1$s>".formatted(tag, escape(cell)))
+        .map(cell -> "<" + tag + ">" + escape(cell) + "</" + tag + ">")
         .collect(Collectors.joining("", "<tr>", "</tr>\n"));
   }
 }

@@ -195,7 +195,8 @@ final class Plot {
   }
 
   private Plot entry(String name, Ink ink) {
-    legend.append("<li class=\"%s\">%s</li>".formatted(ink.css(), Html.escape(name)));
+    legend.append("<li class=\"").append(ink.css()).append("\">");
+    legend.append(Html.escape(name)).append("</li>");
     return this;
   }
 
@@ -207,13 +208,18 @@ final class Plot {
   String html(String name) {
     String drawing =
         chart.getSeriesMap().isEmpty() ? "<p>There is no finite number to draw.</p>" : svg(name);
-    return """
+    return String.format(
+        Locale.ROOT,
+        """
         <figure>
         <figcaption>%s <span>%s</span></figcaption>
         %s<ul>%s</ul>
         </figure>
-        """
-        .formatted(Html.escape(title), Html.escape(unit), drawing, legend);
+        """,
+        Html.escape(title),
+        Html.escape(unit),
+        drawing,
+        legend);
   }
 
   private String svg(String name) {

@@ -71,7 +71,8 @@ final class Report {
    * @param steps those that were recorded, in order; without them the plots have a point an epoch
    */
   static String html(RunSummary summary, List<EpochMetrics> epochs, List<StepMetrics> steps) {
-    return PAGE.formatted(
+    return format(
+        PAGE,
         Html.escape(headline(summary)),
         Html.escape("Net on " + summary.dataName()),
         styleSheet(),
@@ -116,7 +117,7 @@ final class Report {
   }
 
   private static String tile(String name, String value) {
-    return "<div><dt>%s</dt><dd>%s</dd></div>\n".formatted(name, value);
+    return "<div><dt>" + name + "</dt><dd>" + value + "</dd></div>\n";
   }
 
   private static String plots(ReportPlots plots, String phases) {
@@ -133,7 +134,7 @@ final class Report {
         + section(
             "Time",
             "plots",
-            plots.phases().html("time") + "<div class=\"scroll\">%s</div>".formatted(phases));
+            plots.phases().html("time") + "<div class=\"scroll\">" + phases + "</div>");
   }
 
   private static String figures(String name, List<Plot> plots) {
@@ -143,8 +144,9 @@ final class Report {
   }
 
   private static String section(String title, String style, String content) {
-    return "<section>\n<h2>%s</h2>\n<div class=\"%s\">\n%s</div>\n</section>\n"
-        .formatted(title, style, content);
+    return format(
+        "<section>\n<h2>%s</h2>\n<div class=\"%s\">\n%s</div>\n</section>\n",
+        title, style, content);
   }
 
   /**

@@ -159,8 +159,11 @@ final class ReportTables {
     return rows.entrySet().stream()
         .map(
             e ->
-                "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n"
-                    .formatted(Html.escape(e.getKey()), Html.escape(e.getValue())))
+                "<tr><th scope=\"row\">"
+                    + Html.escape(e.getKey())
+                    + "</th><td>"
+                    + Html.escape(e.getValue())
+                    + "</td></tr>\n")
         .collect(Collectors.joining("", "<table>\n", "</table>"));
   }
 

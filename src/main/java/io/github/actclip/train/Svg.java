@@ -37,7 +37,7 @@ final class Svg {
     while (lines.find()) {
       if (last == null || lines.start() != end || !continues(last, lines)) {
         out.append(last == null ? "" : "\"/>\n").append(svg, end, lines.start());
-        out.append("<polyline style=\"%s\" points=\"".formatted(lines.group(1)));
+        out.append("<polyline style=\"").append(lines.group(1)).append("\" points=\"");
         out.append(lines.group(2)).append(',').append(lines.group(4));
       }
       out.append(' ').append(lines.group(3)).append(',').append(lines.group(5));

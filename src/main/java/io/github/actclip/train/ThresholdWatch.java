@@ -132,7 +132,7 @@ public final class ThresholdWatch implements TrainingListener {
   private String label(int index) {
     String name = thresholds.get(index).name();
     boolean unique = thresholds.stream().filter(t -> t.name().equals(name)).count() == 1;
-    return unique ? name : "%s (number %d of %d)".formatted(name, index + 1, thresholds.size());
+    return unique ? name : name + " (number " + (index + 1) + " of " + thresholds.size() + ")";
   }
 
   private static void requirePositive(String name, int value) {

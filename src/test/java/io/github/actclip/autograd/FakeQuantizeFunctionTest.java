@@ -13,6 +13,7 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import io.github.actclip.testing.Gradients;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
@@ -56,12 +57,13 @@ class FakeQuantizeFunctionTest {
   }
 
   private static String describe(String path) {
-    return "%s, %s bits, signed %s, %s channels"
-        .formatted(
-            FIXTURE.at(path + "/method").asText(),
-            FIXTURE.at(path + "/bits"),
-            FIXTURE.at(path + "/signed"),
-            FIXTURE.at(path + "/parameters/0/values").size());
+    return String.format(
+        Locale.ROOT,
+        "%s, %s bits, signed %s, %s channels",
+        FIXTURE.at(path + "/method").asText(),
+        FIXTURE.at(path + "/bits"),
+        FIXTURE.at(path + "/signed"),
+        FIXTURE.at(path + "/parameters/0/values").size());
   }
 
   @ParameterizedTest(name = "{0}")
@@ -215,7 +217,7 @@ class FakeQuantizeFunctionTest {
             ActclipException.class,
             () -> new FakeQuantizeFunction(low, high, ScaleGradient.ROUNDED));
     assertEquals(
-        "codes from %d to %d: low must be at most 0, and high above 0".formatted(low, high),
+        "codes from " + low + " to " + high + ": low must be at most 0, and high above 0",
         e.getMessage());
     assertTrue(e.isBadInput());
   }

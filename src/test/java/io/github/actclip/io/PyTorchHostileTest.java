@@ -10,6 +10,7 @@ import static io.github.actclip.io.PyTorchFiles.storage;
 import static io.github.actclip.io.PyTorchFiles.tensor;
 import static io.github.actclip.io.PyTorchFiles.text;
 import static io.github.actclip.io.PyTorchFiles.tuple;
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -22,6 +23,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.BeforeEach;
@@ -70,7 +72,7 @@ class PyTorchHostileTest {
   void refusesWhatPythonSavedByName(String name, String message) throws IOException {
     Path saved = PyTorchFileTest.copyFixture(name, directory);
     String shown = refusal(saved);
-    assertTrue(shown.startsWith(message.formatted(saved)), shown);
+    assertTrue(shown.startsWith(String.format(Locale.ROOT, message, saved)), shown);
     assertFalse(Files.exists(Path.of("/tmp/actclip-ran-code")));
   }
 
@@ -313,8 +315,9 @@ class PyTorchHostileTest {
 
   @Test
   void refusesDamagedData() throws IOException {
-    byte[] content = PyTorchFiles.of(withTensor(STORAGE), "actclip actclip actclip.".getBytes());
-    String text = new String(content, java.nio.charset.StandardCharsets.ISO_8859_1);
+    byte[] content =
+        PyTorchFiles.of(withTensor(STORAGE), "actclip actclip actclip.".getBytes(ISO_8859_1));
+    String text = new String(content, ISO_8859_1);
     content[text.indexOf("actclip actclip")] ^= 1;
     Files.write(file, content);
     assertEquals(

@@ -3,6 +3,7 @@ package io.github.actclip.io;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 
 /** Safetensors files put together by hand, right or wrong. */
 final class SafetensorsFiles {
@@ -30,7 +31,12 @@ final class SafetensorsFiles {
   }
 
   static String entry(String dtype, String shape, Object begin, Object end) {
-    return "{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%s,%s]}"
-        .formatted(dtype, shape, begin, end);
+    return String.format(
+        Locale.ROOT,
+        "{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%s,%s]}",
+        dtype,
+        shape,
+        begin,
+        end);
   }
 }

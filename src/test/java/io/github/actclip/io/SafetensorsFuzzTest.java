@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -39,12 +40,13 @@ class SafetensorsFuzzTest {
   static void makeValidFile() throws IOException {
     file = Files.createTempFile("fuzz", ".safetensors");
     json =
-        "{\"__metadata__\":{\"by\":\"actclip\"},\"a\":%s,\"b.w\":%s,\"c\":%s,\"d\":%s}"
-            .formatted(
-                SafetensorsFiles.entry("F32", "[2, 3]", 0, 24),
-                SafetensorsFiles.entry("BF16", "[]", 24, 26),
-                SafetensorsFiles.entry("I64", "[3,0]", 26, 26),
-                SafetensorsFiles.entry("BOOL", "[4]", 26, 30));
+        String.format(
+            Locale.ROOT,
+            "{\"__metadata__\":{\"by\":\"actclip\"},\"a\":%s,\"b.w\":%s,\"c\":%s,\"d\":%s}",
+            SafetensorsFiles.entry("F32", "[2, 3]", 0, 24),
+            SafetensorsFiles.entry("BF16", "[]", 24, 26),
+            SafetensorsFiles.entry("I64", "[3,0]", 26, 26),
+            SafetensorsFiles.entry("BOOL", "[4]", 26, 30));
     data = new byte[30];
     valid = SafetensorsFiles.of(json, data);
     readOrRefuse(valid);

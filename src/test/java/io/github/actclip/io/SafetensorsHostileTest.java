@@ -150,11 +150,11 @@ class SafetensorsHostileTest {
         "[1],[…]"
       })
   void refusesSizesThatAreNone(String size, String shown) throws IOException {
-    String message =
-        "tensor \"a\" has \"" + shown + "\" in its %s, which must hold integers of 0 or more";
-    assertInvalidEntry(entry("U8", "[" + size + "]", 0, 0), message.formatted("shape"));
-    assertInvalidEntry(entry("U8", "[0]", size, 0), message.formatted("data_offsets"));
-    assertInvalidEntry(entry("U8", "[0]", 0, size), message.formatted("data_offsets"));
+    String which = "tensor \"a\" has \"" + shown + "\" in its ";
+    String wanted = ", which must hold integers of 0 or more";
+    assertInvalidEntry(entry("U8", "[" + size + "]", 0, 0), which + "shape" + wanted);
+    assertInvalidEntry(entry("U8", "[0]", size, 0), which + "data_offsets" + wanted);
+    assertInvalidEntry(entry("U8", "[0]", 0, size), which + "data_offsets" + wanted);
   }
 
   @Test
@@ -222,10 +222,11 @@ class SafetensorsHostileTest {
 
   private static byte[] two(int begin1, int end1, int begin2, int end2, int dataBytes) {
     String json =
-        "{\"a\":%s,\"b\":%s}"
-            .formatted(
-                entry("U8", "[" + (end1 - begin1) + "]", begin1, end1),
-                entry("U8", "[" + (end2 - begin2) + "]", begin2, end2));
+        "{\"a\":"
+            + entry("U8", "[" + (end1 - begin1) + "]", begin1, end1)
+            + ",\"b\":"
+            + entry("U8", "[" + (end2 - begin2) + "]", begin2, end2)
+            + "}";
     return SafetensorsFiles.of(json, new byte[dataBytes]);
   }
 

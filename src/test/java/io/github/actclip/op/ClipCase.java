@@ -2,6 +2,7 @@ package io.github.actclip.op;
 
 import io.github.actclip.testing.Fixture;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -179,8 +180,13 @@ record ClipCase(Limits limits) {
 
   @Override
   public String toString() {
-    return "relu %s, upper %s, lower %s, value %s"
-        .formatted(limits.relu(), text(limits.upper()), text(limits.lower()), text(limits.value()));
+    return String.format(
+        Locale.ROOT,
+        "relu %s, upper %s, lower %s, value %s",
+        limits.relu(),
+        text(limits.upper()),
+        text(limits.lower()),
+        text(limits.value()));
   }
 
   private static String text(Tensor threshold) {

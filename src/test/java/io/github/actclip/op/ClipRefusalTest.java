@@ -261,8 +261,9 @@ class ClipRefusalTest {
     }
     for (long batch : new long[] {1, 1000}) { // few elements, and many
       assertRefused(
-          "the activations have the shape [%d, 30, 30]: max pooling takes (B, C, H, W), H and W 2 at least"
-              .formatted(batch),
+          "the activations have the shape ["
+              + batch
+              + ", 30, 30]: max pooling takes (B, C, H, W), H and W 2 at least",
           () -> ClipFunctions.maxPoolRelu(torch.ones(batch, 30, 30)));
       Tensor integers = torch.ones(batch, 3, 4, 4).to(ScalarType.Long);
       ActclipException e =
@@ -281,6 +282,16 @@ class ClipRefusalTest {
                 torch.ones(2, 3, 2), pooled.codes(), torch.ones(1), 2, 3, 4, 5));
   }
 
+  private static String elsewhere(String gradient, String what, String there) {
+    return "the gradient is on "
+        + gradient
+        + " and the "
+        + what
+        + " on "
+        + there
+        + ": move one of them";
+  }
+
   @Test
   void whatIsNotAsPoolingGaveIt() {
     Tensor g = torch.ones(2, 3, 2, 2);
@@ -290,11 +301,9 @@ class ClipRefusalTest {
     assertPoolRefused("the threshold: there is no tensor", g, codes, null);
     assertPoolRefused("the codes: there is no tensor", g, null, t);
     assertPoolRefused("the codes: there is no tensor", g, new Tensor(), t);
-    String elsewhere = "the gradient is on %s and the %s on %s: move one of them";
-    assertPoolRefused(elsewhere.formatted("cpu", "threshold is", "meta"), g, codes, onMeta(1));
-    assertPoolRefused(elsewhere.formatted("cpu", "codes are", "meta"), g, onMeta(3), t);
-    assertPoolRefused(
-        elsewhere.formatted("meta", "threshold is", "cpu"), onMeta(2, 3, 2, 2), codes, t);
+    assertPoolRefused(elsewhere("cpu", "threshold is", "meta"), g, codes, onMeta(1));
+    assertPoolRefused(elsewhere("cpu", "codes are", "meta"), g, onMeta(3), t);
+    assertPoolRefused(elsewhere("meta", "threshold is", "cpu"), onMeta(2, 3, 2, 2), codes, t);
     assertPoolRefused(
         "the threshold has the shape [5]: after max pooling it is one element, or (C, 1, 1)",
         g,

@@ -19,6 +19,10 @@ public final class ForkedJvm {
   public static final Map<String, String> FIXED_HEAP =
       Map.of("JDK_JAVA_OPTIONS", "-Xms256m -Xmx256m -XX:+AlwaysPreTouch");
 
+  /** What another JVM has to be told to have the locale of this one. */
+  private static final List<String> LOCALE =
+      List.of("user.language", "user.country", "user.extensions");
+
   private static final long TIMEOUT_SECONDS = 120;
 
   private final Path log;
@@ -59,6 +63,9 @@ public final class ForkedJvm {
     List<String> command = new ArrayList<>(prefix);
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("-XX:TieredStopAtLevel=1"); // It does not live long enough for more to pay.
+    LOCALE.stream()
+        .filter(name -> System.getProperty(name) != null)
+        .forEach(name -> command.add("-D" + name + "=" + System.getProperty(name)));
     new TreeMap<>(properties).forEach((name, value) -> command.add("-D" + name + "=" + value));
     command.addAll(
         List.of(

@@ -16,6 +16,7 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -70,8 +71,12 @@ class DivergenceTest {
     assertTrue(
         e.getMessage()
             .matches(
-                "the training diverged: the %s in step %d is (NaN|Infinity), and the first that is not finite is the parameter %s; a lower learning rate than 0\\.05 may help; the last good checkpoint is run.step-5"
-                    .formatted(what, step, name)),
+                String.format(
+                    Locale.ROOT,
+                    "the training diverged: the %s in step %d is (NaN|Infinity), and the first that is not finite is the parameter %s; a lower learning rate than 0\\.05 may help; the last good checkpoint is run.step-5",
+                    what,
+                    step,
+                    name)),
         e.getMessage());
   }
 

@@ -66,8 +66,11 @@ class EarlyStoppingTest {
       assertEquals(3, epochs.size());
       String line = log.lines().get(0);
       assertEquals(
-          "INFO The training ends early: the test loss was best, %s, after epoch 1, and is %s after epoch 3"
-              .formatted((float) epochs.get(0).testLoss(), (float) epochs.get(2).testLoss()),
+          "INFO The training ends early: the test loss was best, "
+              + (float) epochs.get(0).testLoss()
+              + ", after epoch 1, and is "
+              + (float) epochs.get(2).testLoss()
+              + " after epoch 3",
           line);
       assertEquals(1, log.lines().size());
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -52,6 +53,21 @@ class ReportTest {
     String html = Report.html(named, data.epochs(), data.steps());
     assertFalse(html.contains("<script>"), html);
     assertTrue(html.contains("&lt;script&gt;&quot;a&quot; &amp; b&lt;/script&gt;"), html);
+  }
+
+  @Test
+  void itIsTheSameInEveryLocale() {
+    Locale locale = Locale.getDefault();
+    try {
+      Locale.setDefault(Locale.ROOT);
+      String html = ReportData.of(3, 4).html();
+      for (String tag : List.of("tr-TR-u-nu-arabext", "de-DE", "ar-EG", "hi-IN-u-nu-deva")) {
+        Locale.setDefault(Locale.forLanguageTag(tag));
+        assertEquals(html, ReportData.of(3, 4).html(), tag);
+      }
+    } finally {
+      Locale.setDefault(locale);
+    }
   }
 
   @ParameterizedTest

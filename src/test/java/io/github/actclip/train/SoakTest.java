@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -51,7 +52,8 @@ class SoakTest {
     assertTrue(count >= 8, output);
     double early = median(rounds.subList(count / 4, count / 2));
     double late = median(rounds.subList(3 * count / 4, count));
-    String grew = "from %.0f to %.0f KiB in %d rounds".formatted(early, late, count);
+    String grew =
+        String.format(Locale.ROOT, "from %.0f to %.0f KiB in %d rounds", early, late, count);
     assertTrue(late < FLAT * early, grew);
     assertEquals(rounds.get(1)[1], rounds.get(count - 1)[1], "file descriptors");
     try (Stream<Path> left = Files.list(folder)) {

@@ -10,6 +10,7 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.LogCapture;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -123,7 +124,7 @@ class StepLogTest {
       ShortTraining.fit(2, ShortTraining.from(12, log));
       assertEquals(1, warnings.lines().size(), warnings.lines().toString());
     }
-    assertEquals(new String(straight), Files.readString(file));
+    assertEquals(new String(straight, StandardCharsets.UTF_8), Files.readString(file));
   }
 
   @Test

@@ -125,7 +125,7 @@ final class BenchmarkCommand implements Runnable {
     BenchmarkResults results =
         new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements, scaling);
     write(results); // A file that cannot be written is known now, and not at the end.
-    System.out.printf("device %s, clip backend %s%n", name, ClipOp.backend());
+    System.out.println("device " + name + ", clip backend " + ClipOp.backend());
     if (!cases.isEmpty()) {
       Measurement.printTitle();
     }

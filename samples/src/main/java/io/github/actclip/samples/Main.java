@@ -1,6 +1,7 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
@@ -28,6 +29,7 @@ final class Main {
   private Main() {}
 
   public static void main(String[] args) {
+    Locale.setDefault(Locale.ROOT); // Its texts are English, and so are the progress bar's numbers.
     System.setProperty("java.awt.headless", "true"); // The report's plots need no display.
     CompletableFuture.runAsync(Main::log); // Logging takes its time to start, as parsing does.
     int status = ExitCode.SOFTWARE;

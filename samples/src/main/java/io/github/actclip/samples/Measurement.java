@@ -15,6 +15,7 @@ record Measurement(BenchmarkCase in, String who, Spread millis, Spread times) {
 
   static void printTitle() {
     System.out.printf(
+        Locale.ROOT,
         LINE,
         "part",
         "size",
@@ -27,6 +28,7 @@ record Measurement(BenchmarkCase in, String who, Spread millis, Spread times) {
 
   void print() {
     System.out.printf(
+        Locale.ROOT,
         LINE,
         in.part(),
         in.size(),

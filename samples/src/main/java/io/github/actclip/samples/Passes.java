@@ -1,5 +1,7 @@
 package io.github.actclip.samples;
 
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Scanner;
 
 /** The other end of a {@link ProcessContestant}. */
@@ -11,7 +13,8 @@ final class Passes {
   static void serve(String name, Runnable pass) {
     pass.run(); // Who cannot fails here, without a name.
     System.out.println(name);
-    try (Scanner requests = new Scanner(System.in)) {
+    try (Scanner requests = new Scanner(System.in, StandardCharsets.US_ASCII)) {
+      requests.useLocale(Locale.ROOT);
       while (requests.hasNextInt()) {
         int passes = requests.nextInt();
         long start = System.nanoTime();

@@ -8,7 +8,7 @@ final class Results {
   private Results() {}
 
   static void print(String name, Object value) {
-    System.out.printf("%-20s %s%n", name, value);
+    System.out.printf(Locale.ROOT, "%-20s %s%n", name, value);
   }
 
   /** The same for a training and a later evaluation, so that they can be compared as text. */

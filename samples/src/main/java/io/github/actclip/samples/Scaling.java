@@ -54,6 +54,7 @@ final class Scaling {
 
     private void print() {
       System.out.printf(
+          Locale.ROOT,
           LINE,
           "scaling",
           batchSize,
@@ -71,7 +72,15 @@ final class Scaling {
 
   static void printTitle() {
     System.out.printf(
-        LINE, "part", "batch", "pixels", "threads", "ms an image", "MB an image", "convolutions");
+        Locale.ROOT,
+        LINE,
+        "part",
+        "batch",
+        "pixels",
+        "threads",
+        "ms an image",
+        "MB an image",
+        "convolutions");
   }
 
   /**

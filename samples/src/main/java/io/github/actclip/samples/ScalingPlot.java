@@ -4,6 +4,7 @@ import io.github.actclip.io.AtomicFile;
 import java.awt.Color;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.TreeMap;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
@@ -34,13 +35,13 @@ final class ScalingPlot {
             .orElseThrow();
     Axis batches =
         new Axis(
-            "images of %d×%d in a batch".formatted(smallest, smallest),
+            "images of " + smallest + "×" + smallest + " in a batch",
             point -> point.imageSize() == smallest,
             Scaling.Point::batchSize,
             LegendPosition.InsideNE);
     Axis images =
         new Axis(
-            "pixels of an image, %d in a batch".formatted(batch),
+            "pixels of an image, " + batch + " in a batch",
             point -> point.batchSize() == batch,
             Scaling.Point::pixels,
             LegendPosition.InsideNW);
@@ -84,7 +85,7 @@ final class ScalingPlot {
             .yAxisTitle(unit)
             .build();
     XYStyler styler = chart.getStyler();
-    styler.setXAxisLogarithmic(true).setYAxisLogarithmic(true);
+    styler.setLocale(Locale.ROOT).setXAxisLogarithmic(true).setYAxisLogarithmic(true);
     styler.setChartBackgroundColor(Color.WHITE).setLegendPosition(axis.legend());
     return chart;
   }

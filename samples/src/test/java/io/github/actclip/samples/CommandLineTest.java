@@ -54,6 +54,7 @@ class CommandLineTest {
     assertTrue(training.accuracy() > 75, training.out());
     assertTrue(training.out().contains(trained.resolve("report.html").toString()));
     assertTrue(training.err().contains("100%"), training.err());
+    assertTrue(training.err().contains("(0:00:"), training.err());
     assertEquals(FILES, files(trained));
   }
 

@@ -10,7 +10,10 @@ import java.util.concurrent.TimeUnit;
 /** A program of the samples in a JVM of its own, as a user runs it. */
 final class Forked {
 
-  private static final String CACHE_PROPERTY = "org.bytedeco.javacpp.cachedir";
+  /** What another JVM has to be told to be like this one: the cache and the locale. */
+  private static final List<String> PROPERTIES =
+      List.of("org.bytedeco.javacpp.cachedir", "user.language", "user.country", "user.extensions");
+
   private static final long TIMEOUT_SECONDS = 400;
 
   private final Process process;
@@ -39,10 +42,9 @@ final class Forked {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("-XX:TieredStopAtLevel=1"); // It does not live long enough for more to pay.
     command.addAll(jvmOptions);
-    String cache = System.getProperty(CACHE_PROPERTY);
-    if (cache != null) {
-      command.add("-D" + CACHE_PROPERTY + "=" + cache);
-    }
+    PROPERTIES.stream()
+        .filter(name -> System.getProperty(name) != null)
+        .forEach(name -> command.add("-D" + name + "=" + System.getProperty(name)));
     command.add("--enable-native-access=ALL-UNNAMED"); // what the jar's manifest says
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
     command.addAll(List.of(args));

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -105,7 +106,7 @@ class ReadmeTest {
                     "-cp",
                     System.getProperty("java.class.path")),
                 null,
-                List.of(source(SOURCE.formatted(block))))
+                List.of(source(String.format(Locale.ROOT, SOURCE, block))))
             .call();
     assertEquals("", messages.toString(), page);
     assertTrue(compiled);

@@ -1,14 +1,18 @@
 package io.github.actclip.samples;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
 import java.awt.image.BufferedImage;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.Set;
 import javax.imageio.ImageIO;
@@ -70,6 +74,23 @@ class ScalingTest {
     BufferedImage plot = ImageIO.read(file.toFile());
     assertTrue(plot.getWidth() > 800 && plot.getHeight() > 500, plot + "");
     assertTrue(colours(plot).size() > withOne.size());
+  }
+
+  @Test
+  void thePlotIsTheSameInEveryLocale() throws Exception {
+    Path file = folder.resolve("scaling.png");
+    Locale locale = Locale.getDefault();
+    List<byte[]> plots = new ArrayList<>();
+    try {
+      for (String tag : List.of("", "tr-TR-u-nu-arabext")) {
+        Locale.setDefault(Locale.forLanguageTag(tag));
+        ScalingPlot.write(points(1), file);
+        plots.add(Files.readAllBytes(file));
+      }
+    } finally {
+      Locale.setDefault(locale);
+    }
+    assertArrayEquals(plots.get(0), plots.get(1));
   }
 
   private static List<Scaling.Point> points(int threads) {
