@@ -98,6 +98,7 @@ class CommandLineTest {
 
   @Test
   void ctrlCSavesWhatThereIs() throws Exception {
+    Forked.assumeCtrlCIsHeard();
     Path out = folder.resolve("stopped");
     Forked program = trainOnFew(1000, out);
     program.awaitFile(out.resolve("summary.json"));

@@ -1,11 +1,14 @@
 package io.github.actclip.samples;
 
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** A program of the samples in a JVM of its own, as a user runs it. */
 final class Forked {
@@ -15,6 +18,7 @@ final class Forked {
       List.of("org.bytedeco.javacpp.cachedir", "user.language", "user.country", "user.extensions");
 
   private static final long TIMEOUT_SECONDS = 400;
+  private static final String IGNORED = "SigIgn:";
 
   private final Process process;
   private final Path out;
@@ -54,6 +58,24 @@ final class Forked {
         new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
     builder.environment().remove("JAVA_TOOL_OPTIONS"); // The JVM would say that it picked them up.
     return new Forked(builder.start(), out, err);
+  }
+
+  /**
+   * Skips a test that sends Ctrl-C where this JVM was started to ignore it, as by {@code nohup mvn
+   * verify &}: every program that it starts ignores it, too, and would go on to its end.
+   */
+  static void assumeCtrlCIsHeard() throws IOException {
+    Path status = Path.of("/proc/self/status"); // on Linux
+    try (Stream<String> lines = Files.exists(status) ? Files.lines(status) : Stream.empty()) {
+      assumeFalse(
+          lines.filter(line -> line.startsWith(IGNORED)).anyMatch(Forked::hasInterrupt),
+          "SIGINT is ignored since this JVM was started, as in a script's background job");
+    }
+  }
+
+  /** Of signal n, bit n − 1 is set. */
+  private static boolean hasInterrupt(String line) {
+    return (Long.parseUnsignedLong(line.substring(IGNORED.length()).trim(), 16) & 2) != 0;
   }
 
   /** Sends the signal that Ctrl-C sends. */

@@ -95,6 +95,7 @@ class ResumeTest {
 
   @Test
   void afterCtrlCItGoesOnInTheMiddleOfAnEpoch() throws Exception {
+    Forked.assumeCtrlCIsHeard();
     Path out = folder.resolve("stopped");
     Forked program = begin("--out", out);
     program.awaitFile(out.resolve(FIRST));
@@ -105,6 +106,7 @@ class ResumeTest {
 
   @Test
   void anotherIsRefusedMeanwhileAndLeavesEverythingAlone() throws Exception {
+    Forked.assumeCtrlCIsHeard();
     Path out = folder.resolve("busy");
     Forked program = start("train --epochs 1000", "--data", data, "--out", out);
     program.awaitFile(out.resolve("summary.json"));
