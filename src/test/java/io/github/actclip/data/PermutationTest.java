@@ -4,34 +4,50 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
+import io.github.actclip.testing.RandomCases;
 import java.util.Arrays;
+import java.util.SplittableRandom;
 import java.util.stream.IntStream;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.constraints.IntRange;
 import org.junit.jupiter.api.Test;
 
 class PermutationTest {
 
-  @Property
-  void hasEveryIndexOnce(
-      @ForAll @IntRange(max = 2_000) int size,
-      @ForAll long seed,
-      @ForAll @IntRange(max = Integer.MAX_VALUE) int epoch) {
-    int[] order = Permutation.of(size, seed, epoch);
-    Arrays.sort(order);
-    assertArrayEquals(IntStream.range(0, size).toArray(), order);
+  @Test
+  void hasEveryIndexOnce() {
+    RandomCases.check(
+        1_000,
+        random -> {
+          int size = or(random, random.nextInt(2_001), 0, 1, 2);
+          int epoch = or(random, random.nextInt(Integer.MAX_VALUE), 0, 1, Integer.MAX_VALUE);
+          int[] order = Permutation.of(size, seed(random), epoch);
+          Arrays.sort(order);
+          assertArrayEquals(IntStream.range(0, size).toArray(), order);
+        });
   }
 
-  @Property
-  void dependsOnTheSeedAndTheEpochOnly(
-      @ForAll @IntRange(min = 50, max = 500) int size,
-      @ForAll long seed,
-      @ForAll @IntRange(max = 1_000) int epoch) {
-    int[] order = Permutation.of(size, seed, epoch);
-    assertArrayEquals(order, Permutation.of(size, seed, epoch));
-    assertFalse(Arrays.equals(order, Permutation.of(size, seed, epoch + 1)));
-    assertFalse(Arrays.equals(order, Permutation.of(size, seed + 1, epoch)));
+  @Test
+  void dependsOnTheSeedAndTheEpochOnly() {
+    RandomCases.check(
+        1_000,
+        random -> {
+          int size = random.nextInt(50, 501);
+          int epoch = or(random, random.nextInt(1_001), 0, 1);
+          long seed = seed(random);
+          int[] order = Permutation.of(size, seed, epoch);
+          assertArrayEquals(order, Permutation.of(size, seed, epoch));
+          assertFalse(Arrays.equals(order, Permutation.of(size, seed, epoch + 1)));
+          assertFalse(Arrays.equals(order, Permutation.of(size, seed + 1, epoch)));
+        });
+  }
+
+  private static long seed(SplittableRandom random) {
+    long[] extremes = {0, 1, -1, Long.MIN_VALUE, Long.MAX_VALUE};
+    return random.nextInt(8) == 0 ? extremes[random.nextInt(extremes.length)] : random.nextLong();
+  }
+
+  /** That number, and now and then one of the extremes. */
+  private static int or(SplittableRandom random, int number, int... extremes) {
+    return random.nextInt(8) == 0 ? extremes[random.nextInt(extremes.length)] : number;
   }
 
   /** A resumed run must see the images in the order that the first one would have. */

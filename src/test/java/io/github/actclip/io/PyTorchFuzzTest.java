@@ -5,32 +5,67 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.management.ThreadMXBean;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.testing.RandomCases;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.stream.Collectors;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
-import net.jqwik.api.Arbitraries;
-import net.jqwik.api.Arbitrary;
-import net.jqwik.api.Combinators;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.Provide;
-import net.jqwik.api.ShrinkingMode;
-import net.jqwik.api.lifecycle.AfterContainer;
-import net.jqwik.api.lifecycle.BeforeContainer;
 import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 
 /** Whatever is done to a file, reading it works or is refused, in little memory and time. */
 class PyTorchFuzzTest {
 
-  private static final String SEED = "20260101";
+  /** Instructions and values, to stand in any order between those of the valid pickle. */
+  private static final List<String> PIECES =
+      List.of(
+          "(",
+          ")",
+          "}",
+          "]",
+          "N",
+          "\u0088",
+          "\u0085",
+          "\u0086",
+          "\u0087",
+          "t",
+          "s",
+          "u",
+          "a",
+          "e",
+          "b",
+          "R",
+          "Q",
+          "q\u0000",
+          "h\u0000",
+          "h\u0003",
+          "K\u0007",
+          ".",
+          "j\u00ff\u00ff\u00ff\u007f",
+          "J\u00ff\u00ff\u00ff\u007f",
+          "r\u0001\u0000\u0000\u0000",
+          "G\u007f\u00f0\u0000\u0000\u0000\u0000\u0000\u0000",
+          PyTorchFiles.text("0"),
+          PyTorchFiles.text("storage"),
+          PyTorchFiles.integer(Long.MAX_VALUE),
+          PyTorchFiles.integer(-1),
+          PyTorchFiles.tuple(1L << 40),
+          PyTorchFiles.tuple(0),
+          PyTorchFiles.NO_HOOKS,
+          PyTorchFiles.TENSOR,
+          PyTorchFiles.global("torch", "FloatStorage"),
+          PyTorchFiles.storage("FloatStorage", "0", PyTorchFiles.integer(24)));
+
   private static final long MAX_HEAP_BYTES = 1 << 20;
   private static final long MAX_NANOS = 2_000_000_000L;
   private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -40,7 +75,7 @@ class PyTorchFuzzTest {
   private static byte[] pickle;
   private static Map<String, byte[]> entries;
 
-  @BeforeContainer
+  @BeforeAll
   static void makeValidFile() throws IOException {
     LibTorch.load();
     file = Files.createTempFile("fuzz", ".pt");
@@ -64,89 +99,40 @@ class PyTorchFuzzTest {
     return entries;
   }
 
-  @AfterContainer
+  @AfterAll
   static void deleteFile() throws IOException {
     Files.delete(file);
   }
 
-  @Provide
-  Arbitrary<byte[]> mutatedArchive() {
-    return Mutations.of(valid, 4);
+  @Test
+  void survivesChangedBytesOfTheArchive() {
+    RandomCases.check(3_000, random -> readOrRefuse(Mutations.of(valid, 4, random)));
   }
 
-  @Property(seed = SEED, tries = 3_000, shrinking = ShrinkingMode.BOUNDED)
-  void survivesChangedBytesOfTheArchive(@ForAll("mutatedArchive") byte[] content)
-      throws IOException {
-    readOrRefuse(content);
-  }
-
-  @Provide
-  Arbitrary<byte[]> cut() {
-    return Combinators.combine(
-            mutatedArchive(), Arbitraries.integers().between(0, valid.length * 2))
-        .as(Arrays::copyOf);
-  }
-
-  @Property(seed = SEED, tries = 1_000, shrinking = ShrinkingMode.BOUNDED)
-  void survivesTruncationAndTrailingBytes(@ForAll("cut") byte[] content) throws IOException {
-    readOrRefuse(content);
+  @Test
+  void survivesTruncationAndTrailingBytes() {
+    RandomCases.check(1_000, random -> readOrRefuse(Mutations.ofAnotherLength(valid, 4, random)));
   }
 
   /** In an archive whose checksums are right, so that the pickle is read. */
-  @Provide
-  Arbitrary<byte[]> mutatedPickle() {
-    return Mutations.of(pickle, 4);
+  @Test
+  void survivesChangedBytesOfThePickle() {
+    RandomCases.check(5_000, random -> readOrRefuse(archive(Mutations.of(pickle, 4, random))));
   }
 
-  @Property(seed = SEED, tries = 5_000, shrinking = ShrinkingMode.BOUNDED)
-  void survivesChangedBytesOfThePickle(@ForAll("mutatedPickle") byte[] content) throws IOException {
-    readOrRefuse(archive(content));
+  @Test
+  void survivesOtherInstructions() {
+    RandomCases.check(5_000, random -> readOrRefuse(archive(spliced(random))));
   }
 
-  /** Instructions and values in any order, between those of the valid pickle. */
-  @Provide
-  Arbitrary<byte[]> spliced() {
-    List<String> pieces =
-        List.of(
-            "(",
-            ")",
-            "}",
-            "]",
-            "N",
-            "\u0088",
-            "\u0085",
-            "\u0086",
-            "\u0087",
-            "t",
-            "s",
-            "u",
-            "a",
-            "e",
-            "b",
-            "R",
-            "Q",
-            "q\u0000",
-            "h\u0000",
-            "h\u0003",
-            "K\u0007",
-            ".",
-            "j\u00ff\u00ff\u00ff\u007f",
-            "J\u00ff\u00ff\u00ff\u007f",
-            "r\u0001\u0000\u0000\u0000",
-            "G\u007f\u00f0\u0000\u0000\u0000\u0000\u0000\u0000",
-            PyTorchFiles.text("0"),
-            PyTorchFiles.text("storage"),
-            PyTorchFiles.integer(Long.MAX_VALUE),
-            PyTorchFiles.integer(-1),
-            PyTorchFiles.tuple(1L << 40),
-            PyTorchFiles.tuple(0),
-            PyTorchFiles.NO_HOOKS,
-            PyTorchFiles.TENSOR,
-            PyTorchFiles.global("torch", "FloatStorage"),
-            PyTorchFiles.storage("FloatStorage", "0", PyTorchFiles.integer(24)));
-    Arbitrary<Integer> place = Arbitraries.integers().between(0, pickle.length);
-    return Combinators.combine(place, place, Arbitraries.of(pieces).list().ofMaxSize(12))
-        .as((from, to, list) -> splice(from, to, PyTorchFiles.bytes(String.join("", list))));
+  private static byte[] spliced(SplittableRandom random) {
+    String pieces =
+        random
+            .ints(random.nextInt(13), 0, PIECES.size())
+            .mapToObj(PIECES::get)
+            .collect(Collectors.joining());
+    int from = random.nextInt(pickle.length + 1);
+    return splice(from, random.nextInt(pickle.length + 1), PyTorchFiles.bytes(pieces));
   }
 
   /** The valid pickle up to one place, the pieces, and on from another place. */
@@ -156,11 +142,6 @@ class PyTorchFuzzTest {
     System.arraycopy(pieces, 0, bytes, from, pieces.length);
     System.arraycopy(pickle, to, bytes, from + pieces.length, pickle.length - to);
     return bytes;
-  }
-
-  @Property(seed = SEED, tries = 5_000, shrinking = ShrinkingMode.BOUNDED)
-  void survivesOtherInstructions(@ForAll("spliced") byte[] content) throws IOException {
-    readOrRefuse(archive(content));
   }
 
   private static byte[] archive(byte[] pickle) throws IOException {

@@ -9,14 +9,11 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.LogCapture;
+import io.github.actclip.testing.RandomCases;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.constraints.IntRange;
-import net.jqwik.api.constraints.Size;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -24,10 +21,17 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class EarlyStoppingTest {
 
-  @Property
-  void itIsOverWhenTheLastEpochsAreNotBelowTheLeastBeforeThem(
-      @ForAll @Size(min = 1, max = 12) List<@IntRange(min = 0, max = 5) Integer> losses,
-      @ForAll @IntRange(min = 1, max = 6) int patience) {
+  @Test
+  void itIsOverWhenTheLastEpochsAreNotBelowTheLeastBeforeThem() {
+    RandomCases.check(
+        1_000,
+        random -> {
+          List<Integer> losses = random.ints(random.nextInt(1, 13), 0, 6).boxed().toList();
+          assertIsOverAsDefined(losses, random.nextInt(1, 7));
+        });
+  }
+
+  private static void assertIsOverAsDefined(List<Integer> losses, int patience) {
     int before = losses.size() - patience;
     boolean over =
         before > 0
