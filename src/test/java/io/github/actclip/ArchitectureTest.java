@@ -5,6 +5,7 @@ import static com.tngtech.archunit.core.domain.JavaAccess.Predicates.target;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.type;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.name;
 import static com.tngtech.archunit.core.domain.properties.HasOwner.Predicates.With.owner;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
@@ -21,6 +22,7 @@ import com.tngtech.archunit.lang.ArchRule;
 import io.github.actclip.runtime.Loggers;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Tensor;
 
 /** The rooms of the house, and the arrows between them. */
 @AnalyzeClasses(packages = "io.github.actclip", importOptions = DoNotIncludeTests.class)
@@ -86,6 +88,21 @@ class ArchitectureTest {
               target(owner(assignableTo(Pointer.class)))
                   .and(target(owner(resideInAPackage("org.bytedeco.javacpp"))))
                   .and(target(owner(not(type(LongPointer.class))))));
+
+  /**
+   * JavaCPP's indexers use {@code sun.misc.Unsafe}, of which JDK 24 and newer warn: {@code
+   * torch.tensor} and {@code Tensor.createBuffer} do without.
+   */
+  @ArchTest
+  static final ArchRule noIndexers =
+      noClasses()
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.bytedeco.javacpp.indexer")
+          .orShould()
+          .callMethodWhere(
+              target(owner(assignableTo(Tensor.class)))
+                  .and(target(name("create").or(name("createIndexer")))));
 
   @ArchTest
   static final ArchRule loggingIsTheLog4jApi =

@@ -11,6 +11,7 @@ import java.util.function.Supplier;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /** Which backend computes: chosen once for the process, and asked for each call. */
 final class Backends {
@@ -136,8 +137,8 @@ final class Backends {
   static String whyNotRight(BinaryOperator<Tensor> clip) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor y = clip.apply(Tensor.create(-2f, 1f, 3f), Tensor.create(1f));
-      boolean right = y.defined() && y.equal(Tensor.create(-2f, 1f, 1f));
+      Tensor y = clip.apply(torch.tensor(-2f, 1f, 3f), torch.tensor(1f));
+      boolean right = y.defined() && y.equal(torch.tensor(-2f, 1f, 1f));
       return right ? "" : "the kernels clip wrongly";
     } catch (UnsatisfiedLinkError | RuntimeException e) {
       return "the kernels do not run: " + ActclipException.firstLine(e);

@@ -12,6 +12,8 @@ import org.bytedeco.pytorch.InputArchive;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OutputArchive;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Momentum, moments, step counts and parameter groups of an optimizer, as bytes in LibTorch's own
@@ -28,7 +30,7 @@ final class OptimizerState {
         Sink sink = new Sink()) {
       optimizer.save(archive);
       archive.save_to(sink);
-      return scope.pass(Tensor.create(sink.bytes.toByteArray(), false));
+      return scope.pass(torch.tensor(sink.bytes.toByteArray()).view(ScalarType.Byte));
     }
   }
 
