@@ -1,6 +1,7 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Resources;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayInputStream;
 import java.io.Closeable;
@@ -36,11 +37,9 @@ record DataFile(String name, long length, InputStream in) implements Closeable {
   }
 
   /** Opens a file of this library's. */
-  static DataFile resource(String name) throws IOException {
-    try (InputStream in = DataFile.class.getResourceAsStream(name)) {
-      byte[] content = in.readAllBytes();
-      return new DataFile(name, content.length, new ByteArrayInputStream(content));
-    }
+  static DataFile resource(String name) {
+    byte[] content = Resources.read(DataFile.class.getResource(name));
+    return new DataFile(name, content.length, new ByteArrayInputStream(content));
   }
 
   @Override

@@ -1,7 +1,6 @@
 package io.github.actclip.runtime;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -135,6 +134,8 @@ public final class KernelLibrary {
       System.load(unpacked.toString());
       LOG.debug("Loaded {}", unpacked);
       return "";
+    } catch (ActclipException e) {
+      return e.getMessage();
     } catch (IOException e) {
       return file + " cannot be unpacked into " + cache + " (" + e + ")";
     } catch (UnsatisfiedLinkError e) {
@@ -148,10 +149,7 @@ public final class KernelLibrary {
    * when it is whole, so that several processes may start at once.
    */
   static Path unpack(URL packed, String file, Path cache) throws IOException {
-    byte[] content;
-    try (InputStream in = packed.openStream()) {
-      content = in.readAllBytes();
-    }
+    byte[] content = Resources.read(packed);
     Path folder = cache.resolve("actclip").resolve(UUID.nameUUIDFromBytes(content).toString());
     Path library = folder.resolve(file);
     if (!Files.exists(library)) {

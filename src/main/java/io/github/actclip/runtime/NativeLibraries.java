@@ -108,7 +108,7 @@ final class NativeLibraries {
   private static void requireWanted(File cache) throws IOException {
     for (String property : CACHE_PROPERTIES) {
       String wanted = System.getProperty(property);
-      if (wanted != null && !new File(wanted).getCanonicalFile().equals(cache)) {
+      if (wanted != null && !FilePath.of(wanted).toFile().getCanonicalFile().equals(cache)) {
         throw ActclipException.failure(
             null,
             "the cache folder %s (-D%s) cannot be created or written: name a folder that can",

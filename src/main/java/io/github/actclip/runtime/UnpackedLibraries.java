@@ -7,6 +7,7 @@ import java.net.URI;
 import java.net.URL;
 import java.util.List;
 import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -34,11 +35,11 @@ final class UnpackedLibraries {
 
   /** The folder in which LibTorch's libraries are when they are unpacked. */
   static File folderOf(URL jniLibrary) throws IOException {
-    File library =
-        jniLibrary.getProtocol().equals("file")
-            ? new File(URI.create(jniLibrary.toString()))
-            : Loader.cacheResource(jniLibrary);
-    return library.getParentFile();
+    if (jniLibrary.openConnection() instanceof JarURLConnection jar) {
+      open(jar); // What cannot be opened is not for want of room.
+      return Loader.cacheResource(jniLibrary).getParentFile();
+    }
+    return new File(URI.create(jniLibrary.toString())).getParentFile();
   }
 
   /** Unpacks LibTorch's libraries, and what its presets need of others. */
@@ -52,14 +53,14 @@ final class UnpackedLibraries {
     }
   }
 
-  private static void unpackFolderOf(URL library) throws IOException {
+  static void unpackFolderOf(URL library) throws IOException {
     if (library == null || !(library.openConnection() instanceof JarURLConnection jar)) {
       return; // None for this platform, which loading says; or a file already.
     }
     String entry = jar.getEntryName();
     String folder = entry.substring(0, entry.lastIndexOf('/') + 1);
     List<String> libraries =
-        jar.getJarFile().stream()
+        open(jar).stream()
             .filter(e -> !e.isDirectory() && e.getName().startsWith(folder))
             .map(JarEntry::getName)
             .filter(name -> name.lastIndexOf('/') < folder.length()) // no headers
@@ -67,6 +68,14 @@ final class UnpackedLibraries {
             .toList();
     for (String file : libraries) {
       Loader.cacheResource(UnpackedLibraries.class, "/" + file);
+    }
+  }
+
+  private static JarFile open(JarURLConnection connection) {
+    try {
+      return connection.getJarFile();
+    } catch (IOException e) {
+      throw Resources.unreadable(connection.getURL(), e);
     }
   }
 }

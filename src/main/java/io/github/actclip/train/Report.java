@@ -1,12 +1,10 @@
 package io.github.actclip.train;
 
-import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
+import io.github.actclip.runtime.Resources;
 import java.awt.AWTError;
 import java.awt.Font;
 import java.awt.font.FontRenderContext;
-import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
@@ -178,11 +176,8 @@ final class Report {
   }
 
   private static String styleSheet() {
-    try (InputStream in = Report.class.getResourceAsStream("report.css")) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "the report's style cannot be read: %s", e.getMessage());
-    }
+    byte[] css = Resources.read(Report.class.getResource("report.css"));
+    return new String(css, StandardCharsets.UTF_8);
   }
 
   private static String format(String pattern, Object... values) {

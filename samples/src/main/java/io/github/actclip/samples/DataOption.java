@@ -2,7 +2,7 @@ package io.github.actclip.samples;
 
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
-import java.nio.file.Path;
+import io.github.actclip.runtime.FilePath;
 
 /** Where images come from, as said on the command line or in a summary. */
 record DataOption(String source) {
@@ -12,6 +12,6 @@ record DataOption(String source) {
   ImageDataset load(Split split) {
     return source.equals(EMBEDDED)
         ? ImageDataset.embedded(split)
-        : ImageDataset.load(Path.of(source), split);
+        : ImageDataset.load(FilePath.of(source), split);
   }
 }

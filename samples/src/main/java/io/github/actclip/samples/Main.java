@@ -1,6 +1,9 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.FilePath;
+import io.github.actclip.runtime.Resources;
+import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import org.apache.logging.log4j.LogManager;
@@ -8,6 +11,7 @@ import org.apache.logging.log4j.Logger;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.TypeConversionException;
 
 /**
  * The command line. Exit status: 0; 2 for bad input, with one line on standard error; 1 for a
@@ -31,9 +35,10 @@ final class Main {
   public static void main(String[] args) {
     Locale.setDefault(Locale.ROOT); // Its texts are English, and so are the progress bar's numbers.
     System.setProperty("java.awt.headless", "true"); // The report's plots need no display.
-    CompletableFuture.runAsync(Main::log); // Logging takes its time to start, as parsing does.
     int status = ExitCode.SOFTWARE;
     try {
+      Resources.read(Main.class.getResource("Main.class")); // Else logging says so in 100 lines.
+      CompletableFuture.runAsync(Main::log); // Logging takes its time to start, as parsing does.
       status = commandLine().execute(args);
     } catch (OutOfMemoryError e) {
       say("out of memory (" + e.getMessage() + "): take smaller batches, or a larger -Xmx");
@@ -47,8 +52,17 @@ final class Main {
   static CommandLine commandLine() {
     return new CommandLine(new Main())
         .setCaseInsensitiveEnumValuesAllowed(true)
+        .registerConverter(Path.class, Main::path)
         .setParameterExceptionHandler((e, given) -> badInput(e.getMessage()))
         .setExecutionExceptionHandler((e, command, parsed) -> failed(e));
+  }
+
+  private static Path path(String text) {
+    try {
+      return FilePath.of(text);
+    } catch (ActclipException e) {
+      throw new TypeConversionException(e.getMessage());
+    }
   }
 
   private static int failed(Throwable e) {

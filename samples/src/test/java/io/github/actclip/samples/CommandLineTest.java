@@ -209,6 +209,25 @@ class CommandLineTest {
     assertEquals("", result.out());
   }
 
+  /** Half a surrogate pair, which no charset has, as ASCII has no é. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train --data=",
+        "train --out=",
+        "train --resume=",
+        "evaluate --model=",
+        "benchmark clip --json=",
+        "benchmark scaling --plot="
+      })
+  void aNameThatNoFileCanHaveIsOneLineAndStatus2(String args) {
+    Result result = InThisJvm.run((args + "a\ud800").split(" "));
+    assertEquals(2, result.status(), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().contains("cannot be the name of a file ("), result.err());
+    assertTrue(result.err().contains("set a UTF-8 locale"), result.err());
+  }
+
   @Test
   void badInputEndsTheProcessWithStatus2() throws Exception {
     Result result = Forked.start("train", "--epochs", "0").await();

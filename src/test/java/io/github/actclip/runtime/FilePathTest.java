@@ -1,0 +1,29 @@
+package io.github.actclip.runtime;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class FilePathTest {
+
+  @Test
+  void itIsTheSystemsOwn() {
+    assertEquals(Path.of("runs", "a b").resolve("c"), FilePath.of("runs/a b/c"));
+  }
+
+  /** Half a surrogate pair is in no charset, as é is not in ASCII. */
+  @ParameterizedTest
+  @ValueSource(strings = {"runs/\ud800", "runs/\u0000"})
+  void whatNoFileCanBeNamedIsOneSentence(String text) {
+    ActclipException e = assertThrows(ActclipException.class, () -> FilePath.of(text));
+    assertTrue(e.isBadInput());
+    assertTrue(e.getMessage().startsWith(text + " cannot be the name of a file ("), e.getMessage());
+    assertTrue(e.getMessage().contains("such as LC_ALL=C.UTF-8"), e.getMessage());
+    assertEquals(1, e.getMessage().lines().count());
+  }
+}
