@@ -1,8 +1,8 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.KernelLibrary;
+import io.github.actclip.runtime.Loggers;
 import java.util.function.ToLongFunction;
-import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.FunctionPreHook;
@@ -15,7 +15,7 @@ import org.bytedeco.pytorch.FunctionPreHook;
  */
 final class WeakReferenceOfPeer {
 
-  private static final Logger LOG = LogManager.getLogger(WeakReferenceOfPeer.class);
+  private static final Logger LOG = Loggers.of(WeakReferenceOfPeer.class);
 
   private static final boolean CAN_DELETE =
       KernelLibrary.whyNotLoaded().isEmpty() && isFound(hook -> find(hook.address(), hook));
