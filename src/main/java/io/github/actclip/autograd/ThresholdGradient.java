@@ -1,5 +1,6 @@
 package io.github.actclip.autograd;
 
+import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Scalar;
@@ -72,13 +73,10 @@ public interface ThresholdGradient {
    * Zero for a tied clip, which does not jump.
    *
    * @param bandwidth ε, in the unit of the activations
-   * @throws ActclipException when it is not above 0
+   * @throws ActclipException when it is not above 0, or no normal float32 number
    */
   static ThresholdGradient kernelDensity(double bandwidth) {
-    if (!(bandwidth > 0 && bandwidth <= Float.MAX_VALUE)) {
-      throw ActclipException.badInput(
-          "the bandwidth (%s) must be above 0 and fit into a float", bandwidth);
-    }
+    ClipOp.requireDivisor("the bandwidth", bandwidth);
     return s -> s.kernelSum(bandwidth);
   }
 

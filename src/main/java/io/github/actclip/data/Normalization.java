@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
  * be tested with that of its training.
  *
  * @param mean of each of the three channels, of pixels from 0 to 1
- * @param std likewise, each above 0
+ * @param std likewise, each a normal float32 number above 0
  */
 public record Normalization(List<Double> mean, List<Double> std) {
 
@@ -36,8 +36,9 @@ public record Normalization(List<Double> mean, List<Double> std) {
     if (!mean.stream().allMatch(m -> Float.isFinite(m.floatValue()))) {
       throw ActclipException.badInput("mean (%s) must be finite numbers", mean);
     }
-    if (!std.stream().allMatch(s -> s.floatValue() > 0 && Float.isFinite(s.floatValue()))) {
-      throw ActclipException.badInput("std (%s) must be finite numbers above 0", std);
+    if (!std.stream().allMatch(s -> s >= Float.MIN_NORMAL && Float.isFinite(s.floatValue()))) {
+      throw ActclipException.badInput(
+          "std (%s) must be finite numbers above 0, and %s at least", std, Float.MIN_NORMAL);
     }
   }
 

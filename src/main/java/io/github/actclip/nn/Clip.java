@@ -92,9 +92,9 @@ public final class Clip extends ThresholdLayer {
     if (options.form == ClipForm.TWO_SIDED) {
       requireAboveMin(tops);
     }
-    setChannels(first, tops);
+    first.setOrFloor(tops);
     if (options.form == ClipForm.UNTIED && options.initialValue == null) {
-      setChannels(second, tops);
+      second.setOrFloor(tops);
     }
   }
 

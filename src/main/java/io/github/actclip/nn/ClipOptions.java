@@ -1,6 +1,7 @@
 package io.github.actclip.nn;
 
 import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
 
@@ -69,12 +70,10 @@ public final class ClipOptions {
   /**
    * The sharpness of the soft clip; 10 by default.
    *
-   * @throws ActclipException when it is not above 0
+   * @throws ActclipException when it is not above 0, or no normal float32 number
    */
   public ClipOptions beta(double value) {
-    if (!(value > 0 && value <= Float.MAX_VALUE)) {
-      throw ActclipException.badInput("beta (%s) must be above 0 and fit into a float", value);
-    }
+    ClipOp.requireDivisor("beta", value);
     beta = value;
     return this;
   }
@@ -123,7 +122,7 @@ public final class ClipOptions {
    * by {@link ThresholdGradient#kernelDensity}; by default the cut of the untied clip is frozen.
    *
    * @param bandwidth in the unit of the activations
-   * @throws ActclipException when it is not above 0
+   * @throws ActclipException when it is not above 0, or no normal float32 number
    */
   public ClipOptions learnCut(double bandwidth) {
     cutGradient = ThresholdGradient.kernelDensity(bandwidth);

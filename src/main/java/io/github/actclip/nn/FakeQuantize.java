@@ -21,18 +21,20 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>The integer view: a code q, {@code low} to {@code high}, stands for q·s + β; see {@link
  * #codes}, {@link #scale}, {@link #offset} and {@link #dequantize}.
+ *
+ * <p>A scale is at least the smallest normal float32 number, 2^−126 (1.2e-38). Options and data
+ * that would need a smaller one are refused. What training moves (or a file puts) below it, such as
+ * below 0, is used as that number, and its gradient passes only where descending it raises the
+ * scale, so that it comes back.
  */
 public final class FakeQuantize extends ThresholdLayer {
-
-  /** Keeps the scale from collapsing to 0, by which x is divided; see {@code LowerBound}. */
-  private static final double LEAST_SCALE = 1e-6;
 
   private final FakeQuantizeOptions options;
   private final Threshold first;
   private final Threshold learnedOffset;
   private final FakeQuantizeFunction fakeQuantize;
   private final Ceil ceil = new Ceil();
-  private final LowerBound leastLog2 = new LowerBound(Math.log(LEAST_SCALE) / Math.log(2));
+  private final LowerBound leastLog2;
 
   /** A quantizer on the CPU. */
   public FakeQuantize(FakeQuantizeOptions options) {
@@ -42,14 +44,16 @@ public final class FakeQuantize extends ThresholdLayer {
         new FakeQuantizeFunction(options.low(), options.high(), options.method().scaleGradient());
     Parameterization parameterization =
         options.method() == QuantizationMethod.TQT ? Parameterization.LOG2 : Parameterization.RAW;
+    leastLog2 = new LowerBound(Parameterization.LOG2.inverse(options.leastThreshold()));
     first =
         learnsScale()
-            ? threshold("scale", options.initial() / options.high(), parameterization, true)
-            : threshold("max", options.initial(), parameterization, true);
-    learnedOffset =
-        options.method() == QuantizationMethod.LSQ_PLUS
-            ? threshold("offset", 0, Parameterization.RAW, false)
-            : null;
+            ? positive(
+                "scale",
+                options.initial() / options.high(),
+                parameterization,
+                FakeQuantizeOptions.LEAST_SCALE)
+            : positive("max", options.initial(), parameterization, options.leastThreshold());
+    learnedOffset = options.method() == QuantizationMethod.LSQ_PLUS ? offsetFromZero() : null;
   }
 
   /** What it was made with. */
@@ -60,10 +64,13 @@ public final class FakeQuantize extends ThresholdLayer {
   @Override
   public void calibrate(Tensor x, Calibration calibration) {
     double[] tops = tops(x, calibration, options.bits(), options.signed());
+    for (double top : tops) {
+      options.requireThreshold("the threshold for these values", top);
+    }
     if (learnsScale()) {
       Arrays.setAll(tops, c -> tops[c] / options.high());
     }
-    setChannels(first, tops);
+    first.setOrFloor(tops);
   }
 
   /**
@@ -101,8 +108,11 @@ public final class FakeQuantize extends ThresholdLayer {
     return switch (options.method()) {
       case PACT -> first.value().div(new Scalar(options.high()));
       case LSQ, LSQ_PLUS -> first.value();
-      case TQT ->
-          ceil.apply(leastLog2.apply(first.parameter())).exp2().div(new Scalar(options.high() + 1));
+      case TQT -> {
+        Tensor log2 = ceil.apply(leastLog2.apply(first.parameter()));
+        // Divided before the power is taken, which would be infinite from 2^128 on.
+        yield log2.sub(new Scalar(Integer.numberOfTrailingZeros(options.steps()))).exp2();
+      }
     };
   }
 
@@ -131,16 +141,14 @@ public final class FakeQuantize extends ThresholdLayer {
         || options.method() == QuantizationMethod.LSQ_PLUS;
   }
 
-  private Threshold threshold(
-      String name, double initial, Parameterization parameterization, boolean positive) {
+  private Threshold positive(
+      String name, double initial, Parameterization parameterization, double least) {
+    return register(new Threshold(this, name, initial, channels(), parameterization, least, true));
+  }
+
+  private Threshold offsetFromZero() {
     return register(
         new Threshold(
-            this,
-            name,
-            initial,
-            channels(),
-            parameterization,
-            positive ? LEAST_SCALE : Double.NEGATIVE_INFINITY,
-            positive));
+            this, "offset", 0, channels(), Parameterization.RAW, Double.NEGATIVE_INFINITY, false));
   }
 }

@@ -9,12 +9,16 @@ import java.util.Objects;
  * @param method how it learns
  * @param bits 2 to 8
  * @param signed whether codes go below 0: false for activations after a ReLU, true for weights
- * @param initial the threshold at the start, above 0
+ * @param initial the threshold at the start; its scale must be a normal float32 number, 2^−126
+ *     (1.2e-38) at least, since smaller ones lose digits, and some processors take them for 0
  * @param channels 1 for one scale, or one for each channel, to 1,048,576
  * @param axis the dimension of the channels; negative counts from the end
  */
 public record FakeQuantizeOptions(
     QuantizationMethod method, int bits, boolean signed, double initial, int channels, int axis) {
+
+  /** The least scale, by which x is divided: the smallest normal float32 number. */
+  static final double LEAST_SCALE = Float.MIN_NORMAL;
 
   private static final int MIN_BITS = 2;
   private static final int MAX_BITS = 8;
@@ -32,6 +36,7 @@ public record FakeQuantizeOptions(
       throw ActclipException.badInput(
           "the initial threshold (%s) must be above 0 and fit into a float", initial);
     }
+    requireThreshold("the initial threshold", initial, LEAST_SCALE * steps(method, bits, signed));
     requireChannels(channels);
   }
 
@@ -57,8 +62,47 @@ public record FakeQuantizeOptions(
     }
   }
 
+  /**
+   * Checks that a threshold has a scale by which float32 can divide.
+   *
+   * @param what it is, in words
+   * @throws ActclipException when it is too small
+   */
+  void requireThreshold(String what, double threshold) {
+    requireThreshold(what, threshold, leastThreshold());
+  }
+
+  private static void requireThreshold(String what, double threshold, double least) {
+    if (threshold < least) {
+      throw ActclipException.badInput(
+          "%s (%s) must be at least %s: with a smaller one the scale is no normal float32 number",
+          what, threshold, least);
+    }
+  }
+
+  /** The threshold whose scale is the least. */
+  double leastThreshold() {
+    return LEAST_SCALE * steps();
+  }
+
+  /**
+   * How many scales the threshold is: the largest code, and for TQT, whose are powers of two, one
+   * more.
+   */
+  int steps() {
+    return steps(method, bits, signed);
+  }
+
+  private static int steps(QuantizationMethod method, int bits, boolean signed) {
+    return high(bits, signed) + (method == QuantizationMethod.TQT ? 1 : 0);
+  }
+
   /** The largest code. */
   int high() {
+    return high(bits, signed);
+  }
+
+  private static int high(int bits, boolean signed) {
     return (1 << (signed ? bits - 1 : bits)) - 1;
   }
 

@@ -118,11 +118,24 @@ public final class Threshold {
     }
   }
 
-  /** Sets the value of one channel, or the floor where the value is below it. */
-  void setOrFloor(long channel, double value) {
+  /**
+   * Sets the values of the channels, or the floor where one is below it; NaN leaves a channel as it
+   * is. Where it throws, nothing was changed.
+   *
+   * @throws ActclipException when one is infinite, or not above 0 where it must be
+   */
+  void setOrFloor(double... values) {
+    double[] raw = new double[values.length];
+    for (int c = 0; c < values.length; c++) {
+      raw[c] = Double.isNaN(values[c]) ? Double.NaN : raw(Math.max(values[c], floor));
+    }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      parameter.select(0, channel).fill_(new Scalar(raw(Math.max(value, floor))));
+      for (int c = 0; c < raw.length; c++) {
+        if (!Double.isNaN(raw[c])) {
+          parameter.select(0, c).fill_(new Scalar(raw[c]));
+        }
+      }
     }
   }
 

@@ -114,11 +114,13 @@ public abstract class ThresholdLayer extends Module {
   /**
    * Sets the thresholds of each channel from data, as a start for training. LSQ+'s offset, a lower
    * threshold, an untied clip's value that was chosen, and a channel that has nothing above 0 stay
-   * as they are. Where it throws, nothing was changed.
+   * as they are; a clip that was given a floor does not go below it. Where it throws, nothing was
+   * changed.
    *
    * @param x as {@link #forward} takes it; it is not changed
-   * @throws ActclipException when it does not suit, see {@link Calibration#threshold}, or when the
-   *     layer has no upper threshold, as the generalised ReLU
+   * @throws ActclipException when it does not suit, see {@link Calibration#threshold}, when a
+   *     quantizer's scale would be below the least one, or when the layer has no upper threshold,
+   *     as the generalised ReLU
    */
   public abstract void calibrate(Tensor x, Calibration calibration);
 
@@ -181,15 +183,6 @@ public abstract class ThresholdLayer extends Module {
       }
     }
     return tops;
-  }
-
-  /** Sets a value for each channel that has one. */
-  static void setChannels(Threshold threshold, double[] values) {
-    for (int c = 0; c < values.length; c++) {
-      if (!Double.isNaN(values[c])) {
-        threshold.setOrFloor(c, values[c]);
-      }
-    }
   }
 
   private static boolean isDead(Tensor channel, boolean signed) {

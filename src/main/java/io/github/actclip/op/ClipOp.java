@@ -147,16 +147,28 @@ public final class ClipOp {
    * <p>dL/dx = g·σ(β(t − x)) and dL/dt = Σ g·σ(β(x − t)), smooth in both. For bfloat16 and float16
    * it computes in float32.
    *
-   * @param beta the sharpness β, above 0; the clip is its limit for β → ∞
+   * @param beta the sharpness β, a normal float32 number above 0; the clip is its limit for β → ∞
    */
   public static Tensor soft(Tensor x, Tensor t, double beta) {
-    if (!(beta > 0 && beta <= Float.MAX_VALUE)) {
-      throw ActclipException.badInput("beta (%s) must be above 0 and fit into a float", beta);
-    }
+    requireDivisor("beta", beta);
     Tensor wide = ClipArguments.atLeastFloat32(x);
     Tensor top = fit(wide, t);
     Tensor below = torch.softplus(top.sub(wide), new Scalar(beta), new Scalar(SOFTPLUS_IS_LINEAR));
     return top.sub(below).to(x.scalar_type());
+  }
+
+  /**
+   * Checks an option by which numbers are divided: below the normal float32 numbers they lose
+   * digits, and some processors take them for 0.
+   *
+   * @throws ActclipException when it is not above 0, or no normal float32 number
+   */
+  public static void requireDivisor(String name, double value) {
+    if (!(value >= Float.MIN_NORMAL && value <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput(
+          "%s (%s) must be above 0 and a normal float32 number, %s to %s",
+          name, value, Float.MIN_NORMAL, Float.MAX_VALUE);
+    }
   }
 
   /**

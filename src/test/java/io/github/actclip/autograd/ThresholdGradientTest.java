@@ -256,10 +256,12 @@ class ThresholdGradientTest {
   }
 
   @ParameterizedTest
-  @ValueSource(doubles = {0, -0.5, Double.NaN, Double.POSITIVE_INFINITY, 1e39})
+  @ValueSource(doubles = {0, -0.5, 1e-40, Double.NaN, Double.POSITIVE_INFINITY, 1e39})
   void badBandwidthsAreOneSentence(double bandwidth) {
     assertRefused(
-        "the bandwidth (" + bandwidth + ") must be above 0 and fit into a float",
+        "the bandwidth ("
+            + bandwidth
+            + ") must be above 0 and a normal float32 number, 1.17549435E-38 to 3.4028235E38",
         assertThrows(ActclipException.class, () -> ThresholdGradient.kernelDensity(bandwidth)));
   }
 

@@ -145,7 +145,7 @@ class AugmentationTest {
         () ->
             Normalization.of(
                 new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, white, new byte[1])),
-        "std ([0.0, 0.0, 0.0]) must be finite numbers above 0");
+        "std ([0.0, 0.0, 0.0]) must be finite numbers above 0, and 1.17549435E-38 at least");
   }
 
   @ParameterizedTest

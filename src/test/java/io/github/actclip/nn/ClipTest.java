@@ -449,10 +449,10 @@ class ClipTest {
     assertRefused(
         "channels (0) must be 1 to 1048576", () -> new ClipOptions(ClipForm.TIED).perChannel(0, 1));
     assertRefused(
-        "beta (0.0) must be above 0 and fit into a float",
+        "beta (0.0) must be above 0 and a normal float32 number, 1.17549435E-38 to 3.4028235E38",
         () -> new ClipOptions(ClipForm.SOFT).beta(0));
     assertRefused(
-        "the bandwidth (-1.0) must be above 0 and fit into a float",
+        "the bandwidth (-1.0) must be above 0 and a normal float32 number, 1.17549435E-38 to 3.4028235E38",
         () -> new ClipOptions(ClipForm.UNTIED).learnCut(-1));
     assertRefused(
         "the generalised ReLU has no upper threshold to calibrate",
@@ -492,6 +492,16 @@ class ClipTest {
         () -> clip.forward(torch.ones(2)));
   }
 
+  /** Where calibration throws, no channel was changed, whichever does not suit. */
+  @Test
+  void aChannelThatCannotBeSetLeavesTheOthersAsTheyAre() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).perChannel(2, 0));
+    Tensor x = torch.tensor(3.0).to(ScalarType.Double).expand(2, 4).contiguous();
+    x.select(0, 1).fill_(new Scalar(1e300)); // no float32
+    assertThrows(ActclipException.class, () -> clip.calibrate(x, Calibration.MAX));
+    assertArrayEquals(new double[] {1, 1}, Fixture.values(clip.upper()));
+  }
+
   private static ClipOptions options(ClipForm form) {
     ClipOptions options = new ClipOptions(form);
     return form == ClipForm.TWO_SIDED ? options.initialMin(-0.5) : options;
@@ -503,9 +513,7 @@ class ClipTest {
   private static void set(Clip clip, double... values) {
     for (Threshold threshold : clip.thresholds()) {
       if (!threshold.name().equals("min")) {
-        for (int c = 0; c < values.length; c++) {
-          threshold.setOrFloor(c, values[c]);
-        }
+        threshold.setOrFloor(values);
       }
     }
   }

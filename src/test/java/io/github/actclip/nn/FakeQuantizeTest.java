@@ -175,33 +175,123 @@ class FakeQuantizeTest {
     assertArrayEquals(new double[] {0.5}, Fixture.values(plus.upper()), 1e-6);
   }
 
-  @Test
-  void aScaleThatFellBelowZeroStillQuantizesAndComesBack() {
+  @ParameterizedTest
+  @MethodSource("everyKind")
+  void theBackwardPassesOfAScaleThatFellBelowZeroBringItBack(
+      QuantizationMethod method, int bits, boolean signed, int channels) {
     FakeQuantize layer =
-        new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4));
-    Tensor scale = layer.thresholds().get(0).parameter();
-    scale.detach().fill_(new Scalar(-1));
-    Tensor y = layer.forward(torch.ones(3));
-    assertArrayEquals(new double[] {15e-6, 15e-6, 15e-6}, Fixture.values(y), 1e-9);
-    y.sum().neg().backward();
-    assertTrue(scale.grad().item_double() < 0);
+        new FakeQuantize(new FakeQuantizeOptions(method, bits, signed, 1, channels, 1));
+    Tensor parameter = layer.thresholds().get(0).parameter();
+    parameter.detach().fill_(new Scalar(method == QuantizationMethod.TQT ? -160 : -1));
+    double least = Math.pow(2, -126); // the smallest normal float32 number
+    double[] scales = new double[channels];
+    Arrays.fill(scales, least);
+    assertArrayEquals(scales, Fixture.values(layer.scale()));
+    Tensor y = layer.forward(torch.tensor(1f).expand(5, 3, 2).contiguous());
+    assertEquals(layer.options().high() * least, y.max().item_double());
+    assertEquals(0, layer.forward(torch.zeros(5, 3, 2)).abs().max().item_double());
+    y.mul(new Scalar(1e20)).sum().neg().backward();
+    assertTrue(parameter.grad().max().item_double() < 0);
+  }
+
+  /** Powers of two change no digit, so nothing may depend on the size of what is quantized. */
+  @ParameterizedTest
+  @MethodSource("everyKind")
+  void smallWeightsAreQuantizedAsOrdinaryOnes(
+      QuantizationMethod method, int bits, boolean signed, int channels) {
+    Tensor x = torch.randn(50, 3, 4);
+    Tensor g = torch.randn(50, 3, 4);
+    double[][] ordinary = quantize(method, bits, signed, channels, x, g, 1);
+    for (int exponent : new int[] {-17, -30, -60, -100}) {
+      double unit = Math.pow(2, exponent);
+      double[][] small = quantize(method, bits, signed, channels, x, g, unit);
+      assertArrayEquals(ordinary[0], small[0], "codes at 2^" + exponent);
+      assertArrayEquals(times(ordinary[1], unit), small[1], "output at 2^" + exponent);
+      assertArrayEquals(ordinary[2], small[2], "gradient by x at 2^" + exponent);
+      if (method != QuantizationMethod.TQT) { // whose gradient is by the logarithm
+        assertArrayEquals(ordinary[3], small[3], "gradient by the scale at 2^" + exponent);
+      }
+    }
+  }
+
+  private static double[][] quantize(
+      QuantizationMethod method,
+      int bits,
+      boolean signed,
+      int channels,
+      Tensor x,
+      Tensor g,
+      double unit) {
+    FakeQuantize layer =
+        new FakeQuantize(new FakeQuantizeOptions(method, bits, signed, 1, channels, 1));
+    Tensor values = x.mul(new Scalar(unit)).requires_grad_(true);
+    layer.calibrate(values, Calibration.MSE);
+    Tensor y = layer.forward(values);
+    y.mul(g).sum().backward();
+    return new double[][] {
+      Fixture.values(layer.codes(values)),
+      Fixture.values(y),
+      Fixture.values(values.grad()),
+      Fixture.values(layer.thresholds().get(0).parameter().grad())
+    };
+  }
+
+  private static double[] times(double[] values, double factor) {
+    return Arrays.stream(values).map(v -> v * factor).toArray();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"LSQ, 7e-7", "LSQ_PLUS, 1e-20", "PACT, 3e-9", "LSQ, 2e-38", "PACT, 2e-38"})
+  void aSmallScaleThatIsLoadedIsUsed(QuantizationMethod method, double loaded) {
+    FakeQuantize layer =
+        new FakeQuantize(new FakeQuantizeOptions(method, 2, true, 1, 1, 1)); // high is 1
+    layer.thresholds().get(0).parameter().detach().fill_(new Scalar(loaded));
+    assertEquals((float) loaded, layer.scale().item_double());
+  }
+
+  /** What the options take, the layer takes. */
+  @ParameterizedTest
+  @MethodSource("everyKind")
+  void thresholdsAreRefusedByTheOptionsOrNotAtAll(
+      QuantizationMethod method, int bits, boolean signed, int channels) {
+    int high = (1 << (signed ? bits - 1 : bits)) - 1;
+    double steps = method == QuantizationMethod.TQT ? high + 1 : high;
+    double least = steps * Math.pow(2, -126);
+    for (double initial : new double[] {least, 1e-30, 1e-4, 1e30, Float.MAX_VALUE}) {
+      FakeQuantize layer =
+          new FakeQuantize(new FakeQuantizeOptions(method, bits, signed, initial, channels, 1));
+      double scale = layer.scale().max().item_double();
+      double expected =
+          method == QuantizationMethod.TQT
+              ? Math.pow(2, Math.ceil(Math.log(initial) / Math.log(2) - 1e-6)) / steps
+              : initial / high;
+      assertEquals(expected, scale, 1e-6 * expected, "from " + initial);
+    }
+    assertRefused(
+        "the initial threshold (%s) must be at least %s: with a smaller one the scale is no normal float32 number"
+            .formatted(least / 1.001, least),
+        () -> new FakeQuantizeOptions(method, bits, signed, least / 1.001, channels, 1));
   }
 
   @Test
-  void aPowerOfTwoScaleCannotCollapseToZero() {
+  void weightsWhoseScaleWouldBeSubnormalAreRefusedAndNothingChanges() {
     FakeQuantize layer =
-        new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.TQT, 4));
-    layer.thresholds().get(0).parameter().detach().fill_(new Scalar(-160));
-    assertArrayEquals(new double[] {0}, Fixture.values(layer.forward(torch.zeros(1))));
-    assertEquals(Math.pow(2, -19) / 16, layer.scale().item_double()); // 2^-19 is next above 1e-6
-  }
-
-  @Test
-  void tinyWeightsAreCalibratedToTheFloor() {
-    FakeQuantize layer =
-        new FakeQuantize(FakeQuantizeOptions.weights(QuantizationMethod.LSQ, 8, 2));
-    layer.calibrate(torch.full(new long[] {2, 3}, new Scalar(1e-5)), Calibration.MAX);
-    assertArrayEquals(new double[] {1e-6, 1e-6}, Fixture.values(layer.scale()), 1e-12);
+        new FakeQuantize(FakeQuantizeOptions.weights(QuantizationMethod.LSQ, 8, 3));
+    double[] before = Fixture.values(layer.scale());
+    Tensor weights = torch.ones(3, 2);
+    weights.select(0, 1).fill_(new Scalar(0));
+    weights.select(0, 2).fill_(new Scalar(Math.pow(2, -127)));
+    assertRefused(
+        ("the threshold for these values (%s) must be at least %s: with a smaller one the scale is"
+                + " no normal float32 number")
+            .formatted(Math.pow(2, -127), 127 * Math.pow(2, -126)),
+        () -> layer.calibrate(weights, Calibration.MAX));
+    assertArrayEquals(before, Fixture.values(layer.scale()));
+    weights.select(0, 2).fill_(new Scalar(Math.pow(2, -100)));
+    layer.calibrate(weights, Calibration.MAX);
+    double[] after = Fixture.values(layer.scale());
+    assertEquals(before[1], after[1]); // all zero: as it was
+    assertEquals((float) (Math.pow(2, -100) / 127), after[2]);
   }
 
   @ParameterizedTest

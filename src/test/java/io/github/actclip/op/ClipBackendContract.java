@@ -277,6 +277,8 @@ abstract class ClipBackendContract {
             Tensor none = torch.zeros_like(offset);
             assertQuantizes(x, g, new Grid(scale, none, codes[0], codes[1]), rule);
             assertQuantizes(x, g, new Grid(scale, offset, codes[0], codes[1]), rule);
+            Tensor tiny = scale.mul(new Scalar(1e-37)).clamp_min(new Scalar(Float.MIN_NORMAL));
+            assertQuantizes(x, g, new Grid(tiny, none, codes[0], codes[1]), rule);
           }
         });
   }

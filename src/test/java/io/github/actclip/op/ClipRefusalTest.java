@@ -201,10 +201,12 @@ class ClipRefusalTest {
   }
 
   @ParameterizedTest
-  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY, 1e39})
+  @ValueSource(doubles = {0, -1, 1e-40, Double.NaN, Double.POSITIVE_INFINITY, 1e39})
   void aSharpnessThatIsNone(double beta) {
     assertRefused(
-        "beta (" + beta + ") must be above 0 and fit into a float",
+        "beta ("
+            + beta
+            + ") must be above 0 and a normal float32 number, 1.17549435E-38 to 3.4028235E38",
         () -> ClipOp.soft(torch.ones(3), torch.ones(1), beta));
   }
 
