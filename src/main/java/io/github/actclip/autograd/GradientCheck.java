@@ -4,7 +4,9 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.DoubleBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Function;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -15,26 +17,35 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Compares the gradient that autograd computes with central differences in float64, element by
- * element.
+ * element. The loss is the sum of the output's elements, each times a weight of its own.
  *
- * <p>The step starts at 1e-6 and becomes smaller, down to 1e-9, while the slopes to the left and to
- * the right differ: a kink, such as a clip's, lies between them then. Where they differ even at the
- * smallest step, the point is on the kink, and there is nothing to compare with.
+ * <p>A gradient is right when it is within 1e-5 of the difference quotient, relative to the larger
+ * of the two (where several elements of the output change, to the sum of what each contributes),
+ * and within the quotient's own error: half of what the slopes to the left and to the right differ
+ * by, and what rounding makes of the function's values, divided by the step. Elements of the output
+ * that do not change add no rounding.
+ *
+ * <p>The step is 1e-6, times |x| where that is above 1. Where left and right differ by more than
+ * 1e-5 then, or the gradient is not right, steps from 1e-2 down to 1e-15 of |x| are tried, and the
+ * one where that error is smallest is taken: the function may be curved, or have a kink near x.
+ * Where the difference of the two slopes stays the same down to the smallest step at which it can
+ * be told from rounding, x is on a kink, and there is nothing to compare with.
  */
 public final class GradientCheck {
 
   private static final double FIRST_STEP = 1e-6;
-  private static final double LAST_STEP = 1e-9;
 
-  /** Between slopes, relative to the larger one or 1. Rounding is 1e-7 at the smallest step. */
-  private static final double TOLERANCE = 1e-5;
+  // Relative to |x|, the largest at least to 1.
+  private static final double LARGEST_STEP = 1e-2;
+  private static final double SMALLEST_STEP = 1e-15;
 
   private final Function<Tensor[], Tensor> function;
   private final Tensor[] inputs;
   private final Tensor weights;
+  private final double[] weightValues;
 
-  /** The loss at the point itself. */
-  private final double here;
+  /** The output at the point itself. */
+  private final double[] here;
 
   private GradientCheck(Function<Tensor[], Tensor> function, Tensor[] inputs) {
     this.function = function;
@@ -43,8 +54,9 @@ public final class GradientCheck {
     // Every element of the output counts, and no two of them alike.
     Tensor numbers = torch.arange(new Scalar(output.numel()));
     weights = numbers.to(ScalarType.Double).cos().view(output.shape());
-    here = output.mul(weights).sum().item_double();
-    if (!Double.isFinite(here)) {
+    weightValues = values(weights);
+    here = values(output);
+    if (!Arrays.stream(here).allMatch(Double::isFinite)) {
       throw ActclipException.failure(
           null, "the function gives NaN or infinity, which has no differences");
     }
@@ -94,58 +106,79 @@ public final class GradientCheck {
                     new BoolOptional(),
                     false,
                     true));
-    double[] values = new double[Math.toIntExact(inputs[input].numel())];
-    if (gradient.get(0).defined() && values.length > 0) {
-      DoubleBuffer buffer = gradient.get(0).contiguous().createBuffer();
-      buffer.get(values);
-    }
-    return values;
+    Tensor byInput = gradient.get(0);
+    return byInput.defined() ? values(byInput) : new double[Math.toIntExact(inputs[input].numel())];
   }
 
   private void check(int input, double[] analytic) {
+    double[] points = values(inputs[input]);
     for (int i = 0; i < analytic.length; i++) {
-      double numeric = numeric(input, i);
-      if (!Double.isFinite(analytic[i]) || differ(analytic[i], numeric)) {
-        throw ActclipException.failure(
-            null,
-            "input %d at %s: autograd gives %s, differences give %s",
-            input,
-            Arrays.toString(position(input, i)),
-            analytic[i],
-            numeric);
+      if (!Double.isFinite(points[i])) {
+        throw failure(input, i, " is %s, which has no differences", points[i]);
+      }
+      Slopes usual = usual(input, i, points[i]);
+      if (!usual.agree() || !usual.fit(analytic[i])) {
+        Slopes best = best(input, i, points[i]);
+        if (!best.fit(analytic[i])) {
+          throw failure(
+              input, i, ": autograd gives %s, differences give %s", analytic[i], best.central());
+        }
       }
     }
   }
 
-  private double numeric(int input, int element) {
-    for (double step = FIRST_STEP; step > LAST_STEP / 2; step /= 10) {
-      double left = (here - loss(input, element, -step)) / step;
-      double right = (loss(input, element, step) - here) / step;
-      if (Double.isFinite(left) && Double.isFinite(right) && !differ(left, right)) {
-        return (left + right) / 2;
-      }
-    }
-    throw ActclipException.failure(
-        null,
-        "input %d at %s is on a kink, where there is no gradient: move it",
-        input,
-        Arrays.toString(position(input, element)));
+  private Slopes usual(int input, int element, double x) {
+    Slopes.Output output = new Slopes.Output(weightValues, here);
+    return slopes(output, input, element, x, FIRST_STEP * Math.max(1, Math.abs(x)));
   }
 
-  private double loss(int input, int element, double change) {
+  private Slopes best(int input, int element, double x) {
+    Slopes.Output output = new Slopes.Output(weightValues, here);
+    double smallest = Math.max(Double.MIN_NORMAL, SMALLEST_STEP * (x == 0 ? 1 : Math.abs(x)));
+    List<Slopes> finite = new ArrayList<>();
+    for (double step = LARGEST_STEP * Math.max(1, Math.abs(x)); step >= smallest; step /= 10) {
+      Slopes slopes = slopes(output, input, element, x, step);
+      if (slopes.areFinite()) {
+        finite.add(slopes);
+      }
+    }
+    return Slopes.best(finite)
+        .orElseThrow(
+            () -> failure(input, element, " is on a kink, where there is no gradient: move it"));
+  }
+
+  private Slopes slopes(Slopes.Output output, int input, int element, double x, double step) {
+    double below = x - step;
+    double above = x + step;
+    return output.slopes(
+        outputs(input, element, below), outputs(input, element, above), x - below, above - x);
+  }
+
+  private ActclipException failure(int input, int element, String what, Object... arguments) {
+    String where = "input %d at %s".formatted(input, Arrays.toString(position(input, element)));
+    return ActclipException.failure(null, "%s%s", where, what.formatted(arguments));
+  }
+
+  private double[] outputs(int input, int element, double value) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor changed = inputs[input].detach().contiguous().clone();
       DoubleBuffer buffer = changed.createBuffer();
-      buffer.put(element, buffer.get(element) + change);
+      buffer.put(element, value);
       Tensor[] all = inputs.clone();
       all[input] = changed;
-      return function.apply(all).mul(weights).sum().item_double();
+      return values(function.apply(all));
     }
   }
 
-  private static boolean differ(double a, double b) {
-    return !(Math.abs(a - b) <= TOLERANCE * Math.max(1, Math.max(Math.abs(a), Math.abs(b))));
+  private static double[] values(Tensor tensor) {
+    double[] values = new double[Math.toIntExact(tensor.numel())];
+    if (values.length > 0) {
+      Tensor here = tensor.detach().cpu().to(ScalarType.Double).contiguous();
+      DoubleBuffer buffer = here.createBuffer();
+      buffer.get(values);
+    }
+    return values;
   }
 
   private long[] position(int input, int element) {

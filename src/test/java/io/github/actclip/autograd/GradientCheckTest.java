@@ -8,6 +8,13 @@ import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Gradients;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -16,6 +23,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class GradientCheckTest {
@@ -102,6 +111,140 @@ class GradientCheckTest {
         assertThrows(ActclipException.class, () -> GradientCheck.check(in -> torch.relu(in[0]), x));
     assertEquals(
         "input 0 at [0] is on a kink, where there is no gradient: move it", e.getMessage());
+  }
+
+  /** x times a factor whose gradient is the factor times another one. */
+  private record Scaled(double factor, double wrong) {
+    Tensor of(Tensor y) {
+      return new CustomFunction() {
+        @Override
+        protected Tensor forward(FunctionContext context, Tensor... inputs) {
+          return inputs[0].mul(new Scalar(factor));
+        }
+
+        @Override
+        protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+          return new Tensor[] {gradOutput.mul(new Scalar(factor * wrong))};
+        }
+      }.apply(y);
+    }
+  }
+
+  private static final double[] MAGNITUDES = {1e-6, 3.3e-3, 1, 333_333.3, 1e6, 1e9};
+
+  private static Stream<Arguments> smoothFunctions() {
+    Map<String, UnaryOperator<Tensor>> functions = new LinkedHashMap<>();
+    functions.put("x", x -> x.mul(new Scalar(1)));
+    functions.put("2x", x -> x.mul(new Scalar(2)));
+    functions.put("1e-8 x", x -> x.mul(new Scalar(1e-8)));
+    functions.put("x + 1e9", x -> x.add(new Scalar(1e9)));
+    functions.put("x^2", Tensor::square);
+    functions.put("x^3", x -> x.mul(x).mul(x));
+    functions.put("1/x", Tensor::reciprocal);
+    functions.put("sqrt", Tensor::sqrt);
+    functions.put("log", Tensor::log);
+    functions.put("sin", Tensor::sin);
+    functions.put("atan", Tensor::atan);
+    functions.put("relu", Tensor::relu);
+    return functions.entrySet().stream()
+        .flatMap(
+            f ->
+                Arrays.stream(MAGNITUDES).mapToObj(m -> Arguments.of(f.getKey(), m, f.getValue())));
+  }
+
+  /** A gradient that is right, off by 1 %, of the wrong sign, and missing. */
+  @ParameterizedTest(name = "{0} at {1}")
+  @MethodSource("smoothFunctions")
+  void tellsRightFromWrongAtAnyMagnitude(
+      String name, double magnitude, UnaryOperator<Tensor> function) {
+    Tensor x =
+        Gradients.leaf(
+            torch.tensor(magnitude).mul(torch.rand(5).to(ScalarType.Double).add(new Scalar(0.7))));
+    GradientCheck.check(in -> function.apply(in[0]), x);
+    GradientCheck.check(in -> new Scaled(3, 1).of(function.apply(in[0])), x);
+    for (double wrong : new double[] {1.01, -1, 0}) {
+      ActclipException e =
+          assertThrows(
+              ActclipException.class,
+              () -> GradientCheck.check(in -> new Scaled(3, wrong).of(function.apply(in[0])), x),
+              "times " + wrong);
+      assertTrue(e.getMessage().contains("autograd gives"), e.getMessage());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-1e9, -333_333.3, -1, -3.3e-3, 0, 1e-6, 1, 1e6, 1e9})
+  void findsKinksAtAnyMagnitude(double at) {
+    Tensor x = Gradients.leaf(torch.tensor(at).to(ScalarType.Double).reshape(1));
+    List<UnaryOperator<Tensor>> functions =
+        List.of(
+            y -> y.sub(new Scalar(at)).relu(),
+            y -> y.sub(new Scalar(at)).abs(),
+            y -> ClipOp.clip(y, Tensor.create(at)),
+            y -> y.sub(new Scalar(at)).abs().mul(new Scalar(1e-9)),
+            y -> y.sub(new Scalar(at)).abs().mul(new Scalar(0.01)).add(y));
+    for (int i = 0; i < functions.size(); i++) {
+      UnaryOperator<Tensor> function = functions.get(i);
+      ActclipException e =
+          assertThrows(
+              ActclipException.class,
+              () -> GradientCheck.check(in -> function.apply(in[0]), x),
+              "function " + i);
+      assertEquals(
+          "input 0 at [0] is on a kink, where there is no gradient: move it", e.getMessage());
+    }
+  }
+
+  /** What does not change with an element adds no rounding, however large it is. */
+  @Test
+  void manyValuesOfVeryDifferentSizePass() {
+    Tensor x = Gradients.leaf(torch.randn(6400).mul(new Scalar(3)).to(ScalarType.Double));
+    GradientCheck.check(in -> in[0].exp(), x);
+    Tensor few = Gradients.leaf(torch.randn(300).mul(new Scalar(3)).to(ScalarType.Double));
+    GradientCheck.check(in -> in[0].exp().sum(), few);
+    GradientCheck.check(in -> in[0].softmax(0), few);
+    GradientCheck.check(in -> in[0].mul(new Scalar(30)).sigmoid(), few);
+  }
+
+  @Test
+  void whereTheFunctionIsLevelTheGradientIsZero() {
+    Tensor x = Gradients.leaf(torch.zeros(1).to(ScalarType.Double));
+    GradientCheck.check(in -> in[0].cos(), x);
+    GradientCheck.check(in -> in[0].square(), x);
+    GradientCheck.check(in -> in[0].square().mul(new Scalar(1e6)).add(new Scalar(1)), x);
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> GradientCheck.check(in -> new Scaled(1, 2).of(in[0].add(in[0].square())), x));
+    assertTrue(e.getMessage().contains("autograd gives 2.0"), e.getMessage());
+  }
+
+  @Test
+  void seesAGradientThatIsTransposed() {
+    CustomFunction transposed =
+        new CustomFunction() {
+          @Override
+          protected Tensor forward(FunctionContext context, Tensor... inputs) {
+            return inputs[0].mul(new Scalar(1e5));
+          }
+
+          @Override
+          protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+            return new Tensor[] {gradOutput.t().mul(new Scalar(1e5))};
+          }
+        };
+    assertThrows(
+        ActclipException.class,
+        () -> GradientCheck.check(in -> transposed.apply(in), doubles(3, 3)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY})
+  void aPointThatIsNotFiniteHasNoDifferences(double value) {
+    Tensor x = Gradients.leaf(torch.tensor(value).to(ScalarType.Double).reshape(1));
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> GradientCheck.check(in -> in[0].sigmoid(), x));
+    assertEquals("input 0 at [0] is " + value + ", which has no differences", e.getMessage());
   }
 
   @ParameterizedTest
