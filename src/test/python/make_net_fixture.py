@@ -115,7 +115,7 @@ def main():
             lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
         ),
         "adamw": trained(lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.01)),
-        "one_cycle": {str(n): one_cycle(n) for n in (10, 57)},
+        "one_cycle": {str(n): one_cycle(n) for n in (2, 3, 4, 5, 10, 57)},
     }
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(fixture, indent=1) + "\n")

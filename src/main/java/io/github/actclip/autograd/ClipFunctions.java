@@ -109,8 +109,10 @@ public final class ClipFunctions {
   /**
    * {@link ClipOp#untied}.
    *
-   * @param cutRule for the cut, such as {@link ThresholdGradient#kernelDensity}
-   * @param valueRule for the value
+   * @param cutRule for the cut: {@link ThresholdGradient#kernelDensity}, which estimates the
+   *     derivative, or {@link ThresholdGradient#FROZEN}; the others see what the cut clips, too,
+   *     but that is the derivative by the value
+   * @param valueRule for the value: any but {@code kernelDensity}, which is 0 for it
    */
   public static Tensor untied(
       Tensor x, Tensor cut, Tensor value, ThresholdGradient cutRule, ThresholdGradient valueRule) {
@@ -122,7 +124,9 @@ public final class ClipFunctions {
   /**
    * {@link ClipOp#generalizedRelu}; b gets its exact gradient.
    *
-   * @param cutRule for t, such as {@link ThresholdGradient#kernelDensity}
+   * @param cutRule for t: {@link ThresholdGradient#kernelDensity}, which estimates the derivative,
+   *     or {@link ThresholdGradient#FROZEN}; to the others what is off counts as clipped, which
+   *     says nothing of the derivative
    */
   public static Tensor generalizedRelu(Tensor x, Tensor b, Tensor t, ThresholdGradient cutRule) {
     requireRule(cutRule);

@@ -30,11 +30,12 @@ final class GeneralizedReluFunction extends CustomFunction {
     Tensor x = context.saved(X);
     Tensor b = context.saved(B);
     Tensor t = context.saved(T);
-    Tensor off = x.le(ClipOp.fit(x, t));
-    Tensor passed = torch.where(off, new Scalar(0), gradOutput);
-    Tensor[] gradients = {passed, null, null};
+    Tensor cut = ClipOp.fit(x, t);
+    Tensor off = x.le(cut); // NaN is neither off nor on
+    Tensor[] gradients = {torch.where(off, new Scalar(0), gradOutput), null, null};
     if (context.needsInputGrad(B)) {
-      gradients[B] = ClipStatistics.sumLike(passed, b);
+      Tensor on = torch.where(x.gt(cut), gradOutput, new Scalar(0));
+      gradients[B] = ClipStatistics.sumLike(on, b);
     }
     if (context.needsInputGrad(T)) {
       Tensor jump = t.add(b).neg(); // from 0 up to t + b

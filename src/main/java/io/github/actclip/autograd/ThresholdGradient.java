@@ -53,7 +53,8 @@ public interface ThresholdGradient {
 
   /**
    * The exact derivative scaled by 1/√(N·Q), which balances a step size against weights (LSQ, arXiv
-   * 1902.08153, section 2.2). The sign is exact, the size is not.
+   * 1902.08153, section 2.2). N counts the elements that share the threshold in this call, clipped
+   * or not, the batch included ({@link ClipStatistics#count}). The sign is exact, the size is not.
    *
    * @param levels Q, the quantizer's largest code; 1 without one
    * @throws ActclipException when {@code levels} is below 1
@@ -70,7 +71,8 @@ public interface ThresholdGradient {
    * derivative of the expected loss, p(t)·E[L(below) − L(above) | x = t] (JumpReLU autoencoders,
    * arXiv 2407.14435). Biased by a term that falls with ε (not with ε², as g jumps at t, too), and
    * by the curvature of the loss over the jump beyond the second order; its variance grows as 1/ε.
-   * Zero for a tied clip, which does not jump.
+   * Zero for what does not jump when x passes it: the threshold of a tied clip, and the value of an
+   * untied one, which then do not learn.
    *
    * @param bandwidth ε, in the unit of the activations
    * @throws ActclipException when it is not above 0, or no normal float32 number

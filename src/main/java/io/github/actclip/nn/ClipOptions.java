@@ -152,7 +152,7 @@ public final class ClipOptions {
     }
     boolean learnsCut = cutGradient != standard.cutGradient;
     require(hasCut || !learnsCut, "learnCut", "a bandwidth");
-    boolean isFreed = !cutFollowsBias && !learnsCut;
+    boolean isFreed = !cutFollowsBias && (!learnsCut || initialCut != standard.initialCut);
     require(form == ClipForm.GENERALIZED_RELU || !isFreed, "freeCut", initialCut);
   }
 

@@ -41,8 +41,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Parameters, by the names and in the order of the Python original's state dict: {@code act_max}
  * (1), {@code conv1.weight} (32, 3, 5, 5), {@code conv1.bias} (32), {@code conv2.weight} (64, 32,
  * 5, 5), {@code conv2.bias} (64), {@code linear.weight} (10, 1600), {@code linear.bias} (10). All
- * are float32. Weights start as {@code torch.nn.init.kaiming_normal_} makes them, biases as {@code
- * torch.nn} does, {@code act_max} as 1; after the same {@code manual_seed} they equal Python's.
+ * are float32, unless the network is moved to float64, {@code net.to(ScalarType.Double, false)}.
+ * Weights start as {@code torch.nn.init.kaiming_normal_} makes them, biases as {@code torch.nn}
+ * does, {@code act_max} as 1; after the same {@code manual_seed} they equal Python's.
  *
  * <p>With another way to clip, the parameters of its layer stand in the place of {@code act_max},
  * by their names there after {@code act_}, such as {@code act_min}; quantizers of weights come
@@ -131,8 +132,9 @@ public final class Net extends Module {
   /**
    * Computes the logits.
    *
-   * @param images (B, C, H, W) float32 on the network's device, in any memory format
-   * @return (B, classes) float32; the caller's scope owns it
+   * @param images (B, C, H, W) of the network's dtype (float32, or float64 where it was moved to
+   *     it) and on its device, in any memory format
+   * @return (B, classes) of that dtype; the caller's scope owns it
    * @throws ActclipException when the network was closed, or the images have another shape or dtype
    *     than the network takes
    */

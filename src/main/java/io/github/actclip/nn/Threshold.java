@@ -14,8 +14,9 @@ import org.bytedeco.pytorch.global.torch;
  * A learned threshold (or scale, or offset) of a layer: its parameter, which an optimizer moves,
  * and the value that the layer uses.
  *
- * <p>The parameter is float32, (1) or (channels), and stays float32 whatever the activations are.
- * It lives as long as its layer. Reading is thread-safe as long as nobody changes the layer.
+ * <p>The parameter is (1) or (channels), float32 unless the module is moved to another dtype, and
+ * stays so whatever the activations are. It lives as long as its layer. Reading is thread-safe as
+ * long as nobody changes the layer.
  */
 public final class Threshold {
 

@@ -10,7 +10,10 @@ public enum ThresholdRule {
   MEAN(ThresholdGradient.MEAN),
   /** {@link ThresholdGradient#SUM_OF_MEANS}: the question's second rule, a heuristic. */
   SUM_OF_MEANS(ThresholdGradient.SUM_OF_MEANS),
-  /** {@link ThresholdGradient#lsq}: the exact one over √N. */
+  /**
+   * {@link ThresholdGradient#lsq}: the exact one over √N, N being the elements of a call that share
+   * the threshold, the batch included.
+   */
   LSQ(ThresholdGradient.lsq(1)),
   /** {@link ThresholdGradient#FROZEN}: the threshold stays as it is. */
   FROZEN(ThresholdGradient.FROZEN);

@@ -17,8 +17,8 @@ import org.bytedeco.pytorch.global.torch.DeviceType;
  * <p>Everywhere, {@code x} are activations of any shape and strides, float64, float32, bfloat16 or
  * float16, and thresholds are floating point, on the device of x, of one element or of a shape that
  * broadcasts to x's, such as (C, 1, 1) for one threshold a channel of (B, C, H, W). Thresholds of
- * another dtype than x's are rounded to it. The result has x's shape and dtype; the caller's scope
- * owns it.
+ * another dtype than x's are rounded to it, but for those of {@link #soft}. The result has x's
+ * shape and dtype; the caller's scope owns it.
  *
  * <p>One rule for ties: at x = t the gradient goes to x. NaN stays NaN, and its gradient goes to x.
  *
@@ -98,11 +98,16 @@ public final class ClipOp {
     return new ClipStatistics[] {
       null,
       new ClipStatistics(x, g, sums[0], upper, jump),
-      limits.lower() == null
-          ? null
-          : new ClipStatistics(x, g, sums[1], limits.lower(), torch.zeros_like(limits.lower())),
-      limits.value() == null ? null : new ClipStatistics(x, g, sums[0], limits.value(), jump)
+      withoutJump(x, g, sums[1], limits.lower()),
+      withoutJump(x, g, sums[0], limits.value())
     };
+  }
+
+  /** Of a threshold where nothing happens when x passes it but that the slope changes, if that. */
+  private static ClipStatistics withoutJump(Tensor x, Tensor g, Sums sums, Tensor threshold) {
+    return threshold == null
+        ? null
+        : new ClipStatistics(x, g, sums, threshold, torch.zeros_like(threshold));
   }
 
   /**
@@ -145,7 +150,8 @@ public final class ClipOp {
    * t.
    *
    * <p>dL/dx = g·σ(β(t − x)) and dL/dt = Σ g·σ(β(x − t)), smooth in both. For bfloat16 and float16
-   * it computes in float32.
+   * it computes in float32, with a float32 threshold as it is: no comparison asks for one that x
+   * could equal.
    *
    * @param beta the sharpness β, a normal float32 number above 0; the clip is its limit for β → ∞
    */
@@ -153,8 +159,10 @@ public final class ClipOp {
     requireDivisor("beta", beta);
     Tensor wide = ClipArguments.atLeastFloat32(x);
     Tensor top = fit(wide, t);
-    Tensor below = torch.softplus(top.sub(wide), new Scalar(beta), new Scalar(SOFTPLUS_IS_LINEAR));
-    return top.sub(below).to(x.scalar_type());
+    Tensor isNaN = wide.isnan(); // The threshold is to get nothing of those.
+    Tensor room = top.sub(wide.masked_fill(isNaN, new Scalar(0)));
+    Tensor below = torch.softplus(room, new Scalar(beta), new Scalar(SOFTPLUS_IS_LINEAR));
+    return torch.where(isNaN, wide, top.sub(below)).to(x.scalar_type());
   }
 
   /**
@@ -180,8 +188,9 @@ public final class ClipOp {
    * @param b the bias, like a threshold in shape and dtype
    */
   public static Tensor generalizedRelu(Tensor x, Tensor b, Tensor t) {
-    Tensor off = x.le(fit(x, t)); // and not "on", so that NaN stays NaN
-    return torch.where(off, new Scalar(0), x.add(fit(x, b)));
+    Tensor cut = fit(x, t);
+    Tensor shifted = torch.where(x.gt(cut), x.add(fit(x, b)), x); // and not NaN, for b's gradient
+    return torch.where(x.le(cut), new Scalar(0), shifted);
   }
 
   /**

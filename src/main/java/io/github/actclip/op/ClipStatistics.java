@@ -68,13 +68,16 @@ public final class ClipStatistics {
   }
 
   /**
-   * Σ g·jump·K((x − t)/ε)/ε, with the rectangle kernel K(u) = 1 for |u| < ½: zero for a clip whose
-   * output does not jump at t.
+   * Σ g·jump·K((x − t)/ε)/ε, with the rectangle kernel K(u) = 1 for |u| < ½: zero where the output
+   * does not jump when x passes t. t is as x is compared with it, rounded to the dtype of x; the
+   * difference is of float32 at least.
    *
    * @param bandwidth ε, above 0
    */
   public Tensor kernelSum(double bandwidth) {
-    Tensor near = x.sub(threshold.to(x.scalar_type())).abs().lt(new Scalar(bandwidth / 2));
+    Tensor compared = ClipArguments.atLeastFloat32(ClipArguments.fit(x, threshold));
+    Tensor distance = ClipArguments.atLeastFloat32(x).sub(compared).abs();
+    Tensor near = distance.lt(new Scalar(bandwidth / 2));
     Tensor wide = ClipArguments.atLeastFloat32(grad);
     Tensor weighted = wide.mul(jump.to(wide.scalar_type())).div(new Scalar(bandwidth));
     return sum(torch.where(near, weighted, new Scalar(0)), threshold);

@@ -35,12 +35,13 @@ public record LearningRateSchedule(
     COSINE,
     /**
      * {@code OneCycleLR}: up from peak/25 over the first 30 % of the steps, then down to
-     * peak/250,000, both along a cosine ("super-convergence", arXiv 1708.07120).
+     * peak/250,000, both along a cosine ("super-convergence", arXiv 1708.07120). A training of one
+     * step takes it at the peak, where PyTorch's has its last rate only, which would learn nothing.
      */
     ONE_CYCLE,
     /**
      * {@code ReduceLROnPlateau}: times factor when for more than patience epochs no test loss was
-     * below the best by 1/10,000 of it.
+     * below the best by 1/10,000 of it, unless the rate would fall by no more than 1e-8.
      */
     REDUCE_ON_PLATEAU
   }

@@ -11,6 +11,7 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import io.github.actclip.testing.Form;
 import io.github.actclip.testing.Gradients;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -95,6 +96,38 @@ class ClipFormsTest {
   @EnumSource(Form.class)
   void gradientsEqualDifferencesPerChannel(Form form) {
     assertEqualsDifferences(form, 3, 1, 1);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Form.class)
+  void theGradientOfNaNGoesToTheActivationsAlone(Form form) {
+    Tensor numbers = Gradients.normal(2, 3, 4, 2);
+    Tensor g = Gradients.normal(2, 3, 4, 2);
+    Tensor isNaN = torch.rand(2, 3, 4, 2).lt(new Scalar(0.3));
+    Tensor none = torch.where(isNaN, new Scalar(0), g); // what is NaN counts as if it had no g
+    for (Function<Tensor[], Tensor> function :
+        List.<Function<Tensor[], Tensor>>of(form::composed, form::custom)) {
+      double[][] expected = gradients(form, function, numbers, none);
+      double[][] actual =
+          gradients(form, function, numbers.masked_fill(isNaN, new Scalar(Double.NaN)), g);
+      for (int i = 1; i < expected.length; i++) {
+        assertArrayEquals(expected[i], actual[i], 1e-13, "threshold " + i);
+      }
+      double[] byX = Fixture.values(torch.where(isNaN, g, Tensor.create(expected[0], g.shape())));
+      assertArrayEquals(byX, actual[0]);
+    }
+  }
+
+  private static double[][] gradients(
+      Form form, Function<Tensor[], Tensor> function, Tensor x, Tensor g) {
+    torch.manual_seed(3);
+    Tensor[] inputs = new Tensor[1 + form.thresholds()];
+    inputs[0] = Gradients.leaf(x);
+    for (int i = 1; i < inputs.length; i++) {
+      inputs[i] = Gradients.leaf(Gradients.normal(3, 1, 1));
+    }
+    Gradients.backward(function.apply(inputs), g);
+    return Stream.of(inputs).map(Gradients::take).toArray(double[][]::new);
   }
 
   private static void assertEqualsDifferences(Form form, long... thresholdShape) {

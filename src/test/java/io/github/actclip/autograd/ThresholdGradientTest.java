@@ -206,6 +206,30 @@ class ThresholdGradientTest {
     assertArrayEquals(new double[] {0}, Gradients.take(t));
   }
 
+  /** x passes the value unnoticed, whatever the cut does: E[L] by it is Σ g over the clipped. */
+  @Test
+  void theValueOfAnUntiedClipHasNoKernelDensity() {
+    Tensor value = Gradients.leaf(Tensor.create(0.25));
+    ThresholdGradient rule = ThresholdGradient.kernelDensity(1);
+    for (double cut : new double[] {-1, 0.25, 1}) {
+      Tensor y = ClipFunctions.untied(Gradients.normal(100), Tensor.create(cut), value, rule, rule);
+      y.sum().backward();
+      assertArrayEquals(new double[] {0}, Gradients.take(value), "cut at " + cut);
+    }
+  }
+
+  /** In bfloat16 3.015625 + 1 is 4, which would be within 4.01. */
+  @Test
+  void whatIsNearTheCutIsFoundInFloat32() {
+    Tensor x = Tensor.create(3.015625f, 2.984375f).to(ScalarType.BFloat16);
+    Tensor g = torch.ones(2).to(ScalarType.BFloat16);
+    Tensor cut = Gradients.leaf(Tensor.create(-1f));
+    Tensor value = Tensor.create(-2f);
+    ThresholdGradient rule = ThresholdGradient.kernelDensity(8.02);
+    Gradients.backward(ClipFunctions.untied(x, cut, value, rule, ThresholdGradient.SUM), g);
+    assertArrayEquals(new double[] {1 / 8.02}, Gradients.take(cut), 1e-6);
+  }
+
   /** The rectangle is open: |x − t| < ε/2. */
   @Test
   void theKernelSumsTheJumpOverTheBandwidth() {

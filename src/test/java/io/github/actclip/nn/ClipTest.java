@@ -329,6 +329,7 @@ class ClipTest {
     }
     assertUnsuitable("learnCut (a bandwidth)", new ClipOptions(ClipForm.TIED).learnCut(0.1));
     assertUnsuitable("freeCut (0.5)", new ClipOptions(ClipForm.UNTIED).freeCut(0.5));
+    assertUnsuitable("freeCut (0.5)", new ClipOptions(ClipForm.UNTIED).freeCut(0.5).learnCut(0.1));
     assertRefused(
         "the floor (NaN) must be a number", () -> new ClipOptions(ClipForm.TIED).floor(Double.NaN));
   }

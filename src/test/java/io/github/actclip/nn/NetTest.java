@@ -241,6 +241,20 @@ class NetTest {
         () -> net.forward(new Tensor()));
   }
 
+  @Test
+  void aNetworkThatWasMovedToFloat64WorksInIt() {
+    Net net = new Net();
+    Tensor images = torch.randn(2, 3, 32, 32);
+    double[] expected = Fixture.values(net.forward(images));
+    net.to(ScalarType.Double, false);
+    Tensor logits = net.forward(images.to(ScalarType.Double));
+    assertEquals(ScalarType.Double, logits.scalar_type().intern());
+    assertArrayEquals(expected, Fixture.values(logits), 1e-4);
+    logits.sum().backward();
+    assertEquals(ScalarType.Double, net.actMax().grad().scalar_type().intern());
+    assertRefused("the images are Float: this network takes Double", () -> net.forward(images));
+  }
+
   private void assertTraining(String name, Function<TensorVector, Optimizer> makeOptimizer) {
     Optimizer optimizer = makeOptimizer.apply(net.parameters());
     double[] losses = FIXTURE.doubles(name + "/losses");

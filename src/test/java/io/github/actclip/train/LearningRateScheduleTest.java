@@ -58,7 +58,7 @@ class LearningRateScheduleTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {10, 57})
+  @ValueSource(ints = {2, 3, 4, 5, 10, 57})
   void oneCycleIsPyTorchs(int steps) {
     double[] rates = rates(LearningRateSchedule.of(Type.ONE_CYCLE), steps, steps);
     assertArrayEquals(Fixture.load("net").doubles("one_cycle/" + steps), rates, ROUNDING);
