@@ -18,7 +18,7 @@ inline StableIValue value_of(Tensor tensor) {
   return static_cast<StableIValue>(reinterpret_cast<uintptr_t>(tensor.release()));
 }
 
-// The only result of an operation on up to three tensors.
+// The only result of an operation on up to three tensors; of one without results, nothing of use.
 inline StableIValue call(
     const char* name, const char* overload, std::initializer_list<AtenTensorHandle> tensors) {
   constexpr size_t kMost = 3;

@@ -13,6 +13,22 @@ bool suits(const View& x, const View& t, int64_t limit) {
       t.dim <= x.dim && find_channel_dimension(x, t) != kNone;
 }
 
+Tensor result_of(
+    const char* name, const char* overload, std::initializer_list<AtenTensorHandle> tensors) {
+  return Tensor(handle_of(call(name, overload, tensors)));
+}
+
+// The mask with the version of x, as ClipOp.withVersionOf: the kernels read x again in backward,
+// and refuse what was changed in place, and so does LibTorch then.
+Tensor mask_for(AtenTensorHandle x, Tensor mask) {
+  if (!aoti_torch_grad_mode_is_enabled()) {
+    return mask;
+  }
+  Tensor watched = result_of("aten::detach", "", {x});  // shares the version
+  call("aten::set_data", "", {watched.get(), mask.get()});
+  return watched;
+}
+
 }  // namespace
 
 Tensor clip_small(AtenTensorHandle x, AtenTensorHandle t, bool relu, int64_t limit) {
@@ -21,11 +37,11 @@ Tensor clip_small(AtenTensorHandle x, AtenTensorHandle t, bool relu, int64_t lim
   }
   Tensor rectified;
   if (relu) {
-    rectified = Tensor(handle_of(call("aten::relu", "", {x})));
+    rectified = result_of("aten::relu", "", {x});
   }
   AtenTensorHandle r = relu ? rectified.get() : x;
-  const Tensor above(handle_of(call("aten::gt", "Tensor", {r, t})));
-  return Tensor(handle_of(call("aten::where", "self", {above.get(), t, r})));
+  const Tensor above = mask_for(x, result_of("aten::gt", "Tensor", {r, t}));
+  return result_of("aten::where", "self", {above.get(), t, r});
 }
 
 }  // namespace actclip

@@ -3,6 +3,7 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.op.Limits;
+import java.util.Arrays;
 import java.util.function.Function;
 import org.bytedeco.pytorch.Tensor;
 
@@ -48,7 +49,7 @@ final class ClipFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
-    context.saveForBackward(inputs);
+    context.saveClip(inputs[X], Arrays.copyOfRange(inputs, 1, inputs.length));
     return ClipOp.clip(inputs[X], limits.apply(inputs));
   }
 

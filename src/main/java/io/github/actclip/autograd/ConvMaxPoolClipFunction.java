@@ -25,7 +25,8 @@ final class ConvMaxPoolClipFunction extends CustomFunction {
     boolean recorded = context.needsAnyGrad();
     Pooled pooled = ClipOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, recorded);
     if (recorded) {
-      Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), t};
+      Tensor copy = t == null ? null : t.clone(); // An optimizer may step before backward.
+      Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), copy};
       context.saveForBackward(Arrays.copyOf(saved, inputs.length));
     }
     return pooled.output();

@@ -62,6 +62,21 @@ public final class FunctionContext {
   }
 
   /**
+   * Saves a clip's activations, or what was made of them, and copies of its few thresholds, which
+   * may change before backward: an optimizer's step is enough.
+   */
+  void saveClip(Tensor activations, Tensor... thresholds) {
+    if (needsAnyGrad()) {
+      Tensor[] all = new Tensor[1 + thresholds.length];
+      all[0] = activations;
+      for (int i = 0; i < thresholds.length; i++) {
+        all[i + 1] = thresholds[i].clone();
+      }
+      saveForBackward(all);
+    }
+  }
+
+  /**
    * A tensor that forward saved; it stays the context's.
    *
    * @param index its place in {@link #saveForBackward}

@@ -21,7 +21,7 @@ final class GeneralizedReluFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
-    context.saveForBackward(inputs);
+    context.saveClip(inputs[X], inputs[B], inputs[T]);
     return ClipOp.generalizedRelu(inputs[X], inputs[B], inputs[T]);
   }
 

@@ -20,7 +20,7 @@ final class MaxPoolClipFunction extends CustomFunction {
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Pooled pooled = ClipOp.maxPoolClip(inputs[X], inputs[T], true);
-    context.saveForBackward(pooled.codes(), inputs[T]);
+    context.saveClip(ClipOp.withVersionOf(inputs[X], pooled.codes()), inputs[T]);
     return pooled.output();
   }
 

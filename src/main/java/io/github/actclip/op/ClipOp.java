@@ -22,6 +22,9 @@ import org.bytedeco.pytorch.global.torch.DeviceType;
  *
  * <p>One rule for ties: at x = t the gradient goes to x. NaN stays NaN, and its gradient goes to x.
  *
+ * <p>Between forward and backward x must not be changed in place: backward refuses then, whatever
+ * the size and the backend. A threshold may be.
+ *
  * <p>Every method throws an {@link ActclipException} when a tensor is undefined, not floating point
  * or on another device, or a threshold's shape does not broadcast to x's. Thread-safe.
  */
@@ -162,7 +165,7 @@ public final class ClipOp {
     Tensor isNaN = wide.isnan(); // The threshold is to get nothing of those.
     Tensor room = top.sub(wide.masked_fill(isNaN, new Scalar(0)));
     Tensor below = torch.softplus(room, new Scalar(beta), new Scalar(SOFTPLUS_IS_LINEAR));
-    return torch.where(isNaN, wide, top.sub(below)).to(x.scalar_type());
+    return torch.where(maskFor(x, isNaN), wide, top.sub(below)).to(x.scalar_type());
   }
 
   /**
@@ -190,7 +193,27 @@ public final class ClipOp {
   public static Tensor generalizedRelu(Tensor x, Tensor b, Tensor t) {
     Tensor cut = fit(x, t);
     Tensor shifted = torch.where(x.gt(cut), x.add(fit(x, b)), x); // and not NaN, for b's gradient
-    return torch.where(x.le(cut), new Scalar(0), shifted);
+    return torch.where(maskFor(x, x.le(cut)), new Scalar(0), shifted);
+  }
+
+  /**
+   * What was made of x for its backward pass, with the version of x as its own: LibTorch, and
+   * {@code FunctionContext}, then refuse that pass once x was changed in place.
+   *
+   * @param made of any shape and dtype, on the device of x
+   * @return the same data
+   */
+  public static Tensor withVersionOf(Tensor x, Tensor made) {
+    Tensor watched = x.detach(); // shares the version
+    watched.set_data(made);
+    return watched;
+  }
+
+  /**
+   * The kernels read x again in backward, and refuse what was changed: so what is composed does.
+   */
+  static Tensor maskFor(Tensor x, Tensor mask) {
+    return GradMode.is_enabled() ? withVersionOf(x, mask) : mask;
   }
 
   /**

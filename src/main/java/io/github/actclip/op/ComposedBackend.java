@@ -39,7 +39,7 @@ final class ComposedBackend implements ClipBackend {
     }
     Tensor top = ClipArguments.fit(x, limits.upper());
     Tensor value = limits.value() == null ? top : ClipArguments.fit(x, limits.value());
-    return torch.where(r.gt(top), value, r);
+    return torch.where(ClipOp.maskFor(x, r.gt(top)), value, r);
   }
 
   @Override
