@@ -218,16 +218,19 @@ class ThresholdGradientTest {
     }
   }
 
-  /** In bfloat16 3.015625 + 1 is 4, which would be within 4.01. */
+  /** In bfloat16 the sum 3.015625 + 1 is 4, and so is 4.01. */
   @Test
   void whatIsNearTheCutIsFoundInFloat32() {
-    Tensor x = Tensor.create(3.015625f, 2.984375f).to(ScalarType.BFloat16);
+    Tensor x = Tensor.create(3f, 3.015625f).to(ScalarType.BFloat16);
     Tensor g = torch.ones(2).to(ScalarType.BFloat16);
     Tensor cut = Gradients.leaf(Tensor.create(-1f));
     Tensor value = Tensor.create(-2f);
-    ThresholdGradient rule = ThresholdGradient.kernelDensity(8.02);
-    Gradients.backward(ClipFunctions.untied(x, cut, value, rule, ThresholdGradient.SUM), g);
-    assertArrayEquals(new double[] {1 / 8.02}, Gradients.take(cut), 1e-6);
+    for (double[] nearAndCount : new double[][] {{3.99, 0}, {4.01, 1}, {4.02, 2}}) {
+      double bandwidth = 2 * nearAndCount[0];
+      ThresholdGradient rule = ThresholdGradient.kernelDensity(bandwidth);
+      Gradients.backward(ClipFunctions.untied(x, cut, value, rule, ThresholdGradient.SUM), g);
+      assertArrayEquals(new double[] {nearAndCount[1] / bandwidth}, Gradients.take(cut), 1e-6);
+    }
   }
 
   /** The rectangle is open: |x − t| < ε/2. */
