@@ -2,9 +2,10 @@ package io.github.actclip.runtime;
 
 import java.io.File;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
@@ -20,6 +21,9 @@ final class OtherLibTorch {
   /** Everything that is mapped into this process, a line each; the file's path comes last. */
   private static final Path MAPS = Path.of("/proc/self/maps");
 
+  private static final Charset OF_PATHS =
+      Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8"));
+
   private OtherLibTorch() {}
 
   /**
@@ -29,12 +33,12 @@ final class OtherLibTorch {
    * @param folder where ours is, loaded or not
    */
   static void requireNoneLoaded(File folder) throws IOException {
-    if (!Files.isReadable(MAPS) || Loader.getLoadedLibraries().containsKey(LARGEST)) {
+    if (Loader.getLoadedLibraries().containsKey(LARGEST)) {
       return; // JavaCPP loaded it for us, from where it was told to.
     }
-    Path ours = folder.toPath().resolve(System.mapLibraryName(LARGEST));
-    for (Path loaded : loaded()) {
-      if (!Files.exists(loaded) || !Files.exists(ours) || !Files.isSameFile(loaded, ours)) {
+    File ours = new File(folder, System.mapLibraryName(LARGEST)).getCanonicalFile();
+    for (File loaded : loaded(LARGEST)) {
+      if (!loaded.getCanonicalFile().equals(ours)) {
         throw ActclipException.failure(
             null,
             "this process has loaded another LibTorch, %s, and two in one process kill it:"
@@ -46,37 +50,41 @@ final class OtherLibTorch {
     }
   }
 
-  private static Iterable<Path> loaded() throws IOException {
-    try (Stream<String> lines = Files.lines(MAPS, StandardCharsets.ISO_8859_1)) {
-      return lines
-          .filter(line -> line.contains("/" + System.mapLibraryName(LARGEST)))
-          .map(line -> Path.of(line.substring(line.indexOf('/'))))
-          .distinct()
-          .toList();
-    }
-  }
-
   /**
-   * Throws when JavaCPP would take a library of the system's in place of ours, which could not be
-   * loaded: because its file is damaged, or because another class loader has loaded it. (Without
-   * one of the system's, JavaCPP says the first, and helps itself in the second case.)
+   * Throws when another class loader has loaded a library of ours, and JavaCPP would take one of
+   * the system's in its place. (Where the system has none, JavaCPP helps itself.)
    *
-   * @param library its name without "lib" and ".so"
+   * @param library its name without "lib" and ".so"; this class loader could not load it
    */
   static void requireNoneInPlaceOf(String library) {
+    if (loaded(library).isEmpty()) {
+      return; // Its file is damaged, which JavaCPP says.
+    }
     inLibraryPath(library)
         .ifPresent(
             other -> {
               throw ActclipException.failure(
                   null,
-                  "LibTorch's %s cannot be loaded (another class loader of this JVM has loaded it,"
-                      + " or the file in %s is damaged), and %s, which JavaCPP would take, is"
-                      + " another LibTorch's: have LibTorch loaded by one class loader that all"
-                      + " share, or start with a -Djava.library.path that has no LibTorch",
-                  System.mapLibraryName(library),
-                  NativeLibraries.cacheFolder(),
+                  "another class loader of this JVM has loaded LibTorch, and for this one JavaCPP"
+                      + " would take %s, of another LibTorch, which kills the JVM: have LibTorch"
+                      + " loaded by one class loader that all share, or start with a"
+                      + " -Djava.library.path that has no LibTorch",
                   other);
             });
+  }
+
+  /** The files of that name that this process has loaded; none where the system does not tell. */
+  private static List<File> loaded(String library) {
+    try {
+      return new String(Files.readAllBytes(MAPS), OF_PATHS)
+          .lines()
+          .filter(line -> line.contains("/" + System.mapLibraryName(library)))
+          .map(line -> new File(line.substring(line.indexOf('/'))))
+          .distinct()
+          .toList();
+    } catch (IOException e) {
+      return List.of();
+    }
   }
 
   private static Optional<File> inLibraryPath(String library) {
