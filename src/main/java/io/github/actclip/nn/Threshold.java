@@ -140,9 +140,18 @@ public final class Threshold {
     }
   }
 
-  /** Stops learning: the parameter gets no gradient from now on. Said in the log. */
+  /**
+   * Stops learning, at once: the parameter stands still, whichever optimizer it is in. Said in the
+   * log.
+   *
+   * <p>The parameter has no gradient from here on, also none that backward has just left:
+   * LibTorch's optimizers move whatever has one, be it of zeros, by momentum and weight decay, and
+   * leave out what has none. Their own state stays, so that momentum from before counts again after
+   * {@link #unfreeze}.
+   */
   public void freeze() {
     parameter.set_requires_grad(false);
+    parameter.mutable_grad().reset();
     frozen = true;
     LOG.info("The threshold {} is frozen at {}", name, mean());
   }
