@@ -49,13 +49,21 @@ final class ActivationMonitor {
    * @param top the threshold as the clip compares x with it
    */
   void observe(Tensor x, Tensor top) {
+    last = read(x, top);
+  }
+
+  /** What {@link #observe} would record, with the gradient as it is now; records nothing. */
+  static ActivationStatistics look(Tensor x, Tensor top, Tensor parameter) {
+    return read(x, top).withGradient(gradient(parameter));
+  }
+
+  private static ActivationStatistics read(Tensor x, Tensor top) {
     Tensor relative = x.to(ScalarType.Float).div(top.to(ScalarType.Float));
-    last =
-        new ActivationStatistics(
-            top.mean().item_double(),
-            0,
-            x.numel() == 0 ? 0 : x.gt(top).sum().item_double() / x.numel(),
-            histogram(relative));
+    return new ActivationStatistics(
+        top.mean().item_double(),
+        0,
+        x.numel() == 0 ? 0 : x.gt(top).sum().item_double() / x.numel(),
+        histogram(relative));
   }
 
   private static List<Long> histogram(Tensor relative) {

@@ -105,10 +105,12 @@ public abstract class ThresholdLayer extends Module {
     return monitor.last(thresholds.get(0).parameter());
   }
 
-  /** Looks at activations without limiting them. */
+  /** Looks at activations without limiting them, and without a trace in the layer. */
   final ActivationStatistics statistics(Tensor x) {
-    observe(x);
-    return statistics().orElseThrow();
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return ActivationMonitor.look(x, top(x), thresholds.get(0).parameter());
+    }
   }
 
   /**
@@ -232,8 +234,12 @@ public abstract class ThresholdLayer extends Module {
   private void observe(Tensor x) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor top = ClipOp.fit(x, broadcast(limitAbove(), x));
-      monitor.observe(x, top);
+      monitor.observe(x, top(x));
     }
+  }
+
+  /** The threshold as the clip compares x with it. */
+  private Tensor top(Tensor x) {
+    return ClipOp.fit(x, broadcast(limitAbove(), x));
   }
 }

@@ -290,6 +290,22 @@ class NetActivationTest {
     }
   }
 
+  /** Another thread may be training, and reading what its own passes looked like. */
+  @Test
+  void aLookAtTheNetworkLeavesNoTraceInItsLayers() {
+    Net net = new Net();
+    net.statistics(images);
+    net.outputs(images);
+    assertTrue(net.activation().statistics().isEmpty());
+
+    cross_entropy_loss(net.forward(images), labels).backward();
+    ActivationStatistics seen = net.activation().statistics().orElseThrow();
+    assertEquals(seen, net.statistics(images)); // the same pass, with the same gradient
+    ActivationStatistics dark = net.statistics(images.mul(new org.bytedeco.pytorch.Scalar(0.1)));
+    assertTrue(dark.clipRate() < seen.clipRate());
+    assertEquals(seen, net.activation().statistics().orElseThrow());
+  }
+
   @Test
   void calibrationStartsFromTheActivations() {
     Net net = new Net();
