@@ -87,7 +87,10 @@ public record TrainerOptions(
     return new Builder(optimizer);
   }
 
-  /** Starts with these. */
+  /**
+   * Starts with these. Where the thresholds decay as the weights do, they go on to: {@link
+   * Builder#weightDecay} is then of both.
+   */
   public Builder toBuilder() {
     return new Builder(this);
   }
@@ -175,7 +178,8 @@ public record TrainerOptions(
       momentum = options.momentum;
       weightDecay = options.weightDecay;
       thresholdLearningRateFactor = options.thresholdLearningRateFactor;
-      thresholdWeightDecay = options.thresholdWeightDecay;
+      boolean decaysApart = options.thresholdWeightDecay != options.weightDecay;
+      thresholdWeightDecay = decaysApart ? options.thresholdWeightDecay : null;
       schedule = options.schedule;
       maxGradNorm = options.maxGradNorm;
       precision = options.precision;

@@ -39,6 +39,17 @@ class TrainerOptionsTest {
     assertEquals(0.5, own.toBuilder().weightDecay(0).build().thresholdWeightDecay());
   }
 
+  @ParameterizedTest
+  @EnumSource(OptimizerType.class)
+  void thresholdsThatDecayAsTheWeightsGoOnToInACopy(OptimizerType optimizer) {
+    TrainerOptions defaults = TrainerOptions.defaults(optimizer);
+    assertEquals(0.25, defaults.toBuilder().weightDecay(0.25).build().thresholdWeightDecay());
+    TrainerOptions slow = defaults.toBuilder().thresholdLearningRateFactor(0.1).build();
+    assertEquals(0.25, slow.toBuilder().weightDecay(0.25).build().thresholdWeightDecay());
+    TrainerOptions.Builder own = slow.toBuilder().weightDecay(0.25).thresholdWeightDecay(0.5);
+    assertEquals(0.5, own.build().thresholdWeightDecay());
+  }
+
   static Stream<Arguments> wrong() {
     String inFloat = " must be at least 0 and fit into a float";
     return Stream.of(
