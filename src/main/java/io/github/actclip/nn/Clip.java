@@ -149,14 +149,29 @@ public final class Clip extends ThresholdLayer {
   private Threshold max(String name) {
     Threshold max =
         new Threshold(
-            this, name, options.initial, channels(), options.parameterization, options.floor, true);
+            this,
+            name,
+            options.initial,
+            channels(),
+            options.parameterization,
+            options.parameterization.decay(),
+            options.floor,
+            true);
     return learn(max, options.gradient);
   }
 
   /** A threshold that may be any number. */
   private Threshold free(String name, double initial, ThresholdGradient rule) {
     Threshold free =
-        new Threshold(this, name, initial, channels(), Parameterization.RAW, NO_FLOOR, false);
+        new Threshold(
+            this,
+            name,
+            initial,
+            channels(),
+            Parameterization.RAW,
+            Parameterization.RAW.decay(),
+            NO_FLOOR,
+            false);
     return learn(free, rule);
   }
 

@@ -44,7 +44,7 @@ public final class FakeQuantize extends ThresholdLayer {
         new FakeQuantizeFunction(options.low(), options.high(), options.method().scaleGradient());
     Parameterization parameterization =
         options.method() == QuantizationMethod.TQT ? Parameterization.LOG2 : Parameterization.RAW;
-    leastLog2 = new LowerBound(Parameterization.LOG2.inverse(options.leastThreshold()));
+    leastLog2 = new LowerBound(Math.log(options.leastThreshold()) / Math.log(2));
     first =
         learnsScale()
             ? positive(
@@ -143,12 +143,24 @@ public final class FakeQuantize extends ThresholdLayer {
 
   private Threshold positive(
       String name, double initial, Parameterization parameterization, double least) {
-    return register(new Threshold(this, name, initial, channels(), parameterization, least, true));
+    Threshold.Decay decay =
+        options.method() == QuantizationMethod.TQT
+            ? Threshold.Decay.NONE
+            : parameterization.decay();
+    return register(
+        new Threshold(this, name, initial, channels(), parameterization, decay, least, true));
   }
 
   private Threshold offsetFromZero() {
     return register(
         new Threshold(
-            this, "offset", 0, channels(), Parameterization.RAW, Double.NEGATIVE_INFINITY, false));
+            this,
+            "offset",
+            0,
+            channels(),
+            Parameterization.RAW,
+            Parameterization.RAW.decay(),
+            Double.NEGATIVE_INFINITY,
+            false));
   }
 }

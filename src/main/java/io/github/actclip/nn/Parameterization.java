@@ -13,7 +13,7 @@ public enum Parameterization {
     }
 
     @Override
-    double inverse(double value) {
+    Tensor inverse(Tensor value) {
       return value;
     }
   },
@@ -25,7 +25,7 @@ public enum Parameterization {
     }
 
     @Override
-    double inverse(double value) {
+    Tensor inverse(Tensor value) {
       return value;
     }
   },
@@ -37,8 +37,8 @@ public enum Parameterization {
     }
 
     @Override
-    double inverse(double value) {
-      return value + Math.log(-Math.expm1(-value));
+    Tensor inverse(Tensor value) {
+      return value.neg().expm1().neg().log().add(value);
     }
   },
   /** e^raw: above 0; a step changes it by a share of itself. */
@@ -49,8 +49,8 @@ public enum Parameterization {
     }
 
     @Override
-    double inverse(double value) {
-      return Math.log(value);
+    Tensor inverse(Tensor value) {
+      return value.log();
     }
   },
   /** 2^raw, as TQT trains its thresholds (arXiv 1903.08066, section 3.2). */
@@ -61,14 +61,19 @@ public enum Parameterization {
     }
 
     @Override
-    double inverse(double value) {
-      return Math.log(value) / Math.log(2);
+    Tensor inverse(Tensor value) {
+      return value.log2();
     }
   };
 
   /** The threshold, differentiable by {@code raw}. */
   abstract Tensor value(Tensor raw);
 
-  /** The raw number of a threshold, which is above 0 unless this is {@link #RAW}. */
-  abstract double inverse(double value);
+  /** The raw numbers of thresholds, which are above 0 unless this is {@link #RAW}. */
+  abstract Tensor inverse(Tensor value);
+
+  /** What weight decay is to pull towards 0: where the raw number's 0 is another, the threshold. */
+  Threshold.Decay decay() {
+    return this == RAW || this == ABS ? Threshold.Decay.PARAMETER : Threshold.Decay.VALUE;
+  }
 }

@@ -15,7 +15,9 @@ public enum QuantizationMethod {
   LSQ_PLUS(ScaleGradient.ROUNDED_AND_SCALED),
   /**
    * The binary logarithm of the threshold is learned, and the scale is a power of two (TQT, arXiv
-   * 1903.08066).
+   * 1903.08066). Weight decay leaves it out: its authors train thresholds by the loss without
+   * regularization ({@code scripts/train_imagenet_tf.py} of Xilinx/graffitist: "sce_loss wrt
+   * thresholds").
    */
   TQT(ScaleGradient.ROUNDED);
 

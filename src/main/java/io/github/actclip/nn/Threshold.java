@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * A learned threshold (or scale, or offset) of a layer: its parameter, which an optimizer moves,
@@ -20,11 +21,22 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Threshold {
 
+  /** What weight decay is to pull towards 0. */
+  public enum Decay {
+    /** The parameter, as LibTorch's optimizers do: the value comes along. */
+    PARAMETER,
+    /** The value: towards 0, a parameter such as its logarithm would go elsewhere with it. */
+    VALUE,
+    /** Nothing. */
+    NONE
+  }
+
   private static final Logger LOG = Loggers.of(Threshold.class);
 
   private final String name;
   private final Tensor parameter;
   private final Parameterization parameterization;
+  private final Decay decay;
   private final double floor;
   private final LowerBound lowerBound;
   private final boolean positive;
@@ -44,10 +56,12 @@ public final class Threshold {
       double initial,
       long channels,
       Parameterization parameterization,
+      Decay decay,
       double floor,
       boolean positive) {
     this.name = name;
     this.parameterization = parameterization;
+    this.decay = decay;
     this.floor = floor;
     this.positive = positive;
     lowerBound = floor == Double.NEGATIVE_INFINITY ? null : new LowerBound(floor);
@@ -88,6 +102,33 @@ public final class Threshold {
     return parameterization == Parameterization.RAW
         ? new Tensor(parameter) // a handle that may be closed without closing the parameter
         : parameterization.value(parameter);
+  }
+
+  /**
+   * What weight decay is to pull towards 0: the parameter where it is the value, but for its sign;
+   * else the value; nothing for the threshold of {@link QuantizationMethod#TQT}.
+   */
+  public Decay decay() {
+    return decay;
+  }
+
+  /**
+   * Multiplies the values of all channels by a number, as decoupled weight decay does; the floor
+   * does not hold them.
+   *
+   * @throws ActclipException when the number is not above 0, or not finite
+   */
+  public void scale(double factor) {
+    if (!(factor > 0 && factor <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput(
+          "the threshold %s can be multiplied by a finite number above 0, and not by %s",
+          name, factor);
+    }
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Tensor value = parameterization.value(parameter.to(ScalarType.Double));
+      parameter.copy_(parameterization.inverse(value.mul(new Scalar(factor))));
+    }
   }
 
   /** The mean of the values over the channels. */
@@ -187,6 +228,9 @@ public final class Threshold {
       throw ActclipException.badInput(
           "the threshold %s (%s) must be at least its floor (%s)", name, value, floor);
     }
-    return parameterization.inverse(value);
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return parameterization.inverse(Tensor.create(value)).item_double();
+    }
   }
 }

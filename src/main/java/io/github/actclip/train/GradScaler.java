@@ -46,14 +46,14 @@ public final class GradScaler {
   /**
    * Divides all gradients by the scale, in place, and sets the scale of the next step.
    *
-   * @param parameters those without a gradient are passed over
+   * @param parameters those without a gradient are passed over; one that is there twice counts once
    * @return whether all gradients are finite: if not, the optimizer's step is to be left out
    */
   public boolean unscale(TensorVector parameters) {
     boolean finite;
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      finite = unscaleAll(parameters, new Scalar(1 / scale));
+      finite = unscaleAll(ParameterGroups.distinct(parameters), new Scalar(1 / scale));
     }
     update(finite);
     return finite;

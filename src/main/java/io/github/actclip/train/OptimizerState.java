@@ -47,7 +47,11 @@ final class OptimizerState {
       optimizer.load(archive);
     } catch (RuntimeException e) {
       throw ActclipException.failure(
-          e, "the optimizer cannot take up its state: %s", ActclipException.firstLine(e));
+          e,
+          "the optimizer cannot take up its state: %s; it is of other thresholds, or of an older"
+              + " actclip, whose weight decay pulled on what softplus, exp, log2 and TQT store:"
+              + " begin a new training with its weights",
+          ActclipException.firstLine(e));
     }
   }
 

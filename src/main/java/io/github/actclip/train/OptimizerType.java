@@ -4,11 +4,13 @@ import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Supplier;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.pytorch.Adam;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.AdamW;
 import org.bytedeco.pytorch.AdamWOptions;
+import org.bytedeco.pytorch.LossClosure;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OptimizerOptions;
 import org.bytedeco.pytorch.OptimizerParamGroup;
@@ -23,12 +25,22 @@ public enum OptimizerType {
   /** Stochastic gradient descent, with Nesterov's momentum when the momentum is above 0. */
   SGD(0.05, 0.9, 5e-4) {
     @Override
-    Optimizer make(TensorVector parameters, TrainerOptions options) {
+    Optimizer make(TensorVector parameters, TrainerOptions options, ValueDecay decay) {
       SGDOptions sgd = new SGDOptions(options.learningRate());
       sgd.momentum().put(options.momentum());
       sgd.nesterov().put(options.momentum() > 0);
       sgd.weight_decay().put(options.weightDecay());
-      return new SGD(parameters, sgd);
+      return new SGD(parameters, sgd) {
+        @Override
+        public Tensor step() {
+          return decay.penalized(super::step);
+        }
+
+        @Override
+        public Tensor step(LossClosure closure) {
+          return afterwards(closure, this::step);
+        }
+      };
     }
 
     @Override
@@ -39,10 +51,20 @@ public enum OptimizerType {
   /** Adam (arXiv 1412.6980); the weight decay is an L2 penalty. */
   ADAM(0.002, OptimizerType.ADAM_BETA1, 0) {
     @Override
-    Optimizer make(TensorVector parameters, TrainerOptions options) {
+    Optimizer make(TensorVector parameters, TrainerOptions options, ValueDecay decay) {
       AdamOptions adam = new AdamOptions(options.learningRate());
       adam.weight_decay().put(options.weightDecay());
-      return new Adam(parameters, adam);
+      return new Adam(parameters, adam) {
+        @Override
+        public Tensor step() {
+          return decay.penalized(super::step);
+        }
+
+        @Override
+        public Tensor step(LossClosure closure) {
+          return afterwards(closure, this::step);
+        }
+      };
     }
 
     @Override
@@ -53,10 +75,20 @@ public enum OptimizerType {
   /** Adam with decoupled weight decay (arXiv 1711.05101). */
   ADAMW(0.002, OptimizerType.ADAM_BETA1, 0.01) {
     @Override
-    Optimizer make(TensorVector parameters, TrainerOptions options) {
+    Optimizer make(TensorVector parameters, TrainerOptions options, ValueDecay decay) {
       AdamWOptions adamw = new AdamWOptions(options.learningRate());
       adamw.weight_decay().put(options.weightDecay());
-      return new AdamW(parameters, adamw);
+      return new AdamW(parameters, adamw) {
+        @Override
+        public Tensor step() {
+          return decay.decoupled(() -> thresholdRate(this), super::step);
+        }
+
+        @Override
+        public Tensor step(LossClosure closure) {
+          return afterwards(closure, this::step);
+        }
+      };
     }
 
     @Override
@@ -93,45 +125,48 @@ public enum OptimizerType {
   }
 
   /**
-   * Makes an optimizer that treats all parameters as weights; the caller's scope owns it.
+   * Makes an optimizer that treats all parameters as weights: for a module without thresholds. The
+   * caller's scope owns it.
    *
-   * @param parameters what it updates, of any shapes
+   * @param parameters what it updates, of any shapes; one that is there twice counts once
    */
   public Optimizer create(TensorVector parameters, TrainerOptions options) {
-    return make(parameters, options);
+    return create(parameters, List.of(), options);
   }
 
   /**
-   * Makes an optimizer; the caller's scope owns it. It has one parameter group, or two when the
-   * options set the thresholds apart: the weights, then the thresholds.
+   * Makes an optimizer; the caller's scope owns it. Its parameter groups are the weights, then the
+   * thresholds when the options set them apart, then the thresholds whose parameter is no measure
+   * of their value, such as its logarithm: that group has LibTorch's weight decay 0, and {@code
+   * step()} applies the options' to the values, or none: see {@link Threshold#decay}.
    *
    * <pre>{@code
    * TrainerOptions options = TrainerOptions.defaults(SGD).withThresholds(0.1, 5e-4);
    * Optimizer optimizer = SGD.create(module.parameters(), clip.thresholds(), options);
    * }</pre>
    *
-   * @param parameters what it updates, the thresholds' parameters among them
+   * @param parameters what it updates, the thresholds' parameters among them; one that is there
+   *     twice, as where a layer has two names, counts once
    * @throws ActclipException when a threshold is not among the parameters, and so would not learn
    */
   public Optimizer create(
       TensorVector parameters, List<Threshold> thresholds, TrainerOptions options) {
-    thresholds.forEach(threshold -> requireAmong(threshold, parameters));
-    if (thresholds.isEmpty() || !options.setsThresholdsApart()) {
-      return make(parameters, options);
-    }
-    TensorVector weights = new TensorVector();
-    TensorVector rest = new TensorVector();
-    for (long i = 0; i < parameters.size(); i++) {
-      Tensor parameter = parameters.get(i);
-      boolean isThreshold = thresholds.stream().anyMatch(t -> t.parameter().is_same(parameter));
-      (isThreshold ? rest : weights).push_back(parameter);
-    }
-    Optimizer optimizer = make(weights, options);
-    // LibTorch gives a group without options a copy of the optimizer's own, of the right subtype.
-    optimizer.add_param_group(new OptimizerParamGroup(rest));
-    weightDecay(optimizer.param_groups().get(1).options()).put(options.thresholdWeightDecay());
+    ParameterGroups groups = ParameterGroups.of(parameters, thresholds, options);
+    ValueDecay decay = new ValueDecay(groups.decaying(), options.thresholdWeightDecay());
+    Optimizer optimizer = make(groups.weights(), options, decay);
+    addGroup(optimizer, groups.apart(), options.thresholdWeightDecay());
+    addGroup(optimizer, groups.byValue(), 0);
     setLearningRate(optimizer, options.learningRate(), options);
     return optimizer;
+  }
+
+  private void addGroup(Optimizer optimizer, TensorVector parameters, double decay) {
+    if (!parameters.empty()) {
+      // LibTorch gives a group without options a copy of the optimizer's own, of the right subtype.
+      optimizer.add_param_group(new OptimizerParamGroup(parameters));
+      OptimizerParamGroupVector groups = optimizer.param_groups();
+      weightDecay(groups.get(groups.size() - 1).options()).put(decay);
+    }
   }
 
   /**
@@ -143,34 +178,28 @@ public enum OptimizerType {
   public static void setLearningRate(Optimizer optimizer, double rate, TrainerOptions options) {
     OptimizerParamGroupVector groups = optimizer.param_groups();
     groups.get(0).options().set_lr(rate);
-    if (groups.size() > 1) {
-      groups.get(1).options().set_lr(rate * options.thresholdLearningRateFactor());
+    for (long i = 1; i < groups.size(); i++) {
+      groups.get(i).options().set_lr(rate * options.thresholdLearningRateFactor());
     }
   }
 
-  abstract Optimizer make(TensorVector parameters, TrainerOptions options);
+  /** Of the thresholds that decay by their values: they are in the last group. */
+  private static double thresholdRate(Optimizer optimizer) {
+    OptimizerParamGroupVector groups = optimizer.param_groups();
+    return groups.get(groups.size() - 1).options().get_lr();
+  }
+
+  /** A step with a closure is the closure, then the step. */
+  private static Tensor afterwards(LossClosure closure, Supplier<Tensor> step) {
+    Tensor loss = closure.call();
+    step.get();
+    return loss;
+  }
+
+  abstract Optimizer make(TensorVector parameters, TrainerOptions options, ValueDecay decay);
 
   /** The weight decay of a group of this optimizer. */
   abstract DoublePointer weightDecay(OptimizerOptions group);
-
-  /** Whether a threshold's parameter is one of these. */
-  static boolean isAmong(Threshold threshold, TensorVector parameters) {
-    for (long i = 0; i < parameters.size(); i++) {
-      if (threshold.parameter().is_same(parameters.get(i))) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  private static void requireAmong(Threshold threshold, TensorVector parameters) {
-    if (!isAmong(threshold, parameters)) {
-      throw ActclipException.badInput(
-          "the threshold %s is not among the %d parameters, and so would not learn: register its"
-              + " layer with the module",
-          threshold.name(), parameters.size());
-    }
-  }
 
   void requireMomentum(double value) {
     if (value < 0 || value >= 1 || Double.isNaN(value)) {

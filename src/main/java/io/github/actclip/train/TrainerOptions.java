@@ -27,7 +27,9 @@ import org.bytedeco.pytorch.Device;
  *     of the weights, at every step; 1 by default
  * @param thresholdWeightDecay at least 0; on the thresholds, {@code act_max} among them; by default
  *     the same as on the weights. It is what makes a threshold come down: a clip alone gives the
- *     loss little reason to (PACT, arXiv 1805.06085, section 3.1)
+ *     loss little reason to (PACT, arXiv 1805.06085, section 3.1). It pulls the threshold's value
+ *     towards 0, whatever is stored ({@link io.github.actclip.nn.Parameterization}), and leaves
+ *     TQT's alone ({@link io.github.actclip.nn.QuantizationMethod#TQT})
  * @param schedule how the learning rate changes
  * @param maxGradNorm at least 0; a gradient that is longer, all parameters' taken as one vector, is
  *     shortened to that length (arXiv 1211.5063, algorithm 1); 0 for no such limit

@@ -195,7 +195,7 @@ final class WatchedThreshold {
     for (Optimizer optimizer : optimizers) {
       OptimizerParamGroupVector groups = optimizer.param_groups();
       for (long i = 0; i < groups.size(); i++) {
-        if (OptimizerType.isAmong(threshold, groups.get(i).params())) {
+        if (ParameterGroups.isAmong(threshold, groups.get(i).params())) {
           return Optional.of(groups.get(i));
         }
       }

@@ -115,6 +115,7 @@ class CheckpointTest {
                 .schedule(LearningRateSchedule.step(1, 0.5))
                 .build(),
             25),
+        Arguments.of(original.with(logarithms()), options(OptimizerType.ADAMW, 2), 9),
         Arguments.of(original, options(OptimizerType.SGD, 1), STEPS_PER_EPOCH - 1));
   }
 
@@ -138,6 +139,22 @@ class CheckpointTest {
     assertEquals(
         expected.stream().map(CheckpointTest::timeless).toList(),
         actual.stream().map(CheckpointTest::timeless).toList());
+  }
+
+  /** Of the values, which decay, and TQT's, which do not. */
+  private static ActivationOptions logarithms() {
+    return new ActivationOptions(
+        ClipForm.TIED,
+        ThresholdRule.SUM,
+        1,
+        true,
+        Parameterization.EXP,
+        Double.NEGATIVE_INFINITY,
+        10,
+        0,
+        QuantizationMethod.TQT,
+        0,
+        4);
   }
 
   private static ActivationOptions perChannel() {

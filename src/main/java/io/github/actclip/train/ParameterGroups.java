@@ -1,0 +1,91 @@
+package io.github.actclip.train;
+
+import io.github.actclip.nn.Threshold;
+import io.github.actclip.runtime.ActclipException;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+
+/**
+ * The parameter groups of an optimizer, each in the order of the parameters; they belong to the
+ * scope that they were made in.
+ *
+ * @param weights what is updated as the options say of weights; thresholds, too, which need nothing
+ *     else
+ * @param apart thresholds with a learning rate and a weight decay of their own
+ * @param byValue thresholds whose parameter LibTorch's weight decay must not pull towards 0
+ * @param decaying those of the last group whose value decays
+ */
+record ParameterGroups(
+    TensorVector weights, TensorVector apart, TensorVector byValue, List<Threshold> decaying) {
+
+  /**
+   * Sorts parameters into groups.
+   *
+   * @throws ActclipException when a threshold is not among the parameters
+   */
+  static ParameterGroups of(
+      TensorVector parameters, List<Threshold> thresholds, TrainerOptions options) {
+    thresholds.forEach(threshold -> requireAmong(threshold, parameters));
+    ParameterGroups groups =
+        new ParameterGroups(
+            new TensorVector(), new TensorVector(), new TensorVector(), new ArrayList<>());
+    TensorVector distinct = distinct(parameters);
+    for (long i = 0; i < distinct.size(); i++) {
+      Tensor parameter = distinct.get(i);
+      Optional<Threshold> threshold =
+          thresholds.stream().filter(t -> t.parameter().is_same(parameter)).findFirst();
+      threshold.ifPresentOrElse(
+          t -> groups.add(t, options), () -> groups.weights.push_back(parameter));
+    }
+    return groups;
+  }
+
+  private void add(Threshold threshold, TrainerOptions options) {
+    boolean likeWeights = !options.setsThresholdsApart();
+    switch (threshold.decay()) {
+      case PARAMETER -> (likeWeights ? weights : apart).push_back(threshold.parameter());
+      case VALUE -> {
+        byValue.push_back(threshold.parameter());
+        decaying.add(threshold);
+      }
+      case NONE -> byValue.push_back(threshold.parameter());
+    }
+  }
+
+  /** Each parameter once, in order: LibTorch lists one twice that has two names in a module. */
+  static TensorVector distinct(TensorVector parameters) {
+    TensorVector distinct = new TensorVector();
+    Set<Long> seen = new HashSet<>();
+    for (long i = 0; i < parameters.size(); i++) {
+      Tensor parameter = parameters.get(i);
+      if (seen.add(parameter.unsafeGetTensorImpl().address())) {
+        distinct.push_back(parameter);
+      }
+    }
+    return distinct;
+  }
+
+  /** Whether a threshold's parameter is one of these. */
+  static boolean isAmong(Threshold threshold, TensorVector parameters) {
+    for (long i = 0; i < parameters.size(); i++) {
+      if (threshold.parameter().is_same(parameters.get(i))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static void requireAmong(Threshold threshold, TensorVector parameters) {
+    if (!isAmong(threshold, parameters)) {
+      throw ActclipException.badInput(
+          "the threshold %s is not among the %d parameters, and so would not learn: register its"
+              + " layer with the module",
+          threshold.name(), parameters.size());
+    }
+  }
+}
