@@ -53,6 +53,9 @@ public final class FakeQuantize extends ThresholdLayer {
                 parameterization,
                 FakeQuantizeOptions.LEAST_SCALE)
             : positive("max", options.initial(), parameterization, options.leastThreshold());
+    if (options.method() != QuantizationMethod.PACT) {
+      first.movedByRounding();
+    }
     learnedOffset = options.method() == QuantizationMethod.LSQ_PLUS ? offsetFromZero() : null;
   }
 

@@ -40,6 +40,7 @@ public final class Threshold {
   private final double floor;
   private final LowerBound lowerBound;
   private final boolean positive;
+  private boolean movedByRounding;
   private volatile boolean frozen;
 
   /**
@@ -210,6 +211,20 @@ public final class Threshold {
    */
   public boolean isFrozen() {
     return frozen && !parameter.requires_grad();
+  }
+
+  /**
+   * Whether rounding moves it, too, and not only what is clipped, as of LSQ and TQT: a channel that
+   * gets no gradient then is one to which none comes.
+   */
+  public boolean isMovedByRounding() {
+    return movedByRounding;
+  }
+
+  /** Says so. */
+  Threshold movedByRounding() {
+    movedByRounding = true;
+    return this;
   }
 
   /** Whether only a value above 0 makes sense: true of an upper threshold and of a scale. */

@@ -4,7 +4,6 @@ import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
-import io.github.actclip.train.WatchedThreshold.Finding;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.logging.log4j.Logger;
@@ -21,6 +20,9 @@ import org.bytedeco.pytorch.Optimizer;
  *   <li>one that is not finite,
  *   <li>one that is not above 0 where it must be.
  * </ul>
+ *
+ * <p>It looks at each channel by itself, and names those, counted from 0, that have a fault where
+ * others of their threshold have not: the first few of them, and how many more there are.
  *
  * <p>It looks after the first step and then every 50th, and its patience is 500 steps; see {@link
  * #with}. A frozen threshold, and one far above the activations that only weight decay moves, are
@@ -53,15 +55,15 @@ public final class ThresholdWatch implements TrainingListener {
   private long steps;
 
   private ThresholdWatch(List<Threshold> thresholds, boolean stops, int every, int patience) {
-    this.thresholds = List.copyOf(thresholds);
+    this.thresholds = distinct(thresholds);
     this.stops = stops;
     this.every = every;
-    for (int i = 0; i < thresholds.size(); i++) {
-      watched.add(new WatchedThreshold(label(i), thresholds.get(i), patience));
+    for (int i = 0; i < this.thresholds.size(); i++) {
+      watched.add(new WatchedThreshold(label(i), this.thresholds.get(i), patience));
     }
   }
 
-  /** A watch that warns in the log, once for each threshold and reason. */
+  /** A watch that warns in the log, once for each threshold, reason and channel. */
   public static ThresholdWatch warning(List<Threshold> thresholds) {
     return new ThresholdWatch(thresholds, false, DEFAULT_EVERY, DEFAULT_PATIENCE);
   }
@@ -126,6 +128,17 @@ public final class ThresholdWatch implements TrainingListener {
     if (threshold.isNew(finding)) {
       LOG.log(finding.reason().level(), finding.sentence());
     }
+  }
+
+  /** One is enough where a layer has two names. */
+  private static List<Threshold> distinct(List<Threshold> thresholds) {
+    List<Threshold> distinct = new ArrayList<>();
+    for (Threshold threshold : thresholds) {
+      if (distinct.stream().noneMatch(t -> t.parameter().is_same(threshold.parameter()))) {
+        distinct.add(threshold);
+      }
+    }
+    return List.copyOf(distinct);
   }
 
   /** The name, and which one it is where several have that name. */

@@ -23,8 +23,10 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.LogCapture;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -253,6 +255,129 @@ class ThresholdWatchTest {
       String sentence =
           "WARN the threshold max \\(99.*\\) got a gradient of exactly 0 from step 1 to step 4, .*";
       assertSentence(sentence, log.lines().get(0));
+    }
+  }
+
+  /** A clip of some channels, of which those stand at 100, and never clip. */
+  private static Clip perChannel(int channels, int... high) {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(0.5).perChannel(channels, 1));
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      for (int channel : high) {
+        clip.thresholds().get(0).parameter().select(0, channel).fill_(new Scalar(100));
+      }
+    }
+    return clip;
+  }
+
+  private static Optimizer optimizer(Clip clip, double decay) {
+    TrainerOptions options =
+        TrainerOptions.builder(OptimizerType.SGD).learningRate(1e-3).weightDecay(decay).build();
+    return OptimizerType.SGD.create(clip.parameters(), clip.thresholds(), options);
+  }
+
+  private static void train(Clip clip, Optimizer optimizer, ThresholdWatch watch, int steps) {
+    Tensor x = torch.ones(2, clip.thresholds().get(0).parameter().numel());
+    for (int i = 0; i < steps; i++) {
+      optimizer.zero_grad();
+      clip.forward(x).sum().backward();
+      optimizer.step();
+      watch.afterStep(optimizer);
+    }
+  }
+
+  @Test
+  void aChannelThatNeverClipsIsNamed() {
+    Clip clip = perChannel(2, 1);
+    ThresholdWatch watch = ThresholdWatch.stopping(clip.thresholds()).with(1, PATIENCE);
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> train(clip, optimizer(clip, 0), watch, STEPS));
+    assertEquals(
+        "the threshold max, channel 1 of 2 (100.0) has not moved from step 1 to step 4, because the"
+            + " gradient that it gets is exactly 0, as when no activation is clipped: a lower start,"
+            + " a calibration, or a thresholdWeightDecay helps",
+        e.getMessage());
+  }
+
+  @Test
+  void aChannelThatOnlyDecaysIsNamedOnce() {
+    Clip clip = perChannel(3, 0, 2);
+    try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
+      ThresholdWatch watch = ThresholdWatch.stopping(clip.thresholds()).with(1, PATIENCE);
+      train(clip, optimizer(clip, 0.01), watch, STEPS);
+      assertEquals(1, log.lines().size(), log.lines().toString());
+      assertSentence(
+          "WARN the threshold max, channels 0, 2 of 3 \\(99.*\\) got a gradient of exactly 0 from"
+              + " step 1 to step 4, .*",
+          log.lines().get(0));
+    }
+  }
+
+  @Test
+  void manyChannelsAreOneLine() {
+    int[] most = IntStream.range(1, 65).toArray();
+    Clip clip = perChannel(65, most);
+    try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
+      ThresholdWatch watch = ThresholdWatch.warning(clip.thresholds()).with(1, PATIENCE);
+      train(clip, optimizer(clip, 0), watch, STEPS);
+      assertEquals(1, log.lines().size(), log.lines().toString());
+      assertSentence(
+          "WARN the threshold max, channels 1, 2, 3, 4, 5 and 59 more of 65 \\(100.0\\) has not .*",
+          log.lines().get(0));
+    }
+  }
+
+  @Test
+  void eachFaultIsThatOfItsChannels() {
+    Clip clip = perChannel(4, 1);
+    Tensor parameter = clip.thresholds().get(0).parameter().detach();
+    parameter.select(0, 2).fill_(new Scalar(Double.NaN));
+    parameter.select(0, 3).fill_(new Scalar(-1));
+    try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
+      ThresholdWatch watch = ThresholdWatch.warning(clip.thresholds()).with(1, PATIENCE);
+      train(clip, optimizer(clip, 0), watch, STEPS);
+      assertEquals(3, log.lines().size(), log.lines().toString());
+      String max = "WARN the threshold max, channel ";
+      assertSentence(max + "2 of 4 \\(NaN\\) is not finite after step 1: .*", log.lines().get(0));
+      assertSentence(max + "3 of 4 \\(-1.*\\) is not above 0 .*", log.lines().get(1));
+      assertSentence(max + "1 of 4 \\(100.0\\) has not moved .*", log.lines().get(2));
+    }
+  }
+
+  /** What is advised has to be what helps. */
+  @Test
+  void noDecayIsAdvisedWhereNoneActs() {
+    FakeQuantize layer =
+        new FakeQuantize(new FakeQuantizeOptions(QuantizationMethod.TQT, 4, false, 64, 1, 1));
+    TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
+    Optimizer optimizer = OptimizerType.SGD.create(layer.parameters(), layer.thresholds(), options);
+    ThresholdWatch watch = ThresholdWatch.stopping(layer.thresholds()).with(1, PATIENCE);
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> {
+              for (int i = 0; i < STEPS; i++) {
+                optimizer.zero_grad();
+                layer.forward(torch.zeros(3)).sum().backward();
+                optimizer.step();
+                watch.afterStep(optimizer);
+              }
+            });
+    assertTrue(
+        e.getMessage()
+            .endsWith(": a lower start or a calibration helps; no weight decay reaches it"),
+        e.getMessage());
+  }
+
+  @Test
+  void oneThatIsGivenTwiceIsToldOnce() {
+    Clip clip = perChannel(1, 0);
+    Threshold max = clip.thresholds().get(0);
+    try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
+      ThresholdWatch watch = ThresholdWatch.warning(List.of(max, max)).with(1, PATIENCE);
+      train(clip, optimizer(clip, 0), watch, STEPS);
+      assertEquals(1, log.lines().size());
+      assertTrue(log.lines().get(0).contains("the threshold max (100.0) has"));
     }
   }
 
