@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
@@ -21,8 +22,10 @@ public final class Autograd {
    * Adds the gradients of a loss to those of the leaves that it was computed from.
    *
    * @param loss one element
+   * @throws ActclipException bad input when there is none; a failure when LibTorch refuses it
    */
   public static void backward(Tensor loss) {
+    Arguments.requireTensor("the loss", loss);
     unwrapping(
         () -> {
           loss.backward();
@@ -36,8 +39,12 @@ public final class Autograd {
    * @param loss one element
    * @param inputs what it was computed from
    * @return one for each input; the caller's scope owns them
+   * @throws ActclipException bad input when one of them is no tensor; a failure when LibTorch
+   *     refuses them
    */
   public static Tensor[] grad(Tensor loss, Tensor... inputs) {
+    Arguments.requireTensor("the loss", loss);
+    requireInputs(inputs);
     return unwrapping(
         () -> {
           TensorVector gradients = torch.grad(new TensorVector(loss), new TensorVector(inputs));
@@ -47,6 +54,16 @@ public final class Autograd {
           }
           return result;
         });
+  }
+
+  /** Checks that each is a tensor. */
+  static void requireInputs(Tensor... inputs) {
+    if (inputs == null) {
+      throw ActclipException.badInput("the inputs: null was given");
+    }
+    for (int i = 0; i < inputs.length; i++) {
+      Arguments.requireTensor("input " + i, inputs[i]);
+    }
   }
 
   /** Runs what calls backward functions. */

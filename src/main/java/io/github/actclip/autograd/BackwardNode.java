@@ -114,10 +114,21 @@ final class BackwardNode extends FunctionPreHook {
           name(), result == null ? "no" : String.valueOf(result.length), context.inputs());
     }
     for (int i = 0; i < result.length; i++) {
+      if (result[i] != null) {
+        requireOpen(i, result[i]);
+      }
       if (context.needsInputGrad(i) && result[i] != null && result[i].defined()) {
         requireShape(i, result[i].shape());
         gradients.put(i, result[i]);
       }
+    }
+  }
+
+  private void requireOpen(int input, Tensor gradient) {
+    if (gradient.isNull()) {
+      throw ActclipException.badInput(
+          "%s.backward returned a closed gradient for input %d: keep it, or return null for none",
+          name(), input);
     }
   }
 

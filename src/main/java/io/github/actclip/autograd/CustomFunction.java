@@ -66,6 +66,9 @@ public abstract class CustomFunction {
    */
   public final Tensor apply(Tensor... inputs) {
     LibTorch.load();
+    if (inputs == null) {
+      throw ActclipException.badInput("the inputs of %s: null was given", getClass().getName());
+    }
     for (int i = 0; i < inputs.length; i++) {
       if (inputs[i] == null || inputs[i].isNull() || !inputs[i].defined()) {
         throw ActclipException.badInput(
@@ -92,7 +95,7 @@ public abstract class CustomFunction {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor made = forward(context, inputs);
-      if (made == null || !made.defined()) {
+      if (made == null || made.isNull() || !made.defined()) {
         throw ActclipException.badInput(
             "%s.forward returned no tensor: it must return its output", getClass().getName());
       }

@@ -31,12 +31,12 @@ public final class FunctionContext {
    *
    * @param tensors inputs, the output or anything else; they are not copied, so {@link #saved}
    *     refuses one that was changed in place since
-   * @throws ActclipException when one is null or undefined, or was made in LibTorch's inference
-   *     mode, where changes are not counted
+   * @throws ActclipException when one is null, undefined or closed, or was made in LibTorch's
+   *     inference mode, where changes are not counted
    */
   public void saveForBackward(Tensor... tensors) {
     for (int i = 0; i < tensors.length; i++) {
-      if (tensors[i] == null || !tensors[i].defined()) {
+      if (tensors[i] == null || tensors[i].isNull() || !tensors[i].defined()) {
         throw ActclipException.badInput("there is no tensor to save at place %d", i);
       }
     }

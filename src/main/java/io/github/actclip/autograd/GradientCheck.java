@@ -1,7 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.DoubleBuffer;
 import java.util.ArrayList;
@@ -51,6 +51,7 @@ public final class GradientCheck {
     this.function = function;
     this.inputs = inputs;
     Tensor output = function.apply(inputs);
+    Arguments.requireData("the function's output", output, "the check");
     // Every element of the output counts, and no two of them alike.
     Tensor numbers = torch.arange(new Scalar(output.numel()));
     weights = numbers.to(ScalarType.Double).cos().view(output.shape());
@@ -73,8 +74,9 @@ public final class GradientCheck {
    *     requires a gradient is not float64
    */
   public static void check(Function<Tensor[], Tensor> function, Tensor... inputs) {
-    LibTorch.load();
+    Autograd.requireInputs(inputs);
     for (int i = 0; i < inputs.length; i++) {
+      Arguments.requireData("input " + i, inputs[i], "the check");
       ScalarType type = inputs[i].scalar_type().intern();
       if (inputs[i].requires_grad() && type != ScalarType.Double) {
         throw ActclipException.badInput("input %d is %s: differences need float64", i, type);

@@ -1,6 +1,7 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
@@ -56,6 +57,7 @@ public final class DataLoader implements Iterable<Batch> {
       throw ActclipException.badInput(
           "The batch size is %d; it can be 1 to %d", batchSize, MAX_BATCH_SIZE);
     }
+    Devices.requireThere(device);
     this.dataset = dataset;
     this.batchSize = batchSize;
     this.orderOfEpoch = orderOfEpoch;
@@ -72,7 +74,8 @@ public final class DataLoader implements Iterable<Batch> {
    * and the number of the epoch only.
    *
    * @param device where the batches will be; not kept
-   * @throws ActclipException bad input, when the batch size is not positive, or too large
+   * @throws ActclipException bad input, when the batch size is not positive, or too large, or this
+   *     machine has no such device
    */
   public static DataLoader shuffled(ImageDataset dataset, int batchSize, long seed, Device device) {
     int size = dataset.size();
@@ -83,7 +86,8 @@ public final class DataLoader implements Iterable<Batch> {
    * Goes through the images in their own order.
    *
    * @param device where the batches will be; not kept
-   * @throws ActclipException bad input, when the batch size is not positive, or too large
+   * @throws ActclipException bad input, when the batch size is not positive, or too large, or this
+   *     machine has no such device
    */
   public static DataLoader sequential(ImageDataset dataset, int batchSize, Device device) {
     int size = dataset.size();

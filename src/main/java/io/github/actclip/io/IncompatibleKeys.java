@@ -54,7 +54,7 @@ public record IncompatibleKeys(
     own.forEach(
         (name, tensor) -> {
           Tensor value = state.get(name);
-          if (value == null || !value.defined()) {
+          if (value == null || value.isNull() || !value.defined()) {
             missing.add(name);
           } else if (!Arrays.equals(value.shape(), tensor.shape())) {
             mismatched.add(MismatchedShape.of(name, value, tensor));

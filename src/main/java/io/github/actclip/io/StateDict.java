@@ -1,6 +1,7 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.charset.StandardCharsets;
@@ -39,6 +40,7 @@ public final class StateDict {
    *     handles, and closing them leaves the module whole
    */
   public static Map<String, Tensor> of(Module module) {
+    Arguments.requireOpen("the module", module);
     Map<String, Tensor> state = new LinkedHashMap<>();
     try (StringTensorDict parameters = module.named_parameters();
         StringTensorDict buffers = module.named_buffers()) {
@@ -80,6 +82,9 @@ public final class StateDict {
       if (strict && !incompatible.isEmpty()) {
         throw ActclipException.badInput("The state does not fit the module: %s", incompatible);
       }
+      own.keySet().stream()
+          .filter(incompatible::fits)
+          .forEach(name -> requireStrided(name, state.get(name)));
       own.forEach(
           (name, tensor) -> {
             if (incompatible.fits(name)) {
@@ -138,6 +143,10 @@ public final class StateDict {
     }
     throw ActclipException.badInput(
         "%s must end in %s, or for PyTorch's own format in one of %s", file, SAFETENSORS, PYTORCH);
+  }
+
+  private static void requireStrided(String name, Tensor value) {
+    Arguments.requireStrided("tensor " + TensorInfo.quoted(name), value, "a module");
   }
 
   private static void copy(String name, Tensor from, Tensor to) {

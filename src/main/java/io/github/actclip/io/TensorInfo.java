@@ -24,7 +24,7 @@ record TensorInfo(String name, Dtype dtype, long[] shape, long begin, long end) 
 
   /** Describes a tensor that is yet to find its place in a file. */
   static TensorInfo of(String name, Tensor tensor) {
-    if (tensor == null || !tensor.defined()) {
+    if (tensor == null || tensor.isNull() || !tensor.defined()) {
       throw ActclipException.badInput("Tensor %s is undefined; it needs a value", quoted(name));
     }
     if (tensor.layout().intern() != Layout.Strided) {

@@ -5,6 +5,7 @@ import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.Layout;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -122,6 +123,7 @@ public enum Calibration {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       requireFloatingPoint(values);
+      requireAny(values);
       int steps = (1 << (signed ? bits - 1 : bits)) - 1;
       return choose(PositivePart.of(values, signed), steps);
     }
@@ -130,12 +132,12 @@ public enum Calibration {
   /** Chooses for a quantizer with so many steps from 0 to the threshold: one less than levels. */
   abstract double choose(PositivePart values, int steps);
 
-  private static void requireFloatingPoint(Tensor values) {
+  static void requireFloatingPoint(Tensor values) {
     if (values == null || values.isNull() || !values.defined()) {
       throw ActclipException.badInput(
           "the values are an undefined tensor: calibration needs at least one value above 0");
     }
-    if (values.is_sparse() || values.is_sparse_csr() || values.is_meta()) {
+    if (values.layout().intern() != Layout.Strided || values.is_meta()) {
       throw ActclipException.badInput(
           "the values are a sparse tensor, or one without data: calibration takes dense ones");
     }
@@ -144,6 +146,9 @@ public enum Calibration {
       throw ActclipException.badInput(
           "the values are %s: calibration takes Double, Float, BFloat16 or Half", dtype);
     }
+  }
+
+  private static void requireAny(Tensor values) {
     if (values.numel() == 0) {
       throw ActclipException.badInput(
           "the values have the shape %s, which is empty: calibration needs at least one above 0",

@@ -84,6 +84,7 @@ public final class FakeQuantize extends ThresholdLayer {
    *     owns it. What is NaN has no code: it becomes any.
    */
   public Tensor codes(Tensor x) {
+    requireOpen();
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor position = QuantizeOp.position(x, broadcast(scale(), x), broadcast(offset(), x));
@@ -99,6 +100,7 @@ public final class FakeQuantize extends ThresholdLayer {
    * @return float32, without a gradient; the caller's scope owns it
    */
   public Tensor dequantize(Tensor codes) {
+    requireOpen();
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       return scope.pass(

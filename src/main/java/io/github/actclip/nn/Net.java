@@ -4,6 +4,7 @@ import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 
 import io.github.actclip.autograd.ClipFunctions;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
@@ -107,6 +108,7 @@ public final class Net extends Module {
     this.options = options;
     describedByOptions = activation == null;
     this.activation = activation == null ? options.activation().layer(CONV1_CHANNELS) : activation;
+    this.activation.requireOpen();
     for (Threshold threshold : this.activation.thresholds()) {
       Tensor parameter = threshold.parameter();
       register_parameter("act_" + threshold.parameterName(), parameter, parameter.requires_grad());
@@ -139,10 +141,6 @@ public final class Net extends Module {
    *     than the network takes
    */
   public Tensor forward(Tensor images) {
-    if (isNull()) {
-      throw ActclipException.badInput(
-          "this network was closed: make it outside of the scope that closed it");
-    }
     requireImages(images);
     Tensor x = block1(images.contiguous(MEMORY_FORMAT));
     return linear(block2(x).flatten(1, -1));
@@ -264,6 +262,11 @@ public final class Net extends Module {
   }
 
   private void requireImages(Tensor images) {
+    if (isNull()) { // Its convolutions went with it.
+      throw ActclipException.badInput(
+          "this network was closed: make it outside of the scope that closed it");
+    }
+    Arguments.requireOpen("the images", images);
     long[] wanted = {options.inChannels(), options.imageSize(), options.imageSize()};
     long[] shape = images.shape();
     if (shape.length != 4 || !Arrays.equals(shape, 1, 4, wanted, 0, 3)) {
@@ -276,11 +279,8 @@ public final class Net extends Module {
     if (given != taken) {
       throw ActclipException.badInput("the images are %s: this network takes %s", given, taken);
     }
-    if (images.is_cuda() != actMax().is_cuda()) {
-      throw ActclipException.badInput(
-          "the images are %s the GPU and the network is %s: move one of them",
-          onOrOff(images), onOrOff(actMax()));
-    }
+    Arguments.requireStrided("the images", images, "this network");
+    Arguments.requireSameDevice("the images are", images, "the network is", actMax());
   }
 
   private Tensor conv1(Tensor images) {
@@ -312,10 +312,6 @@ public final class Net extends Module {
                 Math.toIntExact(weight.size(0))));
     quantizer.calibrate(weight, Calibration.MSE);
     return register_module(name, quantizer);
-  }
-
-  private static String onOrOff(Tensor tensor) {
-    return tensor.is_cuda() ? "on" : "not on";
   }
 
   private static long flattenedSize(NetOptions options) {

@@ -2,6 +2,7 @@ package io.github.actclip.nn;
 
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
@@ -174,7 +175,9 @@ public abstract class ThresholdLayer extends Module {
    * has nothing to be limited.
    */
   final double[] tops(Tensor x, Calibration calibration, int bits, boolean signed) {
+    requireOpen();
     requireChannels(x);
+    Calibration.requireFloatingPoint(x);
     double[] tops = new double[channels];
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
@@ -208,9 +211,7 @@ public abstract class ThresholdLayer extends Module {
   }
 
   private long requireChannels(Tensor x) {
-    if (x == null || x.isNull() || !x.defined()) {
-      throw ActclipException.badInput("the activations: there is no tensor");
-    }
+    Arguments.requireTensor("the activations", x);
     long position = axis < 0 ? axis + x.dim() : axis;
     if (channels > 1 && (position < 0 || position >= x.dim() || x.size(position) != channels)) {
       throw ActclipException.badInput(
@@ -220,7 +221,7 @@ public abstract class ThresholdLayer extends Module {
     return position;
   }
 
-  private void requireOpen() {
+  final void requireOpen() {
     if (isNull()) {
       throw ActclipException.badInput(
           "this layer was closed: make it outside of the scope that closed it");

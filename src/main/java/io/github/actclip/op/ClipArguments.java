@@ -1,7 +1,7 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Arguments;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Set;
@@ -37,7 +37,7 @@ final class ClipArguments {
   static void require(Tensor x, Tensor t) {
     requireFloating(ACTIVATIONS, x);
     requireFloating(THRESHOLD, t);
-    requireSameDevice("the activations are", x, "the threshold is", t);
+    Arguments.requireSameDevice("the activations are", x, "the threshold is", t);
     requireBroadcast(x.shape(), t);
   }
 
@@ -55,7 +55,7 @@ final class ClipArguments {
    */
   static Tensor gradient(Tensor g, Tensor x) {
     requireFloating(GRADIENT, g);
-    requireSameDevice("the activations are", x, "the gradient is", g);
+    Arguments.requireSameDevice("the activations are", x, "the gradient is", g);
     if (!Arrays.equals(g.shape(), x.shape())
         || g.scalar_type().intern() != x.scalar_type().intern()) {
       throw ActclipException.badInput(
@@ -72,9 +72,9 @@ final class ClipArguments {
   static Tensor pooledGradient(Tensor g, Tensor codes, Tensor t, long... shape) {
     requireFloating(GRADIENT, g);
     requireFloating(THRESHOLD, t);
-    requireThere("the codes", codes);
-    requireSameDevice("the gradient is", g, "the threshold is", t);
-    requireSameDevice("the gradient is", g, "the codes are", codes);
+    Arguments.requireTensor("the codes", codes);
+    Arguments.requireSameDevice("the gradient is", g, "the threshold is", t);
+    Arguments.requireSameDevice("the gradient is", g, "the codes are", codes);
     requirePoolable(shape, t);
     long[] pooled = {shape[0], shape[1], shape[2] / 2, shape[3] / 2};
     if (!Arrays.equals(g.shape(), pooled)) {
@@ -126,29 +126,11 @@ final class ClipArguments {
   }
 
   static void requireFloating(String what, Tensor tensor) {
-    requireThere(what, tensor);
-    if (tensor.is_sparse() || tensor.is_sparse_csr()) {
-      throw ActclipException.badInput(
-          "%s: the tensor is sparse, and a clip takes dense ones", what);
-    }
+    Arguments.requireStrided(what, tensor, "a clip");
     ScalarType type = tensor.scalar_type().intern();
     if (!DTYPES.contains(type)) {
       throw ActclipException.badInput(
           "%s: the dtype is %s, and a clip takes one of %s", what, type, DTYPES);
-    }
-  }
-
-  static void requireThere(String what, Tensor tensor) {
-    LibTorch.load();
-    if (tensor == null || tensor.isNull() || !tensor.defined()) {
-      throw ActclipException.badInput("%s: there is no tensor", what);
-    }
-  }
-
-  private static void requireSameDevice(String one, Tensor x, String other, Tensor y) {
-    if (!(x.is_cpu() && y.is_cpu()) && !device(x).equals(device(y))) {
-      throw ActclipException.badInput(
-          "%s on %s and %s on %s: move one of them", one, device(x), other, device(y));
     }
   }
 
@@ -174,9 +156,5 @@ final class ClipArguments {
               + " give one element, or one for each channel",
           Arrays.toString(t), Arrays.toString(x));
     }
-  }
-
-  private static String device(Tensor tensor) {
-    return tensor.device().str().getString();
   }
 }

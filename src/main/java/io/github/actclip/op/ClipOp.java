@@ -1,6 +1,7 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -284,11 +285,11 @@ public final class ClipOp {
       throw ActclipException.badInput("the backend is not native: it gave no such codes");
     }
     ClipArguments.requireFloating(ClipArguments.GRADIENT, g);
-    ClipArguments.requireThere("the codes", codes);
-    ClipArguments.requireThere("the images", x);
-    ClipArguments.requireThere("the weight", weight);
+    Arguments.requireTensor("the codes", codes);
+    Arguments.requireTensor("the images", x);
+    Arguments.requireTensor("the weight", weight);
     if (t != null) {
-      ClipArguments.requireThere(ClipArguments.THRESHOLD, t);
+      Arguments.requireTensor(ClipArguments.THRESHOLD, t);
     }
     if (NativeBackend.isAnyNegated(x, weight, t)) {
       throw ActclipException.badInput(

@@ -1,8 +1,12 @@
 package io.github.actclip.op;
 
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
+import java.util.Arrays;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * What a rule may know about one backward pass through a clip: sums and counts over the elements
@@ -29,9 +33,29 @@ public final class ClipStatistics {
    * @param threshold whose shape the results have
    * @param jump by how much the output falls where x passes the threshold upwards, of a shape that
    *     broadcasts to x's
+   * @throws ActclipException when one of them is none, or not of such a shape, dtype and device
    */
   public ClipStatistics(Tensor x, Tensor grad, Tensor clipped, Tensor threshold, Tensor jump) {
-    this(x, grad, ComposedBackend.sums(grad, x, clipped), threshold, jump);
+    this(x, grad, sums(x, grad, clipped, threshold), threshold, jump);
+    ClipArguments.requireFloating("the jump", jump);
+  }
+
+  private static Sums sums(Tensor x, Tensor grad, Tensor clipped, Tensor threshold) {
+    ClipArguments.require(x, threshold);
+    ClipArguments.gradient(grad, x);
+    String what = "the clipped elements";
+    Arguments.requireStrided(what, clipped, "a clip");
+    Arguments.requireSameDevice("the activations are", x, what + " are", clipped);
+    if (clipped.scalar_type().intern() != ScalarType.Bool
+        || !Arrays.equals(clipped.shape(), x.shape())) {
+      throw ActclipException.badInput(
+          "%s are %s of the shape %s: they must be Bool of the activations', %s",
+          what,
+          clipped.scalar_type().intern(),
+          Arrays.toString(clipped.shape()),
+          Arrays.toString(x.shape()));
+    }
+    return ComposedBackend.sums(grad, x, clipped);
   }
 
   ClipStatistics(Tensor x, Tensor grad, Sums sums, Tensor threshold, Tensor jump) {
@@ -91,6 +115,7 @@ public final class ClipStatistics {
    * @return the sums, of the threshold's shape and dtype
    */
   public static Tensor sumLike(Tensor values, Tensor threshold) {
+    ClipArguments.require(values, threshold);
     return sum(values, threshold).to(threshold.scalar_type());
   }
 

@@ -1,6 +1,7 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -32,9 +33,12 @@ public final class QuantizeOp {
   /**
    * The codes of positions: clamp(round(v), low, high); NaN stays NaN.
    *
+   * @param position floating point
    * @return of the shape and dtype of {@code position}
+   * @throws ActclipException when it is not
    */
   public static Tensor codes(Tensor position, int low, int high) {
+    ClipArguments.requireFloating("the positions", position);
     return position.round().clamp_min(new Scalar(low)).clamp_max(new Scalar(high));
   }
 
@@ -43,8 +47,13 @@ public final class QuantizeOp {
    *
    * @param codes integers, or floating point as {@link #codes} gives them
    * @return of the codes' shape, float32 at least
+   * @throws ActclipException when there are none, or they are complex; else as {@link ClipOp} does
    */
   public static Tensor dequantize(Tensor codes, Tensor scale, Tensor offset) {
+    Arguments.requireStrided("the codes", codes, "a quantizer");
+    if (codes.is_complex()) {
+      throw ActclipException.badInput("the codes: the dtype is complex, and must be real");
+    }
     Tensor wide = codes.is_floating_point() ? codes : codes.to(ScalarType.Float);
     return wide.mul(ClipArguments.threshold(wide, scale))
         .add(ClipArguments.threshold(wide, offset));

@@ -22,13 +22,17 @@ public final class Autocast {
   /**
    * Computes something in mixed precision, on the current thread.
    *
-   * @param device where the tensors are
+   * @param device where the tensors are; not kept
    * @param dtype bfloat16 or float16
    * @return what {@code forward} returned; tensors of it are often of that dtype
-   * @throws ActclipException on a virtual thread: see {@link LibTorch}
+   * @throws ActclipException bad input, when the device or the dtype is none of these, or on a
+   *     virtual thread: see {@link LibTorch}
    */
   public static <T> T run(Device device, ScalarType dtype, Supplier<T> forward) {
-    LibTorch.load();
+    Devices.requireUsable(device);
+    if (dtype != ScalarType.BFloat16 && dtype != ScalarType.Half) {
+      throw ActclipException.badInput("the dtype (%s) must be BFloat16 or Half", dtype);
+    }
     DeviceType type = device.type().intern();
     boolean wasEnabled = torch.is_autocast_enabled(type);
     ScalarType dtypeBefore = torch.get_autocast_dtype(type).intern();

@@ -28,6 +28,9 @@ public final class Devices {
    */
   public static Device of(String name) {
     LibTorch.load();
+    if (name == null) {
+      throw ActclipException.badInput("the device (null) must be one of auto, cpu, cuda, cuda:N");
+    }
     String wanted = name.trim().toLowerCase(Locale.ROOT);
     if (wanted.equals("auto")) {
       return auto();
@@ -43,6 +46,37 @@ public final class Devices {
     int index = cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1));
     requireCuda(name, index);
     return new Device("cuda:" + index);
+  }
+
+  /**
+   * Checks that tensors can be on a device: the CPU, CUDA where it is there, or meta, which holds
+   * no data.
+   *
+   * @throws ActclipException bad input when it is null, closed, or none of these
+   */
+  public static void requireThere(Device device) {
+    Arguments.requireOpen("the device", device);
+    if (!device.is_meta()) {
+      requireUsable(device);
+    }
+  }
+
+  /**
+   * Checks that a device is there, and one that this library computes on.
+   *
+   * @throws ActclipException bad input when it is null, closed, neither the CPU nor CUDA, or not on
+   *     this machine
+   */
+  public static void requireUsable(Device device) {
+    Arguments.requireOpen("the device", device);
+    if (device.is_cpu()) {
+      return;
+    }
+    String name = device.str().getString();
+    if (!device.is_cuda()) {
+      throw ActclipException.badInput("the device (%s) must be the CPU or a CUDA device", name);
+    }
+    requireCuda(name, Math.max(0, device.index())); // -1 is the current one
   }
 
   /** What CUDA lacks on this machine, in a few words; empty when it is available. */

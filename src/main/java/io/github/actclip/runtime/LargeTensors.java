@@ -37,6 +37,7 @@ public final class LargeTensors {
    *     is not on the CPU
    */
   public static Tensor like(Tensor x) {
+    Arguments.requireTensor("the tensor", x);
     boolean kept =
         x.nbytes() > MALLOC_KEEPS
             && x.is_cpu()

@@ -1,7 +1,6 @@
 package io.github.actclip.runtime;
 
 import java.util.Iterator;
-import java.util.Objects;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.GradMode;
@@ -69,7 +68,8 @@ public final class TensorScope implements AutoCloseable {
    * @return {@code object}
    */
   public <T extends Pointer> T keep(T object) {
-    boolean scoped = Objects.requireNonNull(object, "object").referenceCount() > 0;
+    Arguments.requireOpen("what the scope is to hand out", object);
+    boolean scoped = object.referenceCount() > 0;
     object.retainReference();
     if (scoped) { // Else no scope has it, and nobody but the caller ever had.
       scope.detach(object);

@@ -5,6 +5,8 @@ import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.nn.Net;
+import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
@@ -36,6 +38,8 @@ public final class Evaluator {
    */
   public static Evaluation evaluate(
       Net net, ImageDataset data, Normalization normalization, Device device) {
+    Arguments.requireOpen("the network", net);
+    Devices.requireUsable(device);
     DataLoader loader = DataLoader.sequential(data, BATCH_SIZE, device).normalized(normalization);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();

@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -40,6 +41,7 @@ public final class GradScaler {
    * @return likewise; the caller's scope owns it
    */
   public Tensor scale(Tensor loss) {
+    Arguments.requireTensor("the loss", loss);
     return loss.mul(new Scalar(scale));
   }
 

@@ -2,6 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
@@ -176,6 +177,7 @@ public enum OptimizerType {
    * @param rate of the weights
    */
   public static void setLearningRate(Optimizer optimizer, double rate, TrainerOptions options) {
+    Arguments.requireOpen("the optimizer", optimizer);
     OptimizerParamGroupVector groups = optimizer.param_groups();
     groups.get(0).options().set_lr(rate);
     for (long i = 1; i < groups.size(); i++) {

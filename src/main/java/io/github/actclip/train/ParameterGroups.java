@@ -2,6 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -30,11 +31,11 @@ record ParameterGroups(
    */
   static ParameterGroups of(
       TensorVector parameters, List<Threshold> thresholds, TrainerOptions options) {
+    TensorVector distinct = distinct(parameters);
     thresholds.forEach(threshold -> requireAmong(threshold, parameters));
     ParameterGroups groups =
         new ParameterGroups(
             new TensorVector(), new TensorVector(), new TensorVector(), new ArrayList<>());
-    TensorVector distinct = distinct(parameters);
     for (long i = 0; i < distinct.size(); i++) {
       Tensor parameter = distinct.get(i);
       Optional<Threshold> threshold =
@@ -59,10 +60,12 @@ record ParameterGroups(
 
   /** Each parameter once, in order: LibTorch lists one twice that has two names in a module. */
   static TensorVector distinct(TensorVector parameters) {
+    Arguments.requireOpen("the parameters", parameters);
     TensorVector distinct = new TensorVector();
     Set<Long> seen = new HashSet<>();
     for (long i = 0; i < parameters.size(); i++) {
       Tensor parameter = parameters.get(i);
+      Arguments.requireTensor("parameter " + i, parameter);
       if (seen.add(parameter.unsafeGetTensorImpl().address())) {
         distinct.push_back(parameter);
       }

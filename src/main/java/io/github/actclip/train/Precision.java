@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Devices;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -29,9 +30,11 @@ public enum Precision {
   /**
    * Checks that a training can use it.
    *
-   * @throws ActclipException bad input, for float16 on the CPU
+   * @throws ActclipException bad input, for float16 on the CPU, and for a device that this machine
+   *     has not
    */
   public void requireOn(Device device) {
+    Devices.requireUsable(device);
     if (this == FLOAT16 && device.is_cpu()) {
       throw ActclipException.badInput(
           "the precision (float16) is for GPUs only: on the CPU, take bfloat16 or float32");

@@ -2,6 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
@@ -91,9 +92,13 @@ public final class ThresholdWatch implements TrainingListener {
    * Looks, when it is time to: after a step, and before the gradients are cleared.
    *
    * @param optimizers all those that may hold the thresholds
-   * @throws ActclipException when this watch ends trainings, and found a reason to
+   * @throws ActclipException bad input when an optimizer is null or was closed; a failure when this
+   *     watch ends trainings, and found a reason to
    */
   public void afterStep(Optimizer... optimizers) {
+    for (Optimizer optimizer : optimizers) {
+      Arguments.requireOpen("the optimizer", optimizer);
+    }
     steps++;
     if (steps == 1 || steps % every == 0) {
       try (TensorScope scope = new TensorScope()) {

@@ -5,6 +5,7 @@ import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
@@ -38,9 +39,11 @@ public final class Trainer {
    * @param net what is trained, in place; the caller keeps it
    * @param device where
    * @param listeners called in this order
-   * @throws ActclipException bad input, when the device has no such precision
+   * @throws ActclipException bad input, when the network or the device was closed, this machine has
+   *     no such device, or the device no such precision
    */
   public Trainer(Net net, TrainerOptions options, Device device, List<TrainingListener> listeners) {
+    Arguments.requireOpen("the network", net);
     options.precision().requireOn(device);
     this.net = net;
     this.options = options;
@@ -96,6 +99,8 @@ public final class Trainer {
 
   private List<EpochMetrics> fit(
       ImageDataset train, ImageDataset test, Consumer<Training> beginning) {
+    Arguments.requireOpen("the network", net);
+    Arguments.requireOpen("the device", device);
     List<EpochMetrics> epochs = new ArrayList<>();
     steps = 0;
     try {
