@@ -38,7 +38,9 @@ import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OptimizerParamGroupVector;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -90,6 +92,43 @@ class TrainerTest {
     assertTrue(last.clipRate() > 0 && last.clipRate() < 1, "clip rate " + last.clipRate());
     assertEquals(net.actMax().grad().item_double(), last.thresholdGradient());
     assertNotEquals(0, last.thresholdGradient());
+  }
+
+  /** By momentum and weight decay, with gradients from before. */
+  @Test
+  void whatIsFrozenStandsStill() {
+    TensorScope.run(
+        () -> {
+          torch.manual_seed(31);
+          Net net = new Net();
+          torch
+              .cross_entropy_loss(
+                  net.forward(torch.rand(2, 3, 32, 32)), torch.zeros(2).to(ScalarType.Long))
+              .backward();
+          Tensor weight = StateDict.of(net).get("conv2.weight");
+          weight.set_requires_grad(false);
+          double[] weights = Fixture.values(weight);
+          TrainerOptions options =
+              ShortTraining.options(1, 0.05).toBuilder()
+                  .weightDecay(0.1)
+                  .thresholdWeightDecay(0.1)
+                  .build();
+          double[] frozen = {0};
+          TrainingListener freezing =
+              new TrainingListener() {
+                @Override
+                public void onStep(Training training) {
+                  if (training.step() == 3) {
+                    net.activation().freeze();
+                    frozen[0] = net.threshold();
+                  }
+                }
+              };
+          ShortTraining.fit(net, options, freezing);
+          assertTrue(frozen[0] != 1);
+          assertEquals(frozen[0], net.threshold());
+          assertArrayEquals(weights, Fixture.values(weight));
+        });
   }
 
   @Test
