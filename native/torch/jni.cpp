@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -74,12 +75,19 @@ std::vector<Function*> of_every_blas(const char* name) {
   std::vector<Function*> functions;
 #ifdef __linux__
   std::vector<std::string> files;
-  dl_iterate_phdr(
+  const int failed = dl_iterate_phdr(
       [](dl_phdr_info* info, size_t, void* to) {
-        static_cast<std::vector<std::string>*>(to)->emplace_back(info->dlpi_name);
-        return 0;
+        try {
+          static_cast<std::vector<std::string>*>(to)->emplace_back(info->dlpi_name);
+          return 0;
+        } catch (const std::bad_alloc&) {
+          return 1;
+        }
       },
       &files);
+  if (failed != 0) {
+    throw std::bad_alloc();
+  }
   for (const std::string& file : files) {
     if (file.find("/libopenblas") == std::string::npos) {
       continue;

@@ -219,8 +219,8 @@ public final class ClipOp {
 
   /**
    * Max pooling of 2×2 with stride 2, then the clip: {@code clip(max_pool2d(x, 2), t)}, or {@code
-   * relu} in place of {@code clip}. Not recorded: {@code ClipFunctions.maxPoolClip} can be
-   * differentiated.
+   * relu} in place of {@code clip}. Where a gradient is recorded it is LibTorch's operations that
+   * compute; {@code ClipFunctions.maxPoolClip} has the gradient in one pass.
    *
    * @param x (B, C, H, W); an odd last row or column is left out
    * @param t of one element, or (C, 1, 1)
@@ -228,7 +228,7 @@ public final class ClipOp {
    */
   public static Pooled maxPoolClip(Tensor x, Tensor t, boolean relu) {
     ClipArguments.requirePoolable(x, t);
-    return Backends.of(() -> {}, x, t).maxPoolClip(x, t, relu);
+    return Backends.forward(() -> {}, x, t).maxPoolClip(x, t, relu);
   }
 
   /**

@@ -14,6 +14,7 @@ import io.github.actclip.testing.LogCapture;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
@@ -60,6 +61,17 @@ class BackendsTest {
         ForkedJvm.start(BackendProbe.class, List.of(), property, Map.of()).awaitOutput();
     assertTrue(output.contains("\n" + line), output);
     assertTrue(output.contains("kernels loaded: " + loads), output);
+  }
+
+  /** Of four windows one passes its gradient on, one is rectified, and two are clipped. */
+  @Test
+  void aPoolThatIsRecordedIsDifferentiated() {
+    Tensor x = torch.arange(new Scalar(-6f), new Scalar(10f)).view(1, 1, 4, 4).requires_grad_(true);
+    Tensor t = Tensor.create(5f).requires_grad_(true);
+    ClipOp.maxPoolClip(x, t, true).output().sum().backward();
+    assertEquals(1, x.grad().sum().item_double());
+    assertEquals(1, x.grad().view(16).select(0, 7).item_double());
+    assertEquals(2, t.grad().item_double());
   }
 
   @Test
