@@ -1,6 +1,7 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -49,29 +50,35 @@ public record Normalization(List<Double> mean, List<Double> std) {
 
   /**
    * By mean and standard deviation of all pixels of a data set, as 3×32×32: what pads a grey image
-   * counts.
+   * counts. The pixels are counted by their values first, so that rounding does not add up.
    *
    * @throws ActclipException when all pixels of a channel are the same
    */
   public static Normalization of(ImageDataset dataset) {
-    double[] sum = new double[PixelFormat.CHANNELS];
-    double[] squares = new double[PixelFormat.CHANNELS];
+    long[][] counts = new long[PixelFormat.CHANNELS][PixelFormat.LEVELS.length];
     float[] image = new float[PixelFormat.VALUES];
     for (int i = 0; i < dataset.size(); i++) {
       dataset.decode(i, image);
       for (int at = 0; at < image.length; at++) {
-        int channel = at % PixelFormat.CHANNELS;
-        sum[channel] += image[at];
-        squares[channel] += (double) image[at] * image[at];
+        counts[at % PixelFormat.CHANNELS][PixelFormat.byteOf(image[at])]++;
       }
     }
-    double pixels = (double) dataset.size() * PixelFormat.SIDE * PixelFormat.SIDE;
-    List<Double> mean = channels().mapToObj(c -> sum[c] / pixels).toList();
-    List<Double> std =
-        channels()
-            .mapToObj(c -> Math.sqrt(Math.max(0, squares[c] / pixels - mean.get(c) * mean.get(c))))
-            .toList();
-    return new Normalization(mean, std);
+    double[] mean = channels().mapToDouble(c -> mean(counts[c], 0, 1)).toArray();
+    double[] std = channels().mapToDouble(c -> Math.sqrt(mean(counts[c], mean[c], 2))).toArray();
+    return new Normalization(boxed(mean), boxed(std));
+  }
+
+  /** The mean of (pixel − center)^power: of these differences, so that equal pixels give 0. */
+  private static double mean(long[] counts, double center, int power) {
+    double sum = 0;
+    for (int level = 0; level < counts.length; level++) {
+      sum += counts[level] * Math.pow(PixelFormat.LEVELS[level] - center, power);
+    }
+    return sum / Arrays.stream(counts).sum();
+  }
+
+  private static List<Double> boxed(double[] values) {
+    return Arrays.stream(values).boxed().toList();
   }
 
   private static IntStream channels() {

@@ -46,7 +46,7 @@ enum PixelFormat {
   private static final int MAX_BYTES = 256 << 20;
 
   /** The value of each pixel byte: 0 to 255 become 0 to 1. */
-  private static final float[] LEVELS = levels();
+  static final float[] LEVELS = levels();
 
   /** Bytes of one raw image. */
   final int bytes;
@@ -68,6 +68,11 @@ enum PixelFormat {
    *     left as it is, so the array must have started as zeros
    */
   abstract void decode(byte[] raw, int offset, float[] out);
+
+  /** The byte that a pixel was made of. */
+  static int byteOf(float level) {
+    return Math.round(level * (LEVELS.length - 1));
+  }
 
   private static float[] levels() {
     float[] levels = new float[256];

@@ -139,13 +139,56 @@ class AugmentationTest {
 
   @Test
   void aChannelThatIsAllTheSameCannotBeNormalised() {
-    byte[] white = new byte[PixelFormat.VALUES];
-    Arrays.fill(white, (byte) 255);
+    for (int level = 0; level < 256; level++) {
+      byte[] constant = new byte[7 * PixelFormat.VALUES];
+      Arrays.fill(constant, (byte) level);
+      assertBadInput(
+          () -> Normalization.of(planes(constant)),
+          "std ([0.0, 0.0, 0.0]) must be finite numbers above 0");
+    }
+  }
+
+  /** One channel of three is enough. */
+  @Test
+  void oneConstantChannelCannotBeNormalised() {
+    byte[] colour = new byte[PixelFormat.VALUES];
+    Arrays.fill(colour, (byte) 100);
+    for (int i = 0; i < 2048; i++) {
+      colour[i] = (byte) i;
+    }
     assertBadInput(
-        () ->
-            Normalization.of(
-                new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, white, new byte[1])),
-        "std ([0.0, 0.0, 0.0]) must be finite numbers above 0, and 1.17549435E-38 at least");
+        () -> Normalization.of(planes(colour)), ", 0.0]) must be finite numbers above 0");
+  }
+
+  /** Where one of n pixels is d brighter: d/n above the others, d √(n − 1)/n. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 100, 127, 254})
+  void onePixelPastTheOthersIsADeviation(int level) {
+    int images = 300;
+    byte[] pixels = new byte[images * PixelFormat.VALUES];
+    Arrays.fill(pixels, (byte) level);
+    for (int channel = 0; channel < 3; channel++) {
+      pixels[channel * 1024] = (byte) (level + 1);
+    }
+    double n = images * 1024;
+    double others = level / 255f;
+    double brighter = (level + 1) / 255f - others;
+    Normalization normalization = Normalization.of(planes(pixels));
+    for (int channel = 0; channel < 3; channel++) {
+      double mean = others + brighter / n;
+      assertEquals(mean, normalization.mean().get(channel), Math.ulp(mean));
+      double std = brighter * Math.sqrt(n - 1) / n;
+      assertEquals(std, normalization.std().get(channel), 1e-12 * std);
+    }
+  }
+
+  private static ImageDataset planes(byte[] pixels) {
+    return new ImageDataset(
+        "nowhere",
+        "test",
+        PixelFormat.RGB_32_PLANES,
+        pixels,
+        new byte[pixels.length / PixelFormat.VALUES]);
   }
 
   @ParameterizedTest
