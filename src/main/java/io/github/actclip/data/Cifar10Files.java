@@ -2,11 +2,10 @@ package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.Locale;
 
 /** Reads CIFAR-10's binary version: records of a label byte and three planes of 32×32 bytes. */
 final class Cifar10Files {
@@ -14,6 +13,7 @@ final class Cifar10Files {
   private static final PixelFormat FORMAT = PixelFormat.RGB_32_PLANES;
   private static final int RECORD_BYTES = 1 + FORMAT.bytes;
   private static final String TRAIN_FILE = "data_batch_[1-9][0-9]*\\.bin";
+  private static final String FIRST_TRAIN_FILE = "data_batch_1.bin";
   private static final String TEST_FILE = "test_batch.bin";
 
   /** The order of the numbers, since no number starts with a zero. */
@@ -24,43 +24,44 @@ final class Cifar10Files {
 
   private Cifar10Files() {}
 
-  /** Whether a folder, or its usual subfolder, has any file that is named like this format's. */
-  static boolean areIn(Path folder) {
-    Path home = home(folder);
-    return Files.exists(home.resolve(TEST_FILE)) || !trainFiles(home).isEmpty();
+  /** Whether a folder has any file of this split that is named like one of this format. */
+  static boolean areIn(Path folder, Split split) {
+    return names(folder, split).stream()
+        .anyMatch(name -> DataFolder.find(folder, List.of(name)).isPresent());
   }
 
-  static ImageDataset read(Path folder, Split split) {
-    Path home = home(folder);
-    List<Path> files = split == Split.TRAIN ? trainFiles(home) : List.of(home.resolve(TEST_FILE));
-    if (files.isEmpty()) {
-      throw ActclipException.badInput("%s is missing", home.resolve("data_batch_1.bin"));
-    }
+  /**
+   * Reads the files of a split.
+   *
+   * @param source where the images are said to be from
+   */
+  static ImageDataset read(Path folder, Split split, String source) {
+    List<Path> files =
+        names(folder, split).stream()
+            .map(name -> DataFolder.require(folder, List.of(name)))
+            .toList();
     List<Part> parts = files.stream().map(Cifar10Files::measure).toList();
     long images = parts.stream().mapToLong(Part::images).sum();
     if (images > FORMAT.maxImages()) {
       throw ActclipException.badInput(
-          "%s has %d images; it can have 1 to %d", home, images, FORMAT.maxImages());
+          "%s has %d images; it can have 1 to %d", folder, images, FORMAT.maxImages());
     }
-    return read(folder, parts, (int) images);
+    return read(source, parts, (int) images);
   }
 
-  private static Path home(Path folder) {
-    Path inside = folder.resolve("cifar-10-batches-bin");
-    return Files.isDirectory(inside) ? inside : folder;
-  }
-
-  private static List<Path> trainFiles(Path home) {
-    try (Stream<Path> files = Files.list(home)) {
-      return files
-          .map(file -> file.getFileName().toString())
-          .filter(name -> name.matches(TRAIN_FILE))
-          .sorted(BY_NUMBER)
-          .map(home::resolve)
-          .toList();
-    } catch (IOException e) {
-      throw ActclipException.badInput("%s cannot be read: %s", home, e.getMessage());
+  /** What the files are called: all that are there to train on, or the first that should be. */
+  private static List<String> names(Path folder, Split split) {
+    if (split == Split.TEST) {
+      return List.of(TEST_FILE);
     }
+    List<String> names =
+        DataFolder.list(folder).stream()
+            .map(entry -> DataFolder.nameOf(entry).toLowerCase(Locale.ROOT))
+            .filter(name -> name.matches(TRAIN_FILE))
+            .distinct()
+            .sorted(BY_NUMBER)
+            .toList();
+    return names.isEmpty() ? List.of(FIRST_TRAIN_FILE) : names;
   }
 
   private static Part measure(Path path) {
@@ -76,7 +77,7 @@ final class Cifar10Files {
     }
   }
 
-  private static ImageDataset read(Path folder, List<Part> parts, int images) {
+  private static ImageDataset read(String source, List<Part> parts, int images) {
     byte[] pixels = new byte[images * FORMAT.bytes];
     byte[] labels = new byte[images];
     int next = 0;
@@ -84,7 +85,7 @@ final class Cifar10Files {
       read(part, pixels, labels, next);
       next += (int) part.images();
     }
-    return new ImageDataset(ImageDataset.source(folder), "CIFAR-10 images", FORMAT, pixels, labels);
+    return new ImageDataset(source, "CIFAR-10 images", FORMAT, pixels, labels);
   }
 
   private static void read(Part part, byte[] pixels, byte[] labels, int first) {

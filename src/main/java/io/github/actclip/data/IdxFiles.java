@@ -5,9 +5,8 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Optional;
+import java.util.List;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
@@ -19,6 +18,8 @@ final class IdxFiles {
 
   /** Deflate cannot do better: 258 bytes from two bits. */
   private static final int MAX_COMPRESSION = 1032;
+
+  private static final String GZIP = ".gz";
 
   private enum Kind {
     IMAGES("images", 3, FORMAT.bytes),
@@ -43,7 +44,19 @@ final class IdxFiles {
       return 0x0800 | dimensions;
     }
 
-    String fileName(Split split, String separator) {
+    String fileName(Split split) {
+      return fileName(split, "-");
+    }
+
+    /** The names that the file is looked for by, in that order. */
+    List<String> fileNames(Split split) {
+      return Stream.of("-", ".")
+          .map(separator -> fileName(split, separator))
+          .flatMap(name -> Stream.of(name, name + GZIP))
+          .toList();
+    }
+
+    private String fileName(Split split, String separator) {
       String prefix = split == Split.TRAIN ? "train" : "t10k";
       return prefix + "-" + what + separator + "idx" + dimensions + "-ubyte";
     }
@@ -51,17 +64,20 @@ final class IdxFiles {
 
   private IdxFiles() {}
 
-  /** Whether a folder has any file that is named like one of this format. */
-  static boolean areIn(Path folder) {
-    return Stream.of(Split.values())
-        .anyMatch(
-            split ->
-                Stream.of(Kind.values()).anyMatch(kind -> find(folder, split, kind).isPresent()));
+  /** Whether a folder has any file of this split that is named like one of this format. */
+  static boolean areIn(Path folder, Split split) {
+    return Stream.of(Kind.values())
+        .anyMatch(kind -> DataFolder.find(folder, kind.fileNames(split)).isPresent());
   }
 
-  static ImageDataset read(Path folder, Split split) {
-    Path imagesFile = require(folder, split, Kind.IMAGES);
-    Path labelsFile = require(folder, split, Kind.LABELS);
+  /**
+   * Reads the two files of a split.
+   *
+   * @param source where the images are said to be from
+   */
+  static ImageDataset read(Path folder, Split split, String source) {
+    Path imagesFile = DataFolder.require(folder, Kind.IMAGES.fileNames(split));
+    Path labelsFile = DataFolder.require(folder, Kind.LABELS.fileNames(split));
     byte[] images = read(imagesFile, Kind.IMAGES);
     byte[] labels = read(labelsFile, Kind.LABELS);
     int count = images.length / FORMAT.bytes;
@@ -72,7 +88,7 @@ final class IdxFiles {
     for (int i = 0; i < count; i++) {
       ImageDataset.checkLabel(labelsFile, i, labels[i]);
     }
-    return new ImageDataset(ImageDataset.source(folder), "IDX images", FORMAT, images, labels);
+    return new ImageDataset(source, "IDX images", FORMAT, images, labels);
   }
 
   static ImageDataset embedded(Split split) {
@@ -84,26 +100,8 @@ final class IdxFiles {
         readResource(split, Kind.LABELS));
   }
 
-  private static Path require(Path folder, Split split, Kind kind) {
-    return find(folder, split, kind)
-        .orElseThrow(
-            () ->
-                ActclipException.badInput(
-                    "%s is missing, with or without .gz",
-                    folder.resolve(kind.fileName(split, "-"))));
-  }
-
-  private static Optional<Path> find(Path folder, Split split, Kind kind) {
-    return Stream.of("-", ".")
-        .map(separator -> kind.fileName(split, separator))
-        .flatMap(name -> Stream.of(name, name + ".gz"))
-        .map(folder::resolve)
-        .filter(Files::exists)
-        .findFirst();
-  }
-
   private static byte[] readResource(Split split, Kind kind) {
-    try (DataFile file = DataFile.resource("fashion-mnist/" + kind.fileName(split, "-") + ".gz")) {
+    try (DataFile file = DataFile.resource("fashion-mnist/" + kind.fileName(split) + GZIP)) {
       return read(file, kind);
     } catch (IOException e) {
       throw ActclipException.failure(e, "The embedded images cannot be read: %s", e.getMessage());

@@ -50,12 +50,20 @@ public final class ImageDataset {
    *       train-labels-idx1-ubyte}, {@code t10k-images-idx3-ubyte}, {@code t10k-labels-idx1-ubyte},
    *       as they are or compressed by gzip. The images are 28×28 and grey; they are padded by two
    *       zeros on each side and repeated to three channels.
-   *   <li>CIFAR-10's binary version: {@code data_batch_1.bin}, …, {@code test_batch.bin}, in the
-   *       folder or in its {@code cifar-10-batches-bin}. All training files that are there are
-   *       read, in the order of their numbers.
+   *   <li>CIFAR-10's binary version: {@code data_batch_1.bin}, …, {@code test_batch.bin}. All
+   *       training files that are there are read, in the order of their numbers.
    * </ul>
    *
-   * @throws ActclipException bad input, naming the file, when one is missing or unsound
+   * <p>Names may be in upper case. Of several that stand for one IDX file, the first is read: with
+   * a dash, that with {@code .gz}, with a dot before {@code idx}, that with {@code .gz}; first
+   * those in the folder, then those in folders that have such a name themselves.
+   *
+   * <p>Where the folder has no such file, it is looked for in the folders in it, then in those in
+   * these: in {@code cifar-10-batches-bin}, or in torchvision's {@code MNIST/raw}. Images and
+   * labels are read from one folder.
+   *
+   * @throws ActclipException bad input, naming the file, when one is missing or unsound; naming the
+   *     folders, when several could be meant
    */
   public static ImageDataset load(Path folder, Split split) {
     if (Files.notExists(folder)) {
@@ -69,16 +77,19 @@ public final class ImageDataset {
       throw ActclipException.badInput(
           "The data folder %s cannot be read: permission is missing", folder);
     }
-    if (IdxFiles.areIn(folder)) {
-      return IdxFiles.read(folder, split);
-    }
-    if (Cifar10Files.areIn(folder)) {
-      return Cifar10Files.read(folder, split);
-    }
-    throw ActclipException.badInput(
-        "%s has neither IDX files like train-images-idx3-ubyte nor CIFAR-10 files like"
-            + " data_batch_1.bin",
-        folder);
+    Path home =
+        DataFolder.nearest(
+            folder,
+            inside -> holds(inside, Split.TRAIN) || holds(inside, Split.TEST),
+            inside -> holds(inside, split),
+            "IDX files like train-images-idx3-ubyte nor CIFAR-10 files like data_batch_1.bin");
+    String source = folder.toAbsolutePath().normalize().toString();
+    boolean idx = IdxFiles.areIn(home, Split.TRAIN) || IdxFiles.areIn(home, Split.TEST);
+    return idx ? IdxFiles.read(home, split, source) : Cifar10Files.read(home, split, source);
+  }
+
+  private static boolean holds(Path folder, Split split) {
+    return IdxFiles.areIn(folder, split) || Cifar10Files.areIn(folder, split);
   }
 
   /** How many images there are; at least one. */
@@ -128,10 +139,6 @@ public final class ImageDataset {
   /** What it is, for a person to read. */
   public String name() {
     return name;
-  }
-
-  static String source(Path folder) {
-    return folder.toAbsolutePath().normalize().toString();
   }
 
   /** Decodes one image: see {@link PixelFormat#decode}. */

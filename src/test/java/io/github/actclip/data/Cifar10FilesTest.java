@@ -6,6 +6,7 @@ import static io.github.actclip.data.TestData.cifarRecord;
 import static io.github.actclip.data.TestData.decode;
 import static io.github.actclip.data.TestData.write;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -76,6 +77,36 @@ class Cifar10FilesTest {
   void looksIntoTheUsualSubfolder() throws IOException {
     write(folder.resolve("cifar-10-batches-bin"), "data_batch_1.bin", cifarRecord(5, 1, 2, 3));
     assertEquals(5, load().label(0));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "DATA_BATCH_1.BIN",
+        "data_batch_1.bin/data_batch_1.bin",
+        "cifar-10/cifar-10-batches-bin/data_batch_1.bin"
+      })
+  void readsTheLayoutsThatPeopleHave(String path) throws IOException {
+    Path file = folder.resolve(path);
+    write(file.getParent(), file.getFileName().toString(), cifarRecord(5, 1, 2, 3));
+    assertEquals(1, load().size());
+    assertEquals(5, load().label(0));
+  }
+
+  @Test
+  void readsABatchOnceWhateverItsCase() throws IOException {
+    write(folder, "data_batch_1.bin", cifarRecord(5, 1, 2, 3));
+    write(folder, "DATA_BATCH_1.BIN", cifarRecord(6, 1, 2, 3));
+    assumeTrue(folder.toFile().list().length == 2, "a file system that tells cases apart");
+    assertEquals(1, load().size());
+    assertEquals(5, load().label(0));
+  }
+
+  @Test
+  void refusesAFolderInPlaceOfABatch() throws IOException {
+    write(folder, "data_batch_1.bin", cifarRecord(5, 1, 2, 3));
+    Files.createDirectory(folder.resolve("data_batch_2.bin"));
+    assertBadInput(this::load, folder.resolve("data_batch_2.bin") + " is not a regular file");
   }
 
   @Test

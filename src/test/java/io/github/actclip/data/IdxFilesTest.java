@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -100,6 +101,134 @@ class IdxFilesTest {
     assertEquals(1, test.size());
     assertEquals(7, test.label(0));
     assertIsTheTwoImages(load());
+  }
+
+  /** A dash or a dot, .gz or not, upper or lower case. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "train-images-idx3-ubyte,train-labels-idx1-ubyte.gz",
+        "train-images.idx3-ubyte,train-labels.idx1-ubyte",
+        "train-images.idx3-ubyte.gz,train-labels-idx1-ubyte",
+        "TRAIN-IMAGES-IDX3-UBYTE,TRAIN-LABELS.IDX1-UBYTE.GZ",
+        "Train-Images.Idx3-ubyte.gz,train-labels-idx1-UBYTE"
+      })
+  void readsTheNamesThatPeopleHave(String names) throws IOException {
+    write(folder, names.split(",")[0], images);
+    write(folder, names.split(",")[1], gzip(labels));
+    assertIsTheTwoImages(load());
+  }
+
+  /** As Kaggle's MNIST has it, and 7-Zip; the folders are there beside or instead of the files. */
+  @ParameterizedTest
+  @CsvSource({
+    "train-images-idx3-ubyte/train-images-idx3-ubyte, train-labels-idx1-ubyte/train-labels-idx1-ubyte",
+    "train-images-idx3-ubyte/train-images.idx3-ubyte, train-labels.idx1-ubyte",
+    "train-images.idx3-ubyte/TRAIN-IMAGES-IDX3-UBYTE.gz, train-labels-idx1-ubyte.gz"
+  })
+  void readsAFileInAFolderOfItsName(String imagesFile, String labelsFile) throws IOException {
+    writeAt(imagesFile, images);
+    writeAt(labelsFile, labels);
+    assertIsTheTwoImages(load());
+    assertEquals(folder.toString(), load().source());
+  }
+
+  @Test
+  void readsDottedFilesBesideFoldersWithDashes() throws IOException {
+    write(folder, "train-images.idx3-ubyte", images);
+    write(folder, "train-labels.idx1-ubyte", labels);
+    writeAt(IMAGES + "/readme.txt", new byte[1]);
+    Files.createDirectory(folder.resolve(LABELS));
+    assertIsTheTwoImages(load());
+  }
+
+  @Test
+  void aFileIsNeverTakenForAFolder() throws IOException {
+    writeBoth();
+    write(folder, "MNIST", new byte[1]);
+    assertIsTheTwoImages(load());
+  }
+
+  /** Each name holds other labels, so that one sees which was read. */
+  @Test
+  void readsTheFirstOfTheNamesInTheirOrder() throws IOException {
+    List<String> order =
+        List.of(
+            LABELS,
+            "TRAIN-labels-idx1-ubyte",
+            LABELS + ".gz",
+            "train-labels.idx1-ubyte",
+            "train-labels.idx1-ubyte.gz",
+            LABELS + ".GZ/" + LABELS,
+            "raw/" + LABELS);
+    for (int i = order.size() - 1; i >= 0; i--) {
+      writeAt(order.get(i), idxLabels((byte) i, (byte) 9));
+      writeAt(i == order.size() - 1 ? "raw/" + IMAGES : IMAGES, images);
+      assertEquals(i, load().label(0), order.get(i));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"MNIST/raw", "fashion-mnist", "archive/train"})
+  void looksIntoTheFoldersBelow(String below) throws IOException {
+    write(folder.resolve(below), IMAGES, images);
+    write(folder.resolve(below), LABELS + ".gz", gzip(labels));
+    write(folder.resolve("other"), "readme.txt", new byte[1]);
+    assertIsTheTwoImages(load());
+    assertEquals(folder.toString(), load().source());
+  }
+
+  @Test
+  void doesNotLookAnyFurtherBelow() throws IOException {
+    write(folder.resolve("a/b/c"), IMAGES, images);
+    write(folder.resolve("a/b/c"), LABELS, labels);
+    assertBadInput(this::load, folder + " has neither IDX files", "; the folder holds a");
+  }
+
+  @Test
+  void readsSplitsThatAreInFoldersOfTheirOwn() throws IOException {
+    write(folder.resolve("train"), IMAGES, images);
+    write(folder.resolve("train"), LABELS, labels);
+    write(folder.resolve("test"), "t10k-images-idx3-ubyte", idxImages(1, new byte[784]));
+    write(folder.resolve("test"), "t10k-labels-idx1-ubyte", idxLabels((byte) 7));
+    assertIsTheTwoImages(load());
+    assertEquals(7, ImageDataset.load(folder, Split.TEST).label(0));
+  }
+
+  @Test
+  void refusesToChooseAmongDataSets() throws IOException {
+    for (String below : List.of("MNIST/raw", "FashionMNIST/raw")) {
+      write(folder.resolve(below), IMAGES, images);
+      write(folder.resolve(below), LABELS, labels);
+    }
+    assertBadInput(
+        this::load,
+        folder + " holds several data sets: name one of ",
+        folder.resolve("FashionMNIST/raw") + ", " + folder.resolve("MNIST/raw"));
+  }
+
+  /** The images of one data set must not get the labels of another. */
+  @Test
+  void neverTakesImagesAndLabelsFromTwoFolders() throws IOException {
+    write(folder.resolve("MNIST"), IMAGES, images);
+    write(folder.resolve("FashionMNIST"), LABELS, labels);
+    assertBadInput(this::load, folder + " holds several data sets: name one of ");
+  }
+
+  @Test
+  void saysWhatItLookedForAndWhatIsThere() throws IOException {
+    write(folder, IMAGES, images);
+    write(folder, "train\nlabels", labels);
+    assertBadInput(
+        this::load,
+        folder.resolve(LABELS) + " is missing, and so are " + LABELS + ".gz, ",
+        "train-labels.idx1-ubyte, train-labels.idx1-ubyte.gz; the folder holds ",
+        "train?labels, " + IMAGES);
+  }
+
+  private void writeAt(String path, byte[] content) throws IOException {
+    Path file = folder.resolve(path);
+    write(file.getParent(), file.getFileName().toString(), content);
   }
 
   @Test

@@ -114,6 +114,32 @@ class ImageDatasetTest {
         "data_batch_1.bin");
   }
 
+  /** Data sets that people have in other forms. */
+  @ParameterizedTest
+  @CsvSource({
+    "cifar-10-batches-py/data_batch_1, Python version, cifar-10-binary.tar.gz",
+    "data_batch_5, Python version, cifar-10-binary.tar.gz",
+    "fashion-mnist_train.csv, CSV, IDX files",
+    "digits/TRAIN.CSV, CSV, IDX files",
+    "cifar-10-binary.tar.gz, is packed, unpack it",
+    "gzip/emnist-digits-train-images-idx3-ubyte.gz, is of EMNIST, transposed"
+  })
+  void saysWhatToDoWithOtherForms(String file, String what, String advice, @TempDir Path folder)
+      throws IOException {
+    Path path = folder.resolve(file);
+    TestData.write(path.getParent(), path.getFileName().toString(), new byte[10]);
+    assertBadInput(
+        () -> ImageDataset.load(folder, Split.TRAIN), folder + " has neither", what, advice);
+  }
+
+  @Test
+  void saysWhenThereIsNothingAtAll(@TempDir Path folder) {
+    assertBadInput(
+        () -> ImageDataset.load(folder, Split.TRAIN),
+        folder + " has neither",
+        "the folder is empty");
+  }
+
   @ParameterizedTest
   @CsvSource({"TRAIN,800", "TEST,200"})
   void embeddedImagesAreBalanced(Split split, int perClass) {

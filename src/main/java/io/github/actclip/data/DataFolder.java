@@ -1,0 +1,182 @@
+package io.github.actclip.data;
+
+import io.github.actclip.runtime.ActclipException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** Finds files where downloads and unpackers leave them. */
+final class DataFolder {
+
+  /** How far below the folder that is named: torchvision's are in {@code MNIST/raw}. */
+  private static final int DEPTH = 2;
+
+  private static final int MOST_LISTED = 8;
+
+  /** What people have that cannot be read, and what to do about it. */
+  private enum Unread {
+    CIFAR_10_PYTHON(
+        "cifar-10-batches-py|data_batch_[1-9]|test_batch",
+        "is of CIFAR-10's Python version, a pickle, which is a program: download the binary version,"
+            + " cifar-10-binary.tar.gz"),
+    EMNIST(
+        "emnist-.*",
+        "is of EMNIST, whose images are transposed, and mostly of more than 10 classes: it is not"
+            + " read"),
+    CSV(".*\\.csv", "is CSV, which is not read: download the IDX files or CIFAR-10's binary ones"),
+    ARCHIVE(".*\\.(zip|tar|tgz|gz|7z|rar)", "is packed: unpack it");
+
+    private final Pattern name;
+    private final String advice;
+
+    Unread(String name, String advice) {
+      this.name = Pattern.compile(name, Pattern.CASE_INSENSITIVE);
+      this.advice = advice;
+    }
+
+    private Optional<String> adviceOn(List<Path> entries) {
+      return entries.stream()
+          .filter(entry -> name.matcher(nameOf(entry)).matches())
+          .findFirst()
+          .map(entry -> shown(entry.toString()) + " " + advice);
+    }
+  }
+
+  private DataFolder() {}
+
+  /**
+   * The folder itself, or else the nearest below it, at most {@value #DEPTH} further down, that
+   * holds data. Where several do that are equally near, the one that holds what is wanted.
+   *
+   * @param what the data, for the message
+   * @throws ActclipException bad input when there is none, or more than one
+   */
+  static Path nearest(Path folder, Predicate<Path> holds, Predicate<Path> wanted, String what) {
+    List<Path> seen = new ArrayList<>();
+    List<Path> level = List.of(folder);
+    for (int depth = 0; depth <= DEPTH; depth++) {
+      List<Path> homes = level.stream().filter(holds).toList();
+      if (!homes.isEmpty()) {
+        return homes.size() == 1 ? homes.get(0) : only(folder, homes, wanted);
+      }
+      List<Path> entries = level.stream().flatMap(parent -> list(parent).stream()).toList();
+      seen.addAll(entries);
+      level = entries.stream().filter(Files::isDirectory).filter(Files::isReadable).toList();
+    }
+    throw ActclipException.badInput(
+        "%s has neither %s, nor do the folders in it; %s",
+        folder,
+        what,
+        Stream.of(Unread.values())
+            .flatMap(format -> format.adviceOn(seen).stream())
+            .findFirst()
+            .orElse(contents(folder)));
+  }
+
+  private static Path only(Path folder, List<Path> homes, Predicate<Path> wanted) {
+    List<Path> fitting = homes.stream().filter(wanted).toList();
+    if (fitting.size() != 1) {
+      throw ActclipException.badInput(
+          "%s holds several data sets: name one of %s", folder, listed(homes));
+    }
+    return fitting.get(0);
+  }
+
+  /**
+   * The first regular file that has one of the names, in upper or lower case: in the folder, or
+   * else in a folder in it that has such a name itself, as some unpackers make it.
+   */
+  static Optional<Path> find(Path folder, List<String> names) {
+    return names(folder, names)
+        .filter(Files::isRegularFile)
+        .findFirst()
+        .or(
+            () ->
+                names(folder, names)
+                    .filter(Files::isDirectory)
+                    .filter(Files::isReadable)
+                    .flatMap(inside -> names(inside, names))
+                    .filter(Files::isRegularFile)
+                    .findFirst());
+  }
+
+  /** Like {@link #find}, but there must be one. */
+  static Path require(Path folder, List<String> names) {
+    return find(folder, names).orElseThrow(() -> missing(folder, names));
+  }
+
+  private static ActclipException missing(Path folder, List<String> names) {
+    return names(folder, names)
+        .findFirst()
+        .map(
+            entry ->
+                ActclipException.badInput(
+                    "%s is not a regular file, nor a folder that holds one of its name", entry))
+        .orElseGet(
+            () ->
+                ActclipException.badInput(
+                    "%s is missing%s; %s",
+                    folder.resolve(names.get(0)), otherNames(names), contents(folder)));
+  }
+
+  private static String otherNames(List<String> names) {
+    return names.size() == 1
+        ? ""
+        : ", and so are " + String.join(", ", names.subList(1, names.size()));
+  }
+
+  /** What is in the folder under these names, in their order; a name as it is first. */
+  private static Stream<Path> names(Path folder, List<String> names) {
+    List<Path> entries = list(folder);
+    return names.stream()
+        .flatMap(
+            name ->
+                entries.stream()
+                    .filter(entry -> nameOf(entry).equalsIgnoreCase(name))
+                    .sorted(Comparator.comparing(entry -> !nameOf(entry).equals(name))));
+  }
+
+  /** Everything in the folder, by name. */
+  static List<Path> list(Path folder) {
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries.sorted().toList();
+    } catch (IOException | UncheckedIOException e) {
+      throw ActclipException.badInput("%s cannot be read: %s", folder, e.getMessage());
+    }
+  }
+
+  static String nameOf(Path entry) {
+    return entry.getFileName().toString();
+  }
+
+  private static String contents(Path folder) {
+    List<Path> entries = list(folder);
+    return entries.isEmpty()
+        ? "the folder is empty"
+        : "the folder holds " + listed(entries.stream().map(Path::getFileName).toList());
+  }
+
+  private static String listed(List<Path> paths) {
+    String first =
+        paths.stream()
+            .limit(MOST_LISTED)
+            .map(path -> shown(path.toString()))
+            .collect(Collectors.joining(", "));
+    int more = paths.size() - MOST_LISTED;
+    return more > 0 ? first + " and " + more + " more" : first;
+  }
+
+  /** On one line, whatever the name. */
+  private static String shown(String name) {
+    return name.replaceAll("\\p{Cntrl}", "?");
+  }
+}
