@@ -1,9 +1,11 @@
 package io.github.actclip.io;
 
+import io.github.actclip.runtime.TensorMeaning;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -15,15 +17,20 @@ import org.bytedeco.pytorch.Tensor;
  * @param missingKeys names of the module's tensors for which the state has no value
  * @param unexpectedKeys names in the state that the module does not have
  * @param mismatchedShapes names that both have, with different shapes
+ * @param mismatchedMeanings names that both have, with different {@link TensorMeaning}s
  */
 public record IncompatibleKeys(
-    List<String> missingKeys, List<String> unexpectedKeys, List<MismatchedShape> mismatchedShapes) {
+    List<String> missingKeys,
+    List<String> unexpectedKeys,
+    List<MismatchedShape> mismatchedShapes,
+    List<MismatchedMeaning> mismatchedMeanings) {
 
   /** Makes the lists unmodifiable. */
   public IncompatibleKeys {
     missingKeys = List.copyOf(missingKeys);
     unexpectedKeys = List.copyOf(unexpectedKeys);
     mismatchedShapes = List.copyOf(mismatchedShapes);
+    mismatchedMeanings = List.copyOf(mismatchedMeanings);
   }
 
   /**
@@ -48,31 +55,63 @@ public record IncompatibleKeys(
     }
   }
 
+  /**
+   * A value whose numbers mean something else than those of the module's tensor of that name.
+   *
+   * @param meaning the value's
+   * @param expected the module's
+   */
+  public record MismatchedMeaning(String key, String meaning, String expected) {
+
+    private static Optional<MismatchedMeaning> of(String key, Tensor value, Tensor own) {
+      Optional<String> expected = TensorMeaning.of(own);
+      return TensorMeaning.of(value)
+          .filter(meaning -> expected.isPresent() && !meaning.equals(expected.get()))
+          .map(meaning -> new MismatchedMeaning(key, meaning, expected.get()));
+    }
+
+    @Override
+    public String toString() {
+      return key
+          + " is stored as "
+          + TensorInfo.quoted(meaning)
+          + " and used as "
+          + TensorInfo.quoted(expected);
+    }
+  }
+
   static IncompatibleKeys between(Map<String, Tensor> own, Map<String, Tensor> state) {
     List<String> missing = new ArrayList<>();
-    List<MismatchedShape> mismatched = new ArrayList<>();
+    List<MismatchedShape> shapes = new ArrayList<>();
+    List<MismatchedMeaning> meanings = new ArrayList<>();
     own.forEach(
         (name, tensor) -> {
           Tensor value = state.get(name);
           if (value == null || value.isNull() || !value.defined()) {
             missing.add(name);
           } else if (!Arrays.equals(value.shape(), tensor.shape())) {
-            mismatched.add(MismatchedShape.of(name, value, tensor));
+            shapes.add(MismatchedShape.of(name, value, tensor));
+          } else {
+            MismatchedMeaning.of(name, value, tensor).ifPresent(meanings::add);
           }
         });
     List<String> unexpected = state.keySet().stream().filter(n -> !own.containsKey(n)).toList();
-    return new IncompatibleKeys(missing, unexpected, mismatched);
+    return new IncompatibleKeys(missing, unexpected, shapes, meanings);
   }
 
   /** Whether the state fits: there is no such name. */
   public boolean isEmpty() {
-    return missingKeys.isEmpty() && unexpectedKeys.isEmpty() && mismatchedShapes.isEmpty();
+    return missingKeys.isEmpty()
+        && unexpectedKeys.isEmpty()
+        && mismatchedShapes.isEmpty()
+        && mismatchedMeanings.isEmpty();
   }
 
   /** Whether the module's tensor of that name has a value that fits. */
   boolean fits(String key) {
     return !missingKeys.contains(key)
-        && mismatchedShapes.stream().noneMatch(mismatch -> mismatch.key().equals(key));
+        && mismatchedShapes.stream().noneMatch(mismatch -> mismatch.key().equals(key))
+        && mismatchedMeanings.stream().noneMatch(mismatch -> mismatch.key().equals(key));
   }
 
   /** All names, in one line. */
@@ -82,6 +121,8 @@ public record IncompatibleKeys(
     addListed(kinds, "missing", missingKeys.stream());
     addListed(kinds, "unexpected", unexpectedKeys.stream().map(TensorInfo::quoted));
     addListed(kinds, "wrong", mismatchedShapes.stream().map(MismatchedShape::toString));
+    addListed(
+        kinds, "of another meaning", mismatchedMeanings.stream().map(MismatchedMeaning::toString));
     return String.join("; ", kinds);
   }
 

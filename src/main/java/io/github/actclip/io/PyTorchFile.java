@@ -50,7 +50,7 @@ final class PyTorchFile implements AutoCloseable {
   private PyTorchFile(Path file) throws IOException {
     this.file = file;
     fileBytes = Files.size(file);
-    zip = open(file);
+    zip = openZip(file);
     try {
       root = findRoot();
     } catch (RuntimeException e) {
@@ -65,12 +65,32 @@ final class PyTorchFile implements AutoCloseable {
    * @throws ActclipException before a tensor is made, except for damaged data
    */
   static Map<String, Tensor> read(Path file) {
+    return open(
+        file,
+        opened -> {
+          Map<String, String> texts = opened.readTexts();
+          Map<String, Tensor> tensors = opened.readTensors();
+          Meanings.give(tensors, texts);
+          return tensors;
+        });
+  }
+
+  /** Reads the texts that {@link PyTorchTexts} wrote beside the tensors; empty without any. */
+  static Map<String, String> readTexts(Path file) {
+    return open(file, PyTorchFile::readTexts);
+  }
+
+  private interface Reader<T> {
+    T read(PyTorchFile opened) throws IOException;
+  }
+
+  private static <T> T open(Path file, Reader<T> reader) {
     return InputFile.read(
         file,
         "a PyTorch file",
         () -> {
           try (PyTorchFile opened = new PyTorchFile(file)) {
-            return opened.readTensors();
+            return reader.read(opened);
           } catch (ZipException e) {
             throw invalid(file, "%s", ActclipException.firstLine(e));
           } catch (EOFException e) {
@@ -84,7 +104,7 @@ final class PyTorchFile implements AutoCloseable {
         "%s is not a valid PyTorch file: %s", file, String.format(Locale.ROOT, message, args));
   }
 
-  private static ZipFile open(Path file) throws IOException {
+  private static ZipFile openZip(Path file) throws IOException {
     try {
       return new ZipFile(file.toFile());
     } catch (ZipException | IllegalArgumentException e) {
@@ -135,6 +155,12 @@ final class PyTorchFile implements AutoCloseable {
     } finally {
       storages.values().forEach(Tensor::close); // The tensors hold on to the memory.
     }
+  }
+
+  private Map<String, String> readTexts() throws IOException {
+    return zip.getEntry(root + PyTorchTexts.ENTRY) == null
+        ? Map.of()
+        : PyTorchTexts.read(file, readSmall(entry(PyTorchTexts.ENTRY), MAX_PICKLE_BYTES));
   }
 
   private void requireLittleEndian() throws IOException {

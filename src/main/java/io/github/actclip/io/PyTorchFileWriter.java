@@ -51,20 +51,24 @@ final class PyTorchFileWriter {
   }
 
   /** Writes tensors to a file, as {@link StateDict#write} says. */
-  static void write(Path file, Map<String, Tensor> tensors) {
+  static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
     List<TensorInfo> described = new ArrayList<>();
     tensors.forEach((name, tensor) -> described.add(TensorInfo.of(name, tensor)));
     byte[] pickle = new StateDictPickler().toBytes(described);
-    AtomicFile.write(file, out -> new PyTorchFileWriter(out).write(pickle, tensors));
+    byte[] texts = PyTorchTexts.toBytes(Meanings.with(metadata, tensors));
+    AtomicFile.write(file, out -> new PyTorchFileWriter(out).write(pickle, tensors, texts));
   }
 
-  private void write(byte[] pickle, Map<String, Tensor> tensors) throws IOException {
+  private void write(byte[] pickle, Map<String, Tensor> tensors, byte[] texts) throws IOException {
     writeEntry(PyTorchFile.PICKLE, pickle);
     writeEntry(PyTorchFile.BYTE_ORDER, PyTorchFile.LITTLE_ENDIAN);
     int index = 0;
     for (var tensor : tensors.entrySet()) {
       String name = PyTorchFile.STORAGES + index++;
       TensorBytes.withBytes(tensor.getKey(), tensor.getValue(), bytes -> writeEntry(name, bytes));
+    }
+    if (texts.length > 0) {
+      writeEntry(PyTorchTexts.ENTRY, texts);
     }
     writeEntry("version", VERSION);
     zip.finish();

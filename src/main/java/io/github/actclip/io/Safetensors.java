@@ -39,7 +39,8 @@ public final class Safetensors {
    *
    * @param tensors of any shape, strides and device; they stay the caller's, and what is copied on
    *     the way to the file is freed, one tensor at a time
-   * @param metadata texts for the reader of the file; may be empty
+   * @param metadata texts for the reader of the file; may be empty. The {@link
+   *     io.github.actclip.runtime.TensorMeaning} of each tensor that has one is added.
    * @throws ActclipException bad input for a dtype or layout that the format lacks; a failure when
    *     the file cannot be written
    */
@@ -47,7 +48,7 @@ public final class Safetensors {
     List<TensorInfo> described = new ArrayList<>();
     tensors.forEach((name, tensor) -> described.add(TensorInfo.of(name, tensor)));
     SafetensorsHeaderWriter header = new SafetensorsHeaderWriter(described);
-    byte[] head = header.toBytes(metadata);
+    byte[] head = header.toBytes(Meanings.with(metadata, tensors));
     AtomicFile.write(
         file,
         out -> {
@@ -78,12 +79,15 @@ public final class Safetensors {
   /** Reads tensors and texts at once, as {@link #read} does. */
   static Content readAll(Path file) {
     LibTorch.load();
-    return open(
-        file,
-        (channel, header) ->
-            new Content(
-                InputFile.allOrNone(tensors -> readTensors(channel, header, tensors)),
-                header.metadata()));
+    Content content =
+        open(
+            file,
+            (channel, header) ->
+                new Content(
+                    InputFile.allOrNone(tensors -> readTensors(channel, header, tensors)),
+                    header.metadata()));
+    Meanings.give(content.tensors(), content.metadata());
+    return content;
   }
 
   /**

@@ -29,8 +29,8 @@ public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> met
    * @throws ActclipException as {@link Safetensors#write} does
    */
   public void write(Path file) {
-    Map<String, String> texts = new HashMap<>(metadata);
-    texts.put(CHECKSUM, checksum());
+    Map<String, String> texts = Meanings.with(metadata, tensors);
+    texts.put(CHECKSUM, new SealedTensors(tensors, texts).checksum());
     Safetensors.write(file, tensors, texts);
   }
 

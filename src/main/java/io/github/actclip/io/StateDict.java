@@ -3,6 +3,7 @@ package io.github.actclip.io;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorMeaning;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -54,10 +55,11 @@ public final class StateDict {
    * Copies values into the tensors of a module, in place, converting device and dtype; strict, as
    * {@code load_state_dict} is in Python by default.
    *
-   * @param state exactly the names of {@link #of}, each with the module's shape; it stays the
-   *     caller's
+   * @param state exactly the names of {@link #of}, each with the module's shape and, where both
+   *     have one, {@link TensorMeaning}; it stays the caller's
    * @throws ActclipException bad input that lists every missing, unexpected and wrongly shaped
-   *     name, before anything is changed; a failure when LibTorch cannot copy a value
+   *     name, and every one of another meaning, before anything is changed; a failure when LibTorch
+   *     cannot copy a value
    */
   public static void load(Module module, Map<String, Tensor> state) {
     load(module, state, true);
@@ -71,8 +73,8 @@ public final class StateDict {
    *     copied, and the rest of the module stays as it is
    * @return what did not fit; empty when strict
    * @throws ActclipException when strict, bad input that lists every missing, unexpected and
-   *     wrongly shaped name, before anything is changed; a failure when LibTorch cannot copy a
-   *     value
+   *     wrongly shaped name, and every one of another meaning, before anything is changed; a
+   *     failure when LibTorch cannot copy a value
    */
   public static IncompatibleKeys load(Module module, Map<String, Tensor> state, boolean strict) {
     try (TensorScope scope = new TensorScope()) {
@@ -101,17 +103,41 @@ public final class StateDict {
    * {@code torch.load(file)}, also with {@code weights_only=True}. The same values give the same
    * bytes.
    *
+   * <p>The {@link TensorMeaning} of a tensor, such as a threshold's, is written beside it.
+   *
    * @param state of any shape, strides and device, with the dtypes of {@link Safetensors}; it stays
    *     the caller's
    * @throws ActclipException bad input for another suffix, and for a dtype or layout that cannot be
    *     stored; a failure when the file cannot be written
    */
   public static void write(Path file, Map<String, Tensor> state) {
+    write(file, state, Map.of());
+  }
+
+  /**
+   * Writes a state to a file, as {@link #write(Path, Map)} does, and texts beside it.
+   *
+   * @param metadata what {@link #readMetadata} finds again
+   * @throws ActclipException likewise
+   */
+  public static void write(Path file, Map<String, Tensor> state, Map<String, String> metadata) {
     if (isSafetensors(file)) {
-      Safetensors.write(file, state, FOR_PYTORCH);
+      Map<String, String> texts = new LinkedHashMap<>(FOR_PYTORCH);
+      texts.putAll(metadata);
+      Safetensors.write(file, state, texts);
     } else {
-      PyTorchFileWriter.write(file, state);
+      PyTorchFileWriter.write(file, state, metadata);
     }
+  }
+
+  /**
+   * Reads the texts beside a state, those that this library adds itself included.
+   *
+   * @return empty when there are none
+   * @throws ActclipException as {@link #read} does
+   */
+  public static Map<String, String> readMetadata(Path file) {
+    return isSafetensors(file) ? Safetensors.readMetadata(file) : PyTorchFile.readTexts(file);
   }
 
   /**

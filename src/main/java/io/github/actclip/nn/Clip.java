@@ -156,7 +156,8 @@ public final class Clip extends ThresholdLayer {
             options.parameterization,
             options.parameterization.decay(),
             options.floor,
-            true);
+            true,
+            options.meaning());
     return learn(max, options.gradient);
   }
 
@@ -171,7 +172,8 @@ public final class Clip extends ThresholdLayer {
             Parameterization.RAW,
             Parameterization.RAW.decay(),
             NO_FLOOR,
-            false);
+            false,
+            options.meaning());
     return learn(free, rule);
   }
 

@@ -17,6 +17,11 @@ public enum ClipForm {
   /** {@code x[x > max] = max}, as the question first did: to see what autograd makes of it. */
   IN_PLACE;
 
+  /** The form with the same outputs: they differ in gradients only. */
+  ClipForm computes() {
+    return this == IN_PLACE ? TIED : this;
+  }
+
   /** Whether the form takes the place of the ReLU before it. */
   public boolean rectifies() {
     return this == RELU || this == TWO_SIDED || this == GENERALIZED_RELU;

@@ -166,6 +166,18 @@ public final class ClipOptions {
     }
   }
 
+  /** All that the clip computes by besides what it learns: see {@link Threshold#meaning}. */
+  String meaning() {
+    StringBuilder text = new StringBuilder("form=").append(form.computes());
+    if (form == ClipForm.SOFT) {
+      text.append(", beta=").append(beta);
+    }
+    if (floor > Double.NEGATIVE_INFINITY) {
+      text.append(", floor=").append(floor);
+    }
+    return text.append(FakeQuantizeOptions.axis(channels, axis)).toString();
+  }
+
   /** A copy that later changes do not reach. */
   ClipOptions copy() {
     ClipOptions copy = new ClipOptions(form);

@@ -153,7 +153,7 @@ public final class FakeQuantize extends ThresholdLayer {
             ? Threshold.Decay.NONE
             : parameterization.decay();
     return register(
-        new Threshold(this, name, initial, channels(), parameterization, decay, least, true));
+        new Threshold(this, name, initial, channels(), parameterization, decay, least, true, options.meaning()));
   }
 
   private Threshold offsetFromZero() {
@@ -166,6 +166,7 @@ public final class FakeQuantize extends ThresholdLayer {
             Parameterization.RAW,
             Parameterization.RAW.decay(),
             Double.NEGATIVE_INFINITY,
-            false));
+            false,
+            options.meaning()));
   }
 }

@@ -50,6 +50,16 @@ public record FakeQuantizeOptions(
     return new FakeQuantizeOptions(method, bits, true, 1, channels, 0);
   }
 
+  /** All that the quantizer computes by besides what it learns: see {@link Threshold#meaning}. */
+  String meaning() {
+    return "method=" + method + ", bits=" + bits + ", signed=" + signed + axis(channels, axis);
+  }
+
+  /** Where the channels lie, which says nothing of a single one. */
+  static String axis(int channels, int axis) {
+    return channels == 1 ? "" : ", axis=" + axis;
+  }
+
   static void requireChannels(int channels) {
     if (channels < 1 || channels > MAX_CHANNELS) {
       throw ActclipException.badInput("channels (%d) must be 1 to %d", channels, MAX_CHANNELS);

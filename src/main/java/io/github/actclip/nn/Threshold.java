@@ -3,6 +3,7 @@ package io.github.actclip.nn;
 import io.github.actclip.autograd.LowerBound;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
+import io.github.actclip.runtime.TensorMeaning;
 import io.github.actclip.runtime.TensorScope;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Module;
@@ -41,6 +42,7 @@ public final class Threshold {
   private final LowerBound lowerBound;
   private final boolean positive;
   private boolean movedByRounding;
+  private final String meaning;
   private volatile boolean frozen;
 
   /**
@@ -50,6 +52,7 @@ public final class Threshold {
    *     is not the value itself
    * @param floor the least value, or negative infinity for none
    * @param positive whether only a value above 0 makes sense
+   * @param layer what the layer computes, but for the numbers that it learns and how it learns them
    */
   Threshold(
       Module owner,
@@ -59,7 +62,8 @@ public final class Threshold {
       Parameterization parameterization,
       Decay decay,
       double floor,
-      boolean positive) {
+      boolean positive,
+      String layer) {
     this.name = name;
     this.parameterization = parameterization;
     this.decay = decay;
@@ -69,6 +73,8 @@ public final class Threshold {
     Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
     // A handle of its own: what register_parameter returns dies with the module.
     parameter = new Tensor(owner.register_parameter(parameterName(), raw, true));
+    meaning = layer + ", parameterization=" + parameterization;
+    TensorMeaning.set(parameter, meaning);
   }
 
   /** What it is called in its layer, such as {@code max}. */
@@ -79,6 +85,15 @@ public final class Threshold {
   /** What the parameter is called in its layer: the name, or {@code raw_} and the name. */
   public String parameterName() {
     return parameterization == Parameterization.RAW ? name : "raw_" + name;
+  }
+
+  /**
+   * What the parameter's number means: all that the layer computes by besides its numbers, such as
+   * {@code form=RELU, parameterization=EXP}. How it learns is no part of it. The parameter has it
+   * as its {@link TensorMeaning}, with which state dicts are written and checked.
+   */
+  public String meaning() {
+    return meaning;
   }
 
   /** What is learned: (1) or (channels) float32; it is the layer's. */
