@@ -4,7 +4,6 @@ import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
@@ -12,6 +11,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import org.apache.logging.log4j.Logger;
 
@@ -154,7 +154,7 @@ public final class RunDirectory {
       @Override
       public void onEpoch(Training training, EpochMetrics metrics) {
         try {
-          saveEpochs(net, training.epochs());
+          saveEpochs(net, training);
           saveSummary(summarise.apply(metrics));
         } catch (ActclipException e) {
           LOG.warn(
@@ -166,14 +166,17 @@ public final class RunDirectory {
     };
   }
 
-  private void saveEpochs(Net net, List<EpochMetrics> epochs) {
+  private void saveEpochs(Net net, Training training) {
+    List<EpochMetrics> epochs = training.epochs();
     StringBuilder lines = new StringBuilder();
     for (EpochMetrics epoch : epochs) {
       lines.append(Json.line(epoch)).append('\n');
     }
     AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
     AtomicFile.writeString(folder.resolve(TABLE), Csv.table(epochs));
-    TensorScope.run(() -> StateDict.write(folder.resolve(MODEL), StateDict.of(net)));
+    Map<String, String> texts =
+        new NetDescription(net.options(), training.options().normalization()).toMetadata();
+    TensorScope.run(() -> StateDict.write(folder.resolve(MODEL), StateDict.of(net), texts));
   }
 
   /**
@@ -212,9 +215,8 @@ public final class RunDirectory {
    * @throws ActclipException when the file is not one of its shape
    */
   public Net loadNet() {
-    LibTorch.load();
-    Net net = new Net(loadSummary().net());
-    TensorScope.run(() -> StateDict.load(net, StateDict.read(folder.resolve(MODEL))));
-    return net;
+    RunSummary summary = loadSummary();
+    return new NetDescription(summary.net(), summary.options().normalization())
+        .load(folder.resolve(MODEL));
   }
 }

@@ -205,6 +205,30 @@ class CheckpointTest {
     assertSameState(net, again);
   }
 
+  /** The options of both networks say the same: nothing of the layer. */
+  @Test
+  void anotherLayerOfOnesOwnIsRefused() {
+    Net net = new Net(NetOptions.original(), ownClip(Parameterization.SOFTPLUS));
+    trainUntil(net, options(OptimizerType.SGD, 1), 3);
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    Net other = new Net(NetOptions.original(), ownClip(Parameterization.EXP));
+    double before = other.actMax().item_double();
+    Trainer trainer = new Trainer(other, checkpoint.options(), device, List.of());
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> trainer.resume(checkpoint, IMAGES, IMAGES));
+    assertTrue(
+        e.getMessage()
+            .contains(
+                "act_raw_max is stored as \"form=RELU, parameterization=SOFTPLUS\" and used as"
+                    + " \"form=RELU, parameterization=EXP\""),
+        e.getMessage());
+    assertEquals(before, other.actMax().item_double());
+  }
+
+  private static Clip ownClip(Parameterization parameterization) {
+    return new Clip(new ClipOptions(ClipForm.RELU).parameterization(parameterization));
+  }
+
   /** As nobody writes them: the checksum is right. */
   @ParameterizedTest
   @CsvSource({

@@ -3,11 +3,10 @@ package io.github.actclip.samples;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
-import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
-import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.Evaluation;
 import io.github.actclip.train.Evaluator;
+import io.github.actclip.train.NetDescription;
 import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.RunSummary;
 import java.nio.file.Files;
@@ -30,8 +29,9 @@ final class EvaluateCommand implements Runnable {
       paramLabel = "DIR|FILE",
       required = true,
       description =
-          "The folder that 'train' wrote; or the weights of a Net that clips as by default, in a"
-              + " file of safetensors (.safetensors) or of Python's torch.save (.pt, .pth, .bin).")
+          "The folder that 'train' wrote; or the weights of a Net in a file of safetensors"
+              + " (.safetensors) or of Python's torch.save (.pt, .pth, .bin): as the file describes"
+              + " it, or else one that clips as by default, on pixels that are not normalised.")
   private Path model;
 
   @Option(
@@ -48,9 +48,8 @@ final class EvaluateCommand implements Runnable {
   public void run() {
     Device device = machine.device();
     if (Files.isRegularFile(model)) {
-      Net net = new Net();
-      TensorScope.run(() -> StateDict.load(net, StateDict.read(model)));
-      test(net, DataOption.EMBEDDED, Normalization.none(), device);
+      NetDescription description = NetDescription.read(model);
+      test(description.load(model), DataOption.EMBEDDED, description.normalization(), device);
     } else {
       RunDirectory directory = RunDirectory.open(model);
       RunSummary summary = directory.loadSummary();

@@ -86,6 +86,33 @@ class CommandLineTest {
     }
   }
 
+  /** The file says how the network clips, and how its images were normalised. */
+  @Test
+  void evaluateTestsTheWeightsAloneAsTheyWereTrained() throws Exception {
+    Path out = folder.resolve("normalized");
+    Result normalized =
+        InThisJvm.run(
+            "train",
+            "--data=" + data,
+            "--epochs=1",
+            "--normalize",
+            "--threshold-parameterization=exp",
+            "--per-channel",
+            "--out=" + out);
+    assertEquals(0, normalized.status(), normalized.err());
+    Path safetensors = out.resolve("model.safetensors");
+    Path pytorch = folder.resolve("model.pt");
+    TensorScope.run(
+        () ->
+            StateDict.write(
+                pytorch, StateDict.read(safetensors), StateDict.readMetadata(safetensors)));
+    for (Path weights : List.of(out, safetensors, pytorch)) {
+      Result evaluation = InThisJvm.run("evaluate", "--model=" + weights, "--data=" + data);
+      assertEquals(0, evaluation.status(), evaluation.err());
+      assertEquals(normalized.test(), evaluation.test());
+    }
+  }
+
   @Test
   void theSameSeedGivesTheSameNetwork() throws Exception {
     Path once = folder.resolve("once");
