@@ -9,7 +9,9 @@ again, as an OrderedDict) and back.safetensors. Python 1.13 to 2.13 were tried.
 
 import collections
 import inspect
+import json
 import sys
+import zipfile
 from pathlib import Path
 
 import torch
@@ -54,6 +56,9 @@ def check(tensors):
 def main():
     net = Net()
     net.load_state_dict(load("net.pt"))
+    with zipfile.ZipFile(FOLDER / "net.pt") as archive:
+        texts = json.loads(archive.read("archive/extra/actclip.json"))
+    assert texts == {"actclip.meaning.act_max": "form=TIED, parameterization=RAW"}, texts
     images = torch.randn(4, 3, 32, 32)
     torch.save({"images": images, "logits": net(images).detach()}, FOLDER / "logits.pt")
 
