@@ -4,6 +4,7 @@ import io.github.actclip.runtime.ActclipException;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
@@ -79,6 +80,23 @@ public record Normalization(List<Double> mean, List<Double> std) {
 
   private static List<Double> boxed(double[] values) {
     return Arrays.stream(values).boxed().toList();
+  }
+
+  /** Equal are those that do the same to every pixel, which they are applied to in float32. */
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Normalization that
+        && floats(mean).equals(floats(that.mean))
+        && floats(std).equals(floats(that.std));
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(floats(mean), floats(std));
+  }
+
+  private static List<Float> floats(List<Double> values) {
+    return values.stream().map(Double::floatValue).toList();
   }
 
   private static IntStream channels() {

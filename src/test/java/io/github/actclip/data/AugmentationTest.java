@@ -6,12 +6,14 @@ import static io.github.actclip.data.TestData.grey;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.actclip.testing.Fixture;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
@@ -135,6 +137,20 @@ class AugmentationTest {
       assertEquals(FIXTURE.at("embedded/mean").asDouble(), normalization.mean().get(channel), 1e-8);
       assertEquals(FIXTURE.at("embedded/std").asDouble(), normalization.std().get(channel), 1e-8);
     }
+  }
+
+  /** A training whose checkpoint has numbers that were summed up pixel by pixel goes on. */
+  @Test
+  void equalIsWhatDoesTheSameToAPixel() {
+    Normalization counted = Normalization.of(ImageDataset.embedded(Split.TRAIN));
+    Normalization summed =
+        new Normalization(
+            Collections.nCopies(3, 0.21823511859697975),
+            Collections.nCopies(3, 0.33078674939244385));
+    assertEquals(summed, counted);
+    assertEquals(summed.hashCode(), counted.hashCode());
+    assertNotEquals(summed.std(), counted.std());
+    assertNotEquals(new Normalization(summed.mean(), Collections.nCopies(3, 0.3307868)), counted);
   }
 
   @Test
