@@ -67,8 +67,8 @@ public final class Net extends Module {
 
   static final int KERNEL_SIZE = 5;
   static final int POOL_SIZE = 2;
-  private static final int CONV1_CHANNELS = 32;
-  private static final int CONV2_CHANNELS = 64;
+  static final int CONV1_CHANNELS = 32;
+  static final int CONV2_CHANNELS = 64;
 
   // Stride and dilation, and padding, of the convolutions.
   private static final long[] ONES = {1, 1};
@@ -116,7 +116,7 @@ public final class Net extends Module {
     conv1 = register_module("conv1", conv(options.inChannels(), CONV1_CHANNELS));
     conv2 = register_module("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
     linear =
-        register_module("linear", new LinearImpl(flattenedSize(options), options.numClasses()));
+        register_module("linear", new LinearImpl(options.flattenedSize(), options.numClasses()));
     kaiming_normal_(conv1.weight());
     kaiming_normal_(conv2.weight());
     kaiming_normal_(linear.weight());
@@ -312,10 +312,6 @@ public final class Net extends Module {
                 Math.toIntExact(weight.size(0))));
     quantizer.calibrate(weight, Calibration.MSE);
     return register_module(name, quantizer);
-  }
-
-  private static long flattenedSize(NetOptions options) {
-    return (long) CONV2_CHANNELS * options.pooledSize() * options.pooledSize();
   }
 
   private static Conv2dImpl conv(int inChannels, int outChannels) {

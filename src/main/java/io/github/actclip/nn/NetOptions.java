@@ -48,9 +48,17 @@ public record NetOptions(
     return new NetOptions(3, 32, 10);
   }
 
-  /** Height and width of what the second pooling leaves. */
-  int pooledSize() {
-    return afterConvAndPool(afterConvAndPool(imageSize));
+  /** How many numbers the weights of such a network are, biases and thresholds not counted. */
+  public long weightCount() {
+    long perChannel = (long) Net.KERNEL_SIZE * Net.KERNEL_SIZE;
+    return Net.CONV1_CHANNELS * perChannel * (inChannels + Net.CONV2_CHANNELS)
+        + flattenedSize() * numClasses;
+  }
+
+  /** How many numbers of an image reach the linear layer. */
+  long flattenedSize() {
+    long pooled = afterConvAndPool(afterConvAndPool(imageSize));
+    return Net.CONV2_CHANNELS * pooled * pooled;
   }
 
   private static int afterConvAndPool(int size) {

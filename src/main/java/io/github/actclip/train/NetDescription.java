@@ -4,10 +4,10 @@ import io.github.actclip.data.Normalization;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
-import io.github.actclip.runtime.LibTorch;
-import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.runtime.ActclipException;
 import java.nio.file.Path;
 import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
 
 /**
  * What a file of weights says of the {@link Net} that they are of: texts beside its tensors, by
@@ -30,8 +30,8 @@ public record NetDescription(NetOptions net, Normalization normalization) {
    * Reads what a file says. Where it says nothing, as one of Python's does not, the network is the
    * original's, and the images are not normalised.
    *
-   * @throws io.github.actclip.runtime.ActclipException bad input, when a text is damaged, or the
-   *     file is none of {@link StateDict#readMetadata}'s
+   * @throws ActclipException bad input, when a text is damaged, or the file is none of {@link
+   *     StateDict#readMetadata}'s
    */
   public static NetDescription read(Path file) {
     Map<String, String> texts = StateDict.readMetadata(file);
@@ -51,13 +51,27 @@ public record NetDescription(NetOptions net, Normalization normalization) {
   /**
    * Makes the network, with the weights of the file, on the CPU; the caller owns it.
    *
-   * @throws io.github.actclip.runtime.ActclipException bad input, when the file's weights are of
-   *     another one
+   * @throws ActclipException bad input, when the file's weights are of another one
    */
   public Net load(Path file) {
-    LibTorch.load();
-    Net made = new Net(net);
-    TensorScope.run(() -> StateDict.load(made, StateDict.read(file)));
-    return made;
+    Map<String, Tensor> state = StateDict.read(file);
+    try {
+      requireWeights(file, state);
+      Net made = new Net(net); // outside of a scope, which would close what it is made of
+      StateDict.load(made, state);
+      return made;
+    } finally {
+      state.values().forEach(Tensor::close);
+    }
+  }
+
+  /** Whatever the file says, it bounds the memory of a network larger than the original. */
+  private void requireWeights(Path file, Map<String, Tensor> state) {
+    long numbers = state.values().stream().mapToLong(Tensor::numel).sum();
+    if (net.weightCount() > Math.max(numbers, NetOptions.original().weightCount())) {
+      throw ActclipException.badInput(
+          "%s holds %d numbers, and the network that it is said to be of has %d weights",
+          file, numbers, net.weightCount());
+    }
   }
 }

@@ -110,6 +110,7 @@ class NetTest {
     assertEquals(NAMES, new ArrayList<>(StateDict.of(net).keySet()));
     long values = StateDict.of(net).values().stream().mapToLong(Tensor::numel).sum();
     assertEquals(69_707, values);
+    assertEquals(values - 32 - 64 - 10 - 1, net.options().weightCount());
   }
 
   @Test

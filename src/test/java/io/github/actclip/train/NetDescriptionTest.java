@@ -120,4 +120,22 @@ class NetDescriptionTest {
     ActclipException e = assertThrows(ActclipException.class, () -> read.load(file));
     assertTrue(e.getMessage().contains("act_raw_max"), e.getMessage());
   }
+
+  /** Before it asks for the 267 terabytes. */
+  @Test
+  void aFileBoundsTheMemoryOfItsNetwork() {
+    Path file = folder.resolve("net.safetensors");
+    Net net = new Net();
+    NetOptions huge = new NetOptions(4096, 4096, 1_000_000);
+    Map<String, String> texts = new NetDescription(huge, Normalization.none()).toMetadata();
+    TensorScope.run(() -> StateDict.write(file, StateDict.of(net), texts));
+    NetDescription read = NetDescription.read(file);
+    ActclipException e = assertThrows(ActclipException.class, () -> read.load(file));
+    assertTrue(e.isBadInput());
+    assertEquals(
+        file
+            + " holds 69707 numbers, and the network that it is said to be of has 66716227328000"
+            + " weights",
+        e.getMessage());
+  }
 }
