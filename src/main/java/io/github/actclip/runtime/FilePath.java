@@ -6,6 +6,9 @@ import java.nio.file.Path;
 /** Paths that are given as text. */
 public final class FilePath {
 
+  /** What stands for a byte that is no character in the JVM's charset. */
+  private static final String UNKNOWN = "\ufffd";
+
   private FilePath() {}
 
   /**
@@ -16,12 +19,21 @@ public final class FilePath {
    */
   public static Path of(String text) {
     try {
-      return Path.of(text);
+      Path path = Path.of(text);
+      String workingFolder = System.getProperty("user.dir");
+      if (!path.isAbsolute() && workingFolder.contains(UNKNOWN)) {
+        throw unusable(text, "it is relative to the working folder " + workingFolder);
+      }
+      return path;
     } catch (InvalidPathException e) {
-      throw ActclipException.badInput(
-          "%s cannot be the name of a file (%s): this JVM writes names in %s, so set a UTF-8"
-              + " locale, such as LC_ALL=C.UTF-8, if there are characters that it lacks",
-          text, e.getReason(), System.getProperty("sun.jnu.encoding"));
+      throw unusable(text, e.getReason());
     }
+  }
+
+  private static ActclipException unusable(String text, String reason) {
+    return ActclipException.badInput(
+        "%s cannot be the name of a file (%s): this JVM reads and writes names in %s, so set a UTF-8"
+            + " locale, such as LC_ALL=C.UTF-8, if there are characters that it lacks",
+        text, reason, System.getProperty("sun.jnu.encoding"));
   }
 }

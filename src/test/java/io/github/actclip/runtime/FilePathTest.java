@@ -26,4 +26,19 @@ class FilePathTest {
     assertTrue(e.getMessage().contains("such as LC_ALL=C.UTF-8"), e.getMessage());
     assertEquals(1, e.getMessage().lines().count());
   }
+
+  /** The JVM would take what it read for the folder's name, and make such a folder. */
+  @Test
+  void relativeToAFolderWhoseNameTheJvmCannotReadIsOneSentence() {
+    String workingFolder = System.getProperty("user.dir");
+    try {
+      System.setProperty("user.dir", "/home/Ren\ufffd\ufffd");
+      ActclipException e = assertThrows(ActclipException.class, () -> FilePath.of("runs"));
+      assertTrue(e.isBadInput());
+      assertTrue(e.getMessage().contains("the working folder /home/Ren"), e.getMessage());
+      assertEquals(Path.of("/tmp").resolve("runs"), FilePath.of("/tmp/runs"));
+    } finally {
+      System.setProperty("user.dir", workingFolder);
+    }
+  }
 }

@@ -8,6 +8,7 @@ import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.FilePath;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.TrainingRun.Listening;
 import io.github.actclip.train.Checkpoint;
@@ -130,6 +131,6 @@ final class TrainCommand implements Runnable {
 
   private static Path defaultFolder() {
     String time = LocalDateTime.now(ZoneId.systemDefault()).format(TIME);
-    return Path.of("runs", time);
+    return FilePath.of("runs/" + time);
   }
 }
