@@ -1,28 +1,44 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
 import java.io.BufferedOutputStream;
 import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.channels.Channels;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.logging.log4j.Logger;
 
 /**
  * Writes a file so that its final name never holds half of it: the content goes to a file beside
  * it, is flushed to the disk, and is renamed.
+ *
+ * <p>All methods may be called from any thread, also from one that is interrupted.
  */
 public final class AtomicFile {
 
+  private static final Logger LOG = Loggers.of(AtomicFile.class);
+
   private static final int BUFFER_BYTES = 1 << 16;
+  private static final String PART = ".part";
+
+  /** File systems that cannot flush a folder, as far as that is known. */
+  private static final Set<Object> WITHOUT_FOLDER_SYNC = ConcurrentHashMap.newKeySet();
 
   private AtomicFile() {}
 
@@ -35,22 +51,23 @@ public final class AtomicFile {
   }
 
   /**
-   * Replaces {@code file} by what {@code writer} writes, or leaves it as it was.
+   * Replaces {@code file} by what {@code writer} writes, or leaves it as it was. Where several
+   * write it at once, the last one's content is there in the end, whole.
+   *
+   * <p>On a file system that cannot flush a folder, such as CIFS or sshfs, a new file may be gone
+   * after a power failure: the log says so once.
    *
    * @throws ActclipException a failure, naming the file, when it cannot be written
    */
   public static void write(Path file, Writer writer) {
     Path target = file.toAbsolutePath();
-    Path partial = target.resolveSibling("." + target.getFileName() + ".part");
-    try {
-      writeAndSync(partial, writer);
-      Files.move(partial, target, StandardCopyOption.ATOMIC_MOVE);
-      syncFolder(target.getParent());
+    cleanUp(target);
+    try (LockedFile part = openPart(target)) {
+      writeAndMove(part, target, writer);
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", file, reason(e));
-    } finally {
-      deleteQuietly(partial);
     }
+    syncFolder(target.getParent());
   }
 
   /** Replaces {@code file} by {@code text} in UTF-8, as {@link #write} does. */
@@ -71,6 +88,32 @@ public final class AtomicFile {
     }
   }
 
+  /**
+   * Deletes what processes that were killed have left of files that they were writing. Those that a
+   * writer still has are left alone.
+   *
+   * @param prefix with what the names of such files begin; a dot, and the name that the file would
+   *     have got
+   * @throws IOException when the folder cannot be read, or a file cannot be deleted
+   */
+  public static void deleteUnfinished(Path folder, String prefix) throws IOException {
+    try (DirectoryStream<Path> parts =
+        Files.newDirectoryStream(folder, path -> isPart(path, prefix))) {
+      for (Path part : parts) {
+        Optional<LockedFile> left = LockedFile.open(part);
+        if (left.isPresent()) {
+          try (LockedFile locked = left.get()) {
+            if (locked.isLocked()) {
+              Files.deleteIfExists(part);
+            }
+          }
+        }
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+  }
+
   /** Says what went wrong where the exception's own message is only the name of the file. */
   public static String reason(IOException e) {
     if (e instanceof FileAlreadyExistsException) {
@@ -85,34 +128,87 @@ public final class AtomicFile {
     return e.getMessage();
   }
 
-  private static void writeAndSync(Path partial, Writer writer) throws IOException {
-    try (FileChannel channel =
-        FileChannel.open(
-            partial,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.WRITE,
-            StandardOpenOption.TRUNCATE_EXISTING)) {
-      OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), BUFFER_BYTES);
-      writer.writeTo(out);
-      out.flush();
-      channel.force(true);
+  private static boolean isPart(Path path, String prefix) {
+    String name = path.getFileName().toString();
+    return name.startsWith(prefix) && name.endsWith(PART);
+  }
+
+  private static String hidden(Path target) {
+    return "." + target.getFileName() + ".";
+  }
+
+  private static void cleanUp(Path target) {
+    try {
+      deleteUnfinished(target.getParent(), hidden(target));
+    } catch (IOException e) { // What is wrong with the folder is said when it is written to.
+      LOG.debug("Unfinished writes of {} are left", target, e);
     }
   }
 
-  /** Else the new name may be gone after a power failure. Windows has no such thing. */
-  private static void syncFolder(Path folder) throws IOException {
-    if (File.separatorChar == '/') {
-      try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-        channel.force(true);
+  private static LockedFile openPart(Path target) throws IOException {
+    while (true) {
+      Path part = target.resolveSibling(hidden(target) + UUID.randomUUID() + PART);
+      Optional<LockedFile> opened = LockedFile.open(part);
+      if (opened.isPresent()) {
+        if (Files.exists(part)) {
+          return opened.get();
+        }
+        opened.get().close(); // Another process cleaned it up before it was locked.
       }
     }
   }
 
-  private static void deleteQuietly(Path partial) {
+  private static void writeAndMove(LockedFile part, Path target, Writer writer) throws IOException {
     try {
-      Files.deleteIfExists(partial);
+      OutputStream out = new BufferedOutputStream(part.out(), BUFFER_BYTES);
+      writer.writeTo(out);
+      out.flush();
+      part.sync();
+      Files.move(part.file(), target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(part.file());
+    }
+  }
+
+  /**
+   * Else the new name may be gone after a power failure. Windows has no such thing. An interrupt
+   * closes the channel, which is the only way to a folder: then once more.
+   */
+  static void syncFolder(Path folder) {
+    boolean interrupted = false;
+    try {
+      for (boolean done = File.separatorChar != '/'; !done; ) {
+        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+          channel.force(true);
+          done = true;
+        } catch (ClosedByInterruptException e) {
+          interrupted |= Thread.interrupted();
+        }
+      }
     } catch (IOException e) {
-      // The failure that left it there is already on its way to the caller.
+      warnOnce(folder, e);
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private static void warnOnce(Path folder, IOException e) {
+    if (WITHOUT_FOLDER_SYNC.add(fileSystem(folder))) {
+      LOG.warn(
+          "The folder {} cannot be flushed to its disk ({}): after a power failure, files that were"
+              + " written last may be missing from its file system",
+          folder,
+          reason(e));
+    }
+  }
+
+  private static Object fileSystem(Path folder) {
+    try {
+      return Files.getAttribute(folder, "unix:dev");
+    } catch (IOException e) {
+      return folder;
     }
   }
 }

@@ -16,6 +16,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.zip.CRC32;
+import java.util.zip.CheckedInputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
@@ -36,7 +37,6 @@ final class PyTorchFile implements AutoCloseable {
   private static final Pattern ROOT = Pattern.compile("([^/]*/)" + Pattern.quote(PICKLE));
   private static final int MAX_PICKLE_BYTES = 1 << 26;
   private static final int MAX_BYTE_ORDER_BYTES = 16;
-  private static final int BUFFER_BYTES = 1 << 16;
 
   // PROTO 2, LONG1 of 10 bytes: how the format before the archive begins its magic number.
   private static final byte[] LEGACY = {(byte) 0x80, 2, (byte) 0x8A, 10};
@@ -45,7 +45,6 @@ final class PyTorchFile implements AutoCloseable {
   private final long fileBytes;
   private final ZipFile zip;
   private final String root;
-  private final byte[] buffer = new byte[BUFFER_BYTES];
 
   private PyTorchFile(Path file) throws IOException {
     this.file = file;
@@ -241,17 +240,8 @@ final class PyTorchFile implements AutoCloseable {
 
   private void readInto(ZipEntry entry, List<ByteBuffer> chunks) throws IOException {
     CRC32 crc = new CRC32();
-    try (InputStream in = zip.getInputStream(entry)) {
-      for (ByteBuffer chunk : chunks) {
-        while (chunk.hasRemaining()) {
-          int bytes = in.read(buffer, 0, Math.min(buffer.length, chunk.remaining()));
-          if (bytes < 0) {
-            throw new EOFException();
-          }
-          chunk.put(buffer, 0, bytes);
-          crc.update(buffer, 0, bytes);
-        }
-      }
+    try (InputStream in = new CheckedInputStream(zip.getInputStream(entry), crc)) {
+      TensorBytes.read(in, chunks);
     }
     // 0 where Python was told to save without checksums.
     if (entry.getCrc() != 0 && entry.getCrc() != crc.getValue()) {

@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.Channels;
-import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -41,13 +39,11 @@ final class PyTorchFileWriter {
   private static final LocalDateTime TIME = LocalDateTime.of(1980, 2, 1, 0, 0);
 
   private final ZipOutputStream zip;
-  private final WritableByteChannel channel;
   private long position;
 
   private PyTorchFileWriter(OutputStream out) {
     zip = new ZipOutputStream(out);
     zip.setMethod(ZipOutputStream.STORED);
-    channel = Channels.newChannel(zip);
   }
 
   /** Writes tensors to a file, as {@link StateDict#write} says. */
@@ -95,9 +91,7 @@ final class PyTorchFileWriter {
     entry.setCrc(crc.getValue());
     entry.setExtra(padding(entry));
     zip.putNextEntry(entry);
-    for (ByteBuffer chunk : chunks) {
-      channel.write(chunk);
-    }
+    TensorBytes.write(chunks, zip);
     zip.closeEntry();
     position += size;
   }

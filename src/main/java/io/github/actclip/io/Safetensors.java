@@ -2,14 +2,10 @@ package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
-import java.io.EOFException;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
-import java.nio.channels.WritableByteChannel;
+import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -24,11 +20,11 @@ import org.bytedeco.pytorch.Tensor;
  * values keep every bit. A file that breaks the format is refused before any of its tensors is
  * made. All methods may be called from any thread.
  *
- * <p>Data is read straight into the memory of the tensors, not copied out of a mapping of the file:
- * on JDK 17 that took 4 to 5 times as long, a file that is cut short meanwhile (or a disk that
- * fails) came to light only as an {@code InternalError} at some later instruction, and a mapping
- * lasts until the garbage collector finds it. A tensor on top of the mapping would be worse: such a
- * file then kills the JVM.
+ * <p>Data is read into the memory of the tensors, not copied out of a mapping of the file: on JDK
+ * 17 that took 4 to 5 times as long, a file that is cut short meanwhile (or a disk that fails) came
+ * to light only as an {@code InternalError} at some later instruction, and a mapping lasts until
+ * the garbage collector finds it. A tensor on top of the mapping would be worse: such a file then
+ * kills the JVM.
  */
 public final class Safetensors {
 
@@ -53,10 +49,9 @@ public final class Safetensors {
         file,
         out -> {
           out.write(head);
-          WritableByteChannel channel = Channels.newChannel(out);
           for (TensorInfo tensor : header.dataOrder()) {
             TensorBytes.withBytes(
-                tensor.name(), tensors.get(tensor.name()), bytes -> writeAll(channel, bytes));
+                tensor.name(), tensors.get(tensor.name()), bytes -> TensorBytes.write(bytes, out));
           }
         });
   }
@@ -82,9 +77,9 @@ public final class Safetensors {
     Content content =
         open(
             file,
-            (channel, header) ->
+            (in, header) ->
                 new Content(
-                    InputFile.allOrNone(tensors -> readTensors(channel, header, tensors)),
+                    InputFile.allOrNone(tensors -> readTensors(in, header, tensors)),
                     header.metadata()));
     Meanings.give(content.tensors(), content.metadata());
     return content;
@@ -97,11 +92,11 @@ public final class Safetensors {
    * @throws ActclipException as {@link #read} does
    */
   public static Map<String, String> readMetadata(Path file) {
-    return open(file, (channel, header) -> header.metadata());
+    return open(file, (in, header) -> header.metadata());
   }
 
   private interface Reader<T> {
-    T read(FileChannel channel, SafetensorsHeader header) throws IOException;
+    T read(InputStream in, SafetensorsHeader header) throws IOException;
   }
 
   private static <T> T open(Path file, Reader<T> reader) {
@@ -109,40 +104,20 @@ public final class Safetensors {
         file,
         "a safetensors file",
         () -> {
-          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            return reader.read(channel, SafetensorsHeaderReader.read(file, channel));
+          try (InputStream in = Files.newInputStream(file)) {
+            return reader.read(in, SafetensorsHeaderReader.read(file, in));
           }
         });
   }
 
   private static void readTensors(
-      FileChannel channel, SafetensorsHeader header, Map<String, Tensor> tensors)
-      throws IOException {
+      InputStream in, SafetensorsHeader header, Map<String, Tensor> tensors) throws IOException {
     for (TensorInfo info : header.tensors()) {
       String what = "tensor " + TensorInfo.quoted(info.name());
-      Tensor tensor = TensorBytes.allocate(what, info.dtype(), info.shape());
-      tensors.put(info.name(), tensor);
-      long position = header.dataStart() + info.begin();
-      for (ByteBuffer chunk : TensorBytes.of(tensor)) {
-        position += readFully(channel, chunk, position);
-      }
+      tensors.put(info.name(), TensorBytes.allocate(what, info.dtype(), info.shape()));
     }
-  }
-
-  static int readFully(FileChannel channel, ByteBuffer into, long at) throws IOException {
-    int bytes = into.remaining();
-    while (into.hasRemaining()) {
-      if (channel.read(into, at + bytes - into.remaining()) < 0) {
-        throw new EOFException("it became shorter while it was being read");
-      }
-    }
-    return bytes;
-  }
-
-  private static void writeAll(WritableByteChannel channel, List<ByteBuffer> chunks)
-      throws IOException {
-    for (ByteBuffer chunk : chunks) {
-      channel.write(chunk);
+    for (TensorInfo info : header.dataOrder()) {
+      TensorBytes.read(in, TensorBytes.of(tensors.get(info.name())));
     }
   }
 }

@@ -27,4 +27,9 @@ record SafetensorsHeader(long dataStart, List<TensorInfo> tensors, Map<String, S
 
   static final JsonMapper JSON =
       JsonMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();
+
+  /** The tensors in the order of their data, which leaves no gap. */
+  List<TensorInfo> dataOrder() {
+    return tensors.stream().sorted(TensorInfo.DATA_ORDER).toList();
+  }
 }

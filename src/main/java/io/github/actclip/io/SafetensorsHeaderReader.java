@@ -15,12 +15,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import io.github.actclip.runtime.ActclipException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -42,24 +43,26 @@ final class SafetensorsHeaderReader {
     this.fileBytes = fileBytes;
   }
 
-  static SafetensorsHeader read(Path file, FileChannel channel) throws IOException {
-    return new SafetensorsHeaderReader(file, channel.size()).read(channel);
+  /** Reads from the start of the file up to its data. */
+  static SafetensorsHeader read(Path file, InputStream in) throws IOException {
+    return new SafetensorsHeaderReader(file, Files.size(file)).read(in);
   }
 
-  private SafetensorsHeader read(FileChannel channel) throws IOException {
-    int jsonBytes = readLength(channel);
-    parse(readFully(channel, jsonBytes, LENGTH_BYTES).array());
+  private SafetensorsHeader read(InputStream in) throws IOException {
+    int jsonBytes = readLength(in);
+    parse(read(in, jsonBytes).array());
     long dataStart = (long) LENGTH_BYTES + jsonBytes;
-    checkCoverage(fileBytes - dataStart);
-    return new SafetensorsHeader(dataStart, tensors, metadata);
+    SafetensorsHeader header = new SafetensorsHeader(dataStart, tensors, metadata);
+    checkCoverage(header, fileBytes - dataStart);
+    return header;
   }
 
-  private int readLength(FileChannel channel) throws IOException {
+  private int readLength(InputStream in) throws IOException {
     if (fileBytes < LENGTH_BYTES) {
       throw invalid(
           "it has %d bytes, and the length of its header alone takes %d", fileBytes, LENGTH_BYTES);
     }
-    long length = readFully(channel, LENGTH_BYTES, 0).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    long length = read(in, LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN).getLong();
     if (length < 0 || length > MAX_JSON_BYTES) {
       throw invalid(
           "the length of its header is %s, and must be 0 to %d",
@@ -73,9 +76,9 @@ final class SafetensorsHeaderReader {
     return (int) length;
   }
 
-  private static ByteBuffer readFully(FileChannel channel, int bytes, long at) throws IOException {
+  private static ByteBuffer read(InputStream in, int bytes) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocate(bytes);
-    Safetensors.readFully(channel, buffer, at);
+    TensorBytes.read(in, List.of(buffer));
     return buffer.flip();
   }
 
@@ -195,11 +198,9 @@ final class SafetensorsHeaderReader {
   }
 
   /** Every byte of the data belongs to exactly one tensor. */
-  private void checkCoverage(long dataBytes) {
-    List<TensorInfo> ordered = new ArrayList<>(tensors);
-    ordered.sort(TensorInfo.DATA_ORDER);
+  private void checkCoverage(SafetensorsHeader header, long dataBytes) {
     long covered = 0;
-    for (TensorInfo tensor : ordered) {
+    for (TensorInfo tensor : header.dataOrder()) {
       if (tensor.begin() != covered) {
         throw invalid(
             "tensor %s begins at byte %d of the data, and should begin at byte %d, where the one"

@@ -1,7 +1,10 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
+import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,13 +14,19 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * The memory of tensors as bytes, to read files into and to write them from, with no copy on the
- * heap. LibTorch runs on little-endian machines only, so they are in the files' order.
+ * The memory of tensors as bytes, to read files into and to write them from, with no copy of a
+ * whole tensor on the heap. LibTorch runs on little-endian machines only, so they are in the files'
+ * order.
+ *
+ * <p>Files are streams here: a channel, which could do without the buffer, is closed by an
+ * interrupt of its thread, and the file fails for it.
  */
 final class TensorBytes {
 
   // Small enough for a ByteBuffer's int, large enough that its cost does not show.
   private static final int CHUNK_BYTES = 1 << 24;
+
+  private static final int BUFFER_BYTES = 1 << 16;
 
   private TensorBytes() {}
 
@@ -54,6 +63,36 @@ final class TensorBytes {
       }
     }
     return chunks;
+  }
+
+  /**
+   * Fills the chunks.
+   *
+   * @throws EOFException when the stream ends before
+   */
+  static void read(InputStream in, List<ByteBuffer> chunks) throws IOException {
+    byte[] buffer = new byte[BUFFER_BYTES];
+    for (ByteBuffer chunk : chunks) {
+      while (chunk.hasRemaining()) {
+        int bytes = in.read(buffer, 0, Math.min(buffer.length, chunk.remaining()));
+        if (bytes < 0) {
+          throw new EOFException("it became shorter while it was being read");
+        }
+        chunk.put(buffer, 0, bytes);
+      }
+    }
+  }
+
+  /** Writes what remains of the chunks. */
+  static void write(List<ByteBuffer> chunks, OutputStream out) throws IOException {
+    byte[] buffer = new byte[BUFFER_BYTES];
+    for (ByteBuffer chunk : chunks) {
+      while (chunk.hasRemaining()) {
+        int bytes = Math.min(buffer.length, chunk.remaining());
+        chunk.get(buffer, 0, bytes);
+        out.write(buffer, 0, bytes);
+      }
+    }
   }
 
   /**

@@ -5,7 +5,7 @@ import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
 
 /** Does what an interrupt would spoil. */
-final class Uninterrupted {
+public final class Uninterrupted {
 
   private Uninterrupted() {}
 
@@ -15,7 +15,7 @@ final class Uninterrupted {
    *
    * @return what {@code task} returns; what it throws is thrown
    */
-  static <T> T call(Supplier<T> task) {
+  public static <T> T call(Supplier<T> task) {
     try {
       return CompletableFuture.supplyAsync(task, Uninterrupted::start).join();
     } catch (CompletionException e) {

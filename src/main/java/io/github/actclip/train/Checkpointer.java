@@ -1,17 +1,14 @@
 package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
+import io.github.actclip.io.LockedFile;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
 import org.apache.logging.log4j.Logger;
@@ -32,12 +29,13 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   private static final Logger LOG = Loggers.of(Checkpointer.class);
   private static final long NONE = -1;
   private static final String LOCK = ".lock";
+  private static final String UNFINISHED = ".step-";
 
   private final Path folder;
   private final CheckpointOptions options;
   private long lastStep = NONE;
   private long lastTime;
-  private final FileChannel lock;
+  private final LockedFile lock;
 
   /**
    * For one training. Makes the folder, and locks it until this is closed.
@@ -49,16 +47,25 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
     this.folder = folder;
     this.options = options;
     AtomicFile.createFolder(folder);
+    lock = lock(folder);
+    if (!lock.isLocked()) {
+      LOG.warn(
+          "The file system of {} has no locks: see to it that no other training writes there",
+          folder);
+    }
+  }
+
+  private static LockedFile lock(Path folder) {
     Path file = folder.resolve(LOCK);
     try {
-      lock = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      return LockedFile.open(file)
+          .orElseThrow(
+              () ->
+                  ActclipException.badInput(
+                      "another training is writing its checkpoints to %s: wait for its end",
+                      folder));
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", file, AtomicFile.reason(e));
-    }
-    if (!isLocked()) {
-      close();
-      throw ActclipException.badInput(
-          "another training is writing its checkpoints to %s: wait for its end", folder);
     }
   }
 
@@ -128,18 +135,6 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
     }
   }
 
-  /** The operating system lets go of it when the process ends, however it does. */
-  private boolean isLocked() {
-    try {
-      return lock.tryLock() != null;
-    } catch (OverlappingFileLockException e) { // of this process
-      return false;
-    } catch (IOException e) {
-      throw ActclipException.failure(
-          e, "the folder %s cannot be locked: %s", folder, AtomicFile.reason(e));
-    }
-  }
-
   /** Lets another training have the folder. */
   @Override
   public void close() {
@@ -150,12 +145,9 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
     }
   }
 
-  /** What a process that was killed left half written. */
   private void deleteUnfinished() {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, ".step-*.part")) {
-      for (Path file : files) {
-        Files.deleteIfExists(file);
-      }
+    try {
+      AtomicFile.deleteUnfinished(folder, UNFINISHED);
     } catch (IOException e) {
       LOG.warn("{} cannot be cleaned up: {}", folder, AtomicFile.reason(e));
     }

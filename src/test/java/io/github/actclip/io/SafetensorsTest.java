@@ -179,8 +179,8 @@ class SafetensorsTest {
     Safetensors.write(file, tensors, Map.of());
 
     assertEquals(List.copyOf(tensors.keySet()), List.copyOf(Safetensors.read(file).keySet()));
-    try (var channel = FileChannel.open(file)) {
-      SafetensorsHeader header = SafetensorsHeaderReader.read(file, channel);
+    try (InputStream in = Files.newInputStream(file)) {
+      SafetensorsHeader header = SafetensorsHeaderReader.read(file, in);
       assertEquals(0, header.dataStart() % 8);
       header.tensors().forEach(t -> assertEquals(0, t.begin() % t.dtype().bytes(), t.name()));
     }
@@ -247,14 +247,16 @@ class SafetensorsTest {
   @Test
   void saysThatAFileBecameShorterMeanwhile() throws IOException {
     Safetensors.write(file, Map.of("a", torch.rand(1000)), Map.of());
-    try (var channel = FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      long size = channel.size();
-      channel.truncate(size - 1);
+    try (InputStream in = Files.newInputStream(file)) {
+      SafetensorsHeaderReader.read(file, in);
+      try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        channel.truncate(channel.size() - 1);
+      }
 
       var e =
           assertThrows(
               IOException.class,
-              () -> Safetensors.readFully(channel, ByteBuffer.allocate(8), size - 8));
+              () -> TensorBytes.read(in, List.of(ByteBuffer.allocate(1000 * Float.BYTES))));
 
       assertEquals("it became shorter while it was being read", e.getMessage());
     }

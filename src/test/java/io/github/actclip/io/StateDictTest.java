@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Bits;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -144,6 +145,22 @@ class StateDictTest {
       }
       assertFalse(Files.exists(file));
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"a.safetensors", "a.pt"})
+  void anInterruptHarmsNoFileAndStays(String name, @TempDir Path directory) {
+    Map<String, Tensor> state = Map.of("large", torch.rand(3_000_000), "small", torch.rand(2));
+    Path file = directory.resolve(name);
+    Map<String, Tensor> read;
+    Thread.currentThread().interrupt();
+    try {
+      StateDict.write(file, state);
+      read = StateDict.read(file);
+    } finally {
+      assertTrue(Thread.interrupted());
+    }
+    state.forEach((key, tensor) -> Bits.assertSame(tensor, read.get(key), key));
   }
 
   @Test

@@ -367,25 +367,15 @@ class CheckpointTest {
     assertTrue(Checkpoint.newest(folder.resolve("absent")).isEmpty());
   }
 
-  /** The file that is written beside the name is a device that is always full. */
   @Test
-  void aFullDiskCostsACheckpointAndNotTheTraining() throws IOException {
-    Files.createDirectories(folder);
-    TrainingListener full =
-        new TrainingListener() {
-          @Override
-          public void onStart(Training training) {
-            link(".step-0000000004.safetensors.part");
-          }
-        };
+  void whatCannotBeWrittenCostsACheckpointAndNotTheTraining() throws IOException {
+    Files.createDirectories(folder.resolve("step-0000000004.safetensors/in-the-way"));
     Trainer trainer =
         new Trainer(
             net(NetOptions.original()),
             options(OptimizerType.SGD, 1),
             device,
-            List.of(
-                new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 100)),
-                full));
+            List.of(new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 100))));
     try (LogCapture log = new LogCapture(Checkpointer.class)) {
       List<EpochMetrics> epochs = trainer.fit(IMAGES, IMAGES);
       assertEquals(STEPS_PER_EPOCH, epochs.get(0).step());
@@ -395,20 +385,12 @@ class CheckpointTest {
               .get(0)
               .matches(
                   "WARN There is no checkpoint of step 4, and the training goes on without: .*"
-                      + "step-0000000004.safetensors cannot be written: No space left on device"),
+                      + "step-0000000004.safetensors cannot be written: .*: Is a directory"),
           log.lines().get(0));
     }
     assertEquals(
-        List.of(20L, 16L, 12L, 8L, 0L),
+        List.of(20L, 16L, 12L, 8L, 4L, 0L),
         Checkpoint.files(folder).stream().map(Checkpoint::stepOf).toList());
-  }
-
-  private void link(String name) {
-    try {
-      Files.createSymbolicLink(folder.resolve(name), Path.of("/dev/full"));
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
   }
 
   @Test
