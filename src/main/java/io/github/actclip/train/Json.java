@@ -3,18 +3,46 @@ package io.github.actclip.train;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
+import com.fasterxml.jackson.databind.deser.std.NumberDeserializers.DoubleDeserializer;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.github.actclip.io.JsonNumbers;
+import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
 
-/** Records as JSON: names in snake case, every component required, others ignored. */
+/**
+ * Records as JSON: names in snake case, every component required, others ignored, and numbers as
+ * {@link JsonNumbers} has them.
+ */
 final class Json {
 
-  private static final ObjectMapper MAPPER =
+  /** What a floor is where there is none, as null says. */
+  private static final class Floor extends DoubleDeserializer {
+
+    private static final long serialVersionUID = 1;
+
+    /** Called by Jackson. */
+    Floor() {
+      super(Double.TYPE, Double.NEGATIVE_INFINITY);
+    }
+  }
+
+  private abstract static class WithFloor {
+    @JsonDeserialize(using = Floor.class)
+    double floor;
+  }
+
+  /** With every double as it is, for a tree that is no text. */
+  private static final JsonMapper TREES =
+      JsonMapper.builder().propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE).build();
+
+  private static final JsonMapper MAPPER =
       JsonMapper.builder()
           .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .addModule(new JsonNumbers())
+          .addMixIn(ActivationOptions.class, WithFloor.class)
           .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
           .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
@@ -27,9 +55,9 @@ final class Json {
     return write(MAPPER.writer(), value);
   }
 
-  /** As a tree. */
+  /** As a tree, also with numbers that JSON lacks. */
   static JsonNode tree(Object value) {
-    return MAPPER.valueToTree(value);
+    return TREES.valueToTree(value);
   }
 
   /** For people. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.github.actclip.io.AtomicFile;
+import io.github.actclip.io.JsonNumbers;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
@@ -233,7 +234,11 @@ final class BenchmarkCommand implements Runnable {
     if (json == null) {
       return;
     }
-    JsonMapper mapper = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+    JsonMapper mapper =
+        JsonMapper.builder()
+            .addModule(new JsonNumbers())
+            .enable(SerializationFeature.INDENT_OUTPUT)
+            .build();
     try {
       AtomicFile.writeString(json, mapper.writeValueAsString(results) + "\n");
     } catch (JsonProcessingException e) {
