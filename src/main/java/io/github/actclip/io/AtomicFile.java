@@ -14,6 +14,7 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -130,7 +131,9 @@ public final class AtomicFile {
 
   private static boolean isPart(Path path, String prefix) {
     String name = path.getFileName().toString();
-    return name.startsWith(prefix) && name.endsWith(PART);
+    return name.startsWith(prefix)
+        && name.endsWith(PART)
+        && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
   }
 
   private static String hidden(Path target) {

@@ -6,6 +6,7 @@ import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.runtime.Uninterrupted;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
@@ -186,8 +187,10 @@ public final class RunDirectory {
    */
   public void finish(RunSummary summary, List<EpochMetrics> epochs) {
     saveSummary(summary);
-    AtomicFile.writeString(
-        folder.resolve(REPORT), Report.html(summary, epochs, StepLog.read(folder)));
+    List<StepMetrics> steps = StepLog.read(folder);
+    // An interrupt would be taken away by the JDK where it reads fonts.
+    String page = Uninterrupted.call(() -> Report.html(summary, epochs, steps));
+    AtomicFile.writeString(folder.resolve(REPORT), page);
   }
 
   private void saveSummary(RunSummary summary) {

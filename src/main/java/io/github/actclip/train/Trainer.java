@@ -18,7 +18,11 @@ import org.bytedeco.pytorch.Device;
  * Trains a {@link Net}: LibTorch's own loop (zero_grad, forward, backward, step) with a schedule, a
  * test after each epoch, and listeners.
  *
- * <p>{@link #stop} may be called from any thread; everything else belongs to one thread.
+ * <p>{@link #stop} may be called from any thread; everything else belongs to one thread. An
+ * interrupt of that thread, such as that of {@code Future.cancel(true)}, is the same as {@link
+ * #stop}: the step under way is done, listeners hear of it as of a stop, a {@link Checkpointer}
+ * writes a checkpoint, what was trained so far is tested, and the thread is interrupted again when
+ * {@link #fit} or {@link #resume} returns.
  */
 public final class Trainer {
 
@@ -30,6 +34,7 @@ public final class Trainer {
   private final List<TrainingListener> listeners;
   private volatile boolean stopping;
   private volatile boolean complete;
+  private boolean interrupted;
   private long reported;
   private long steps;
 
@@ -60,7 +65,7 @@ public final class Trainer {
     stopping = true;
   }
 
-  /** Whether {@link #stop} ended {@link #fit} before its last step. */
+  /** Whether {@link #stop}, or an interrupt, ended {@link #fit} before its last step. */
   public boolean isStopped() {
     return stopping && !complete;
   }
@@ -103,6 +108,7 @@ public final class Trainer {
     Arguments.requireOpen("the device", device);
     List<EpochMetrics> epochs = new ArrayList<>();
     steps = 0;
+    interrupted = false;
     try {
       TensorScope.run(
           () -> {
@@ -113,17 +119,35 @@ public final class Trainer {
           });
     } finally {
       KernelLibrary.releaseFreedMemory();
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
     }
     return List.copyOf(epochs);
   }
 
+  /**
+   * Takes note of an interrupt, and puts it aside: what listeners do to the end of the training
+   * must not fail for it.
+   */
+  private void stopIfInterrupted() {
+    if (Thread.interrupted()) {
+      interrupted = true;
+      stop();
+    }
+  }
+
   private void run(Training training) {
+    stopIfInterrupted();
     listeners.forEach(listener -> listener.onStart(training));
+    stopIfInterrupted();
     while (!training.isComplete() && !stopping) {
       TensorScope.run(() -> trainEpoch(training));
       EpochMetrics metrics = training.endEpoch();
       complete = training.isComplete();
+      stopIfInterrupted();
       listeners.forEach(listener -> listener.onEpoch(training, metrics));
+      stopIfInterrupted();
     }
     complete = training.isComplete();
     listeners.forEach(listener -> listener.onEnd(training));
@@ -155,6 +179,7 @@ public final class Trainer {
   private void step(Training training, Iterator<Batch> batches) {
     training.step(batches);
     steps++;
+    stopIfInterrupted();
     listeners.forEach(listener -> listener.onStep(training));
   }
 }

@@ -305,16 +305,30 @@ class TrainerTest {
     assertTrue(page.contains("a &lt;b&gt; &amp; &quot;c&quot;"), page);
   }
 
-  /** The file that is written beside the name is a device that is always full. */
   @Test
-  void aFullDiskCostsTheResultsOfAnEpochAndNotTheTraining() throws IOException {
+  void whatCannotBeWrittenCostsTheResultsOfAnEpochAndNotTheTraining() throws IOException {
     RunDirectory directory = RunDirectory.create(folder.resolve("full"));
-    Files.createSymbolicLink(directory.folder().resolve(".metrics.csv.part"), Path.of("/dev/full"));
+    Path inTheWay = Files.createDirectory(directory.folder().resolve("metrics.csv"));
+    Path content = Files.createFile(inTheWay.resolve("content"));
+    TrainingListener remover =
+        new TrainingListener() {
+          @Override
+          public void onEpoch(Training training, EpochMetrics metrics) {
+            try {
+              if (metrics.epoch() == 1) {
+                Files.delete(content);
+                Files.delete(inTheWay);
+              }
+            } catch (IOException e) {
+              throw new AssertionError(e);
+            }
+          }
+        };
     TrainerOptions options = few(OptimizerType.SGD, 2);
     Net net = net();
     TrainingListener recorder = directory.recorder(net, last -> summary(options, last));
     try (LogCapture log = new LogCapture(RunDirectory.class)) {
-      new Trainer(net, options, device, List.of(recorder)).fit(FEW, FEW);
+      new Trainer(net, options, device, List.of(recorder, remover)).fit(FEW, FEW);
       assertEquals(1, log.lines().size(), log.lines().toString());
       assertTrue(
           log.lines()
