@@ -90,6 +90,28 @@ public final class AtomicFile {
   }
 
   /**
+   * Makes a folder that is not there, and its parents. Of several that ask for one at once, each
+   * gets its own.
+   *
+   * @return the folder, or with {@code -2}, {@code -3} and so on after its name the first that was
+   *     not there
+   * @throws ActclipException a failure, naming the folder, when it cannot be made
+   */
+  public static Path createNewFolder(Path folder) {
+    createFolder(folder.toAbsolutePath().getParent());
+    Path made = folder;
+    for (int number = 2; true; number++) {
+      try {
+        return Files.createDirectory(made);
+      } catch (FileAlreadyExistsException e) {
+        made = folder.resolveSibling(folder.getFileName() + "-" + number);
+      } catch (IOException e) {
+        throw ActclipException.failure(e, "the folder %s cannot be made: %s", made, reason(e));
+      }
+    }
+  }
+
+  /**
    * Deletes what processes that were killed have left of files that they were writing. Those that a
    * writer still has are left alone.
    *

@@ -1,22 +1,16 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.Loggers;
-import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -45,16 +39,10 @@ public final class Checkpoint {
 
   private static final Logger LOG = Loggers.of(Checkpoint.class);
 
-  private static final int FORMAT = 1;
-  private static final String STATE = "training";
+  static final String STATE = "training";
   private static final String NET = "net.";
   private static final String OPTIMIZER = "optimizer";
   private static final String RANDOM = "random";
-
-  private static final String PREFIX = "step-";
-  private static final String SUFFIX = ".safetensors";
-  private static final String NAME = PREFIX + "%010d" + SUFFIX;
-  private static final String PATTERN = PREFIX + "\\d{10,18}\\" + SUFFIX;
 
   private final Path file;
   private final CheckpointState state;
@@ -78,39 +66,37 @@ public final class Checkpoint {
   }
 
   /**
-   * The newest sound checkpoint of a folder. Damaged ones are named in the log and skipped.
+   * The newest sound checkpoint of a folder: the one after the most steps. Damaged ones are named
+   * in the log and skipped.
    *
    * @return empty when there is none
+   * @throws ActclipException bad input when the folder holds those of more than one training: none
+   *     of them is newer than another's
    */
   public static Optional<Checkpoint> newest(Path folder) {
-    for (Path file : files(folder)) {
-      try {
-        return Optional.of(read(file));
-      } catch (ActclipException e) {
-        LOG.warn("A checkpoint is skipped: {}", e.getMessage());
-      }
-    }
-    return Optional.empty();
+    List<Path> files = CheckpointFiles.in(folder);
+    Optional<Checkpoint> newest = files.stream().flatMap(Checkpoint::readIfSound).findFirst();
+    newest.ifPresent(checkpoint -> checkpoint.requireNoOther(files));
+    return newest;
   }
 
-  /** The checkpoints of a folder, damaged ones too, newest first. */
-  static List<Path> files(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      return List.of();
-    }
-    try (Stream<Path> all = Files.list(folder)) {
-      return all.filter(path -> path.getFileName().toString().matches(PATTERN))
-          .sorted(Comparator.comparingLong(Checkpoint::stepOf).reversed())
-          .toList();
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be read: %s", folder, AtomicFile.reason(e));
+  private static Stream<Checkpoint> readIfSound(Path file) {
+    try {
+      return Stream.of(read(file));
+    } catch (ActclipException e) {
+      LOG.warn("A checkpoint is skipped: {}", e.getMessage());
+      return Stream.empty();
     }
   }
 
-  /** The step that the name of a checkpoint's file says. */
-  static long stepOf(Path file) {
-    String name = file.getFileName().toString();
-    return Long.parseLong(name.substring(PREFIX.length(), name.length() - SUFFIX.length()));
+  private void requireNoOther(List<Path> files) {
+    CheckpointFiles.another(files, state.run())
+        .ifPresent(
+            other -> {
+              throw ActclipException.badInput(
+                  "%s and %s are of different trainings: move those of one to another folder",
+                  file, other);
+            });
   }
 
   /**
@@ -120,33 +106,17 @@ public final class Checkpoint {
    * @throws ActclipException a failure when it cannot be written
    */
   static Path write(Path folder, Training training) {
-    Path file = folder.resolve(String.format(Locale.ROOT, NAME, training.step()));
+    Path file = CheckpointFiles.of(folder, training.step());
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, Tensor> tensors = new LinkedHashMap<>();
       StateDict.of(training.net()).forEach((name, tensor) -> tensors.put(NET + name, tensor));
       tensors.put(OPTIMIZER, OptimizerState.save(training.optimizer()));
       tensors.put(RANDOM, generator(training.device()).get_state());
-      new SealedTensors(tensors, Map.of(STATE, Json.line(describe(training)))).write(file);
+      new SealedTensors(tensors, Map.of(STATE, Json.line(CheckpointState.of(training))))
+          .write(file);
     }
     return file;
-  }
-
-  private static CheckpointState describe(Training training) {
-    RuntimeInfo environment = RuntimeInfo.current();
-    return new CheckpointState(
-        FORMAT,
-        environment.actclip(),
-        environment.pytorch(),
-        training.device().str().getString(),
-        environment.threads(),
-        training.net().options(),
-        training.net().isDescribedByOptions(),
-        training.frozen(),
-        training.options(),
-        CheckpointState.Images.of(training.trainImages()),
-        CheckpointState.Images.of(training.testImages()),
-        training.progress());
   }
 
   /** Where it was read from. */
@@ -203,16 +173,8 @@ public final class Checkpoint {
    *     failure when LibTorch cannot take up a state, which may have changed a part.
    */
   void restore(Training training) {
-    require("network", state.net(), training.net().options());
-    require(
-        "description by its options",
-        state.describedByOptions(),
-        training.net().isDescribedByOptions());
-    require("frozen thresholds", state.frozen(), training.frozen());
-    require("options", state.options(), training.options());
-    require("training images", state.train(), training.trainImages());
-    require("test images", state.test(), training.testImages());
-    warnOfOtherThreads();
+    state.requireSame(file, training);
+    state.warnOfChanges(training.options());
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, Tensor> tensors = content();
@@ -221,34 +183,7 @@ public final class Checkpoint {
       if (state.device().equals(training.device().str().getString())) {
         setRandomState(training.device(), tensors.get(RANDOM));
       }
-      training.restore(state.progress());
-    }
-  }
-
-  private void require(String what, Object then, Object now) {
-    if (!then.equals(now)) {
-      throw ActclipException.badInput(
-          "%s is of another training: it had the %s %s, and this one has %s",
-          file, what, then, now);
-    }
-  }
-
-  private void require(String what, CheckpointState.Images then, ImageDataset now) {
-    if (!then.isSame(now)) {
-      throw ActclipException.badInput(
-          "%s is of another training: it had other %s, from %s, than those from %s",
-          file, what, then.source(), now.source());
-    }
-  }
-
-  private void warnOfOtherThreads() {
-    int threads = torch.get_num_threads();
-    if (threads != state.threads()) {
-      LOG.warn(
-          "The training began with {} threads and goes on with {}: its bits may differ from those of"
-              + " a training without a break",
-          state.threads(),
-          threads);
+      training.restore(state.run(), state.progress());
     }
   }
 
@@ -273,22 +208,11 @@ public final class Checkpoint {
     if (text == null) {
       throw ActclipException.badInput("%s is not a checkpoint of a training", file);
     }
-    CheckpointState state =
-        Json.read(text, CheckpointState.class, file + " is not a checkpoint of this version");
+    CheckpointState state = CheckpointState.read(file, text);
     Tensor random = content.tensors().get(RANDOM);
     if (!isBytes(random) || !isBytes(content.tensors().get(OPTIMIZER))) {
       throw ActclipException.badInput(
           "%s is not a checkpoint of a training: its optimizer or random state is no uint8", file);
-    }
-    if (state.progress().epoch() > state.options().epochs()) {
-      throw ActclipException.badInput(
-          "%s is not a checkpoint of a training: it is after epoch %d of %d",
-          file, state.progress().epoch(), state.options().epochs());
-    }
-    if (state.format() > FORMAT) {
-      throw ActclipException.badInput(
-          "%s has the format %d, and this version of actclip reads up to %d: it was written by %s",
-          file, state.format(), FORMAT, state.actclip());
     }
     return state;
   }

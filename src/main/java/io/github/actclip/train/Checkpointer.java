@@ -7,16 +7,18 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
 import org.apache.logging.log4j.Logger;
 
 /**
  * Writes a {@link Checkpoint} of a training when it begins and ends or is stopped, and now and then
  * in between, and deletes all but the newest. Each is written beside its name, flushed to the disk
  * and renamed, so that from the start on there is always a whole one.
+ *
+ * <p>The folder is for one training. Where that goes on from an older checkpoint than the newest,
+ * those of later steps are moved to the folder {@code abandoned} within it; nothing of theirs is
+ * lost.
  *
  * <p>One that cannot be written, as on a full disk, is a warning in the log, and the training goes
  * on. Parameters that are not finite are not written: a newest checkpoint is a good one.
@@ -29,7 +31,6 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   private static final Logger LOG = Loggers.of(Checkpointer.class);
   private static final long NONE = -1;
   private static final String LOCK = ".lock";
-  private static final String UNFINISHED = ".step-";
 
   private final Path folder;
   private final CheckpointOptions options;
@@ -69,9 +70,25 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
     }
   }
 
+  /**
+   * Refuses a folder that holds another training's checkpoints.
+   *
+   * @throws ActclipException bad input then
+   */
+  @Override
+  public void onPrepare(Training training) {
+    CheckpointFiles.another(CheckpointFiles.in(folder), training.run())
+        .ifPresent(
+            file -> {
+              throw ActclipException.badInput(
+                  "%s is of another training: name another folder, or go on from its newest", file);
+            });
+  }
+
   @Override
   public void onStart(Training training) {
-    deleteUnfinished();
+    CheckpointFiles.deleteUnfinished(folder);
+    CheckpointFiles.setAside(folder, training.step());
     write(training);
   }
 
@@ -106,7 +123,7 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
     try {
       training.checkpointed(Checkpoint.write(folder, training));
       lastStep = training.step();
-      deleteOld(training.step());
+      CheckpointFiles.deleteOld(folder, options.keep());
     } catch (ActclipException e) {
       LOG.warn(
           "There is no checkpoint of step {}, and the training goes on without: {}",
@@ -122,19 +139,6 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
     }
   }
 
-  /** Those after this step are damaged, or the training would have gone on from them. */
-  private void deleteOld(long step) {
-    List<Path> done =
-        Checkpoint.files(folder).stream().filter(file -> Checkpoint.stepOf(file) <= step).toList();
-    for (Path file : done.subList(Math.min(options.keep(), done.size()), done.size())) {
-      try {
-        Files.deleteIfExists(file);
-      } catch (IOException e) {
-        LOG.warn("The old checkpoint {} cannot be deleted: {}", file, AtomicFile.reason(e));
-      }
-    }
-  }
-
   /** Lets another training have the folder. */
   @Override
   public void close() {
@@ -142,14 +146,6 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
       lock.close();
     } catch (IOException e) {
       LOG.warn("The lock on {} cannot be closed: {}", folder, AtomicFile.reason(e));
-    }
-  }
-
-  private void deleteUnfinished() {
-    try {
-      AtomicFile.deleteUnfinished(folder, UNFINISHED);
-    } catch (IOException e) {
-      LOG.warn("{} cannot be cleaned up: {}", folder, AtomicFile.reason(e));
     }
   }
 }

@@ -21,7 +21,7 @@ final class EventFile implements AutoCloseable {
 
   private static final String VERSION = "brain.Event:2";
   private static final double MILLIS_PER_SECOND = 1e3;
-  private static final int FRAME_BYTES = Long.BYTES + 2 * Integer.BYTES;
+  static final int FRAME_BYTES = Long.BYTES + 2 * Integer.BYTES;
 
   // What is added to a checksum, so that one of data that holds checksums is none of them.
   private static final int MASK = 0xa282ead8;
@@ -29,16 +29,16 @@ final class EventFile implements AutoCloseable {
 
   // Fields of Event.
   private static final int WALL_TIME = 1;
-  private static final int STEP = 2;
+  static final int STEP = 2;
   private static final int FILE_VERSION = 3;
-  private static final int SUMMARY = 5;
+  static final int SUMMARY = 5;
   private static final int SESSION_LOG = 7;
   // Of SessionLog, and its value for a start.
   private static final int STATUS = 1;
   private static final int START = 1;
   // Of Summary and Summary.Value.
-  private static final int VALUE = 1;
-  private static final int TAG = 1;
+  static final int VALUE = 1;
+  static final int TAG = 1;
   private static final int SIMPLE_VALUE = 2;
   private static final int HISTO = 5;
   // Of HistogramProto.
@@ -148,7 +148,8 @@ final class EventFile implements AutoCloseable {
     return record.array();
   }
 
-  private static int checksum(byte[] data, int length) {
+  /** As the format has it, of the first bytes. */
+  static int checksum(byte[] data, int length) {
     CRC32C crc = new CRC32C();
     crc.update(data, 0, length);
     return Integer.rotateLeft((int) crc.getValue(), MASK_ROTATION) + MASK;

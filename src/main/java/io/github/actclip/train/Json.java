@@ -72,15 +72,37 @@ final class Json {
    * @throws ActclipException bad input when it is not one
    */
   static <T> T read(String text, Class<T> type, String what) {
+    return read(parse(text, what), type, what);
+  }
+
+  /**
+   * Reads a text without a look at what it means.
+   *
+   * @throws ActclipException bad input when it is no JSON
+   */
+  static JsonNode parse(String text, String what) {
     try {
-      T value = MAPPER.readValue(text, type);
+      return MAPPER.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw unreadable(what, e);
+    }
+  }
+
+  /** As the other one, of what {@link #parse} gave. */
+  static <T> T read(JsonNode json, Class<T> type, String what) {
+    try {
+      T value = MAPPER.treeToValue(json, type);
       if (value == null) {
         throw ActclipException.badInput("%s: it is null", what);
       }
       return value;
     } catch (JsonProcessingException e) {
-      throw ActclipException.badInput("%s: %s", what, e.getOriginalMessage());
+      throw unreadable(what, e);
     }
+  }
+
+  private static ActclipException unreadable(String what, JsonProcessingException e) {
+    return ActclipException.badInput("%s: %s", what, e.getOriginalMessage());
   }
 
   private static String write(ObjectWriter writer, Object value) {

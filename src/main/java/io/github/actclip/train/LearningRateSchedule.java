@@ -130,6 +130,11 @@ public record LearningRateSchedule(
     };
   }
 
+  /** Whether the rate of a step depends on how many steps the training has. */
+  boolean dependsOnLength() {
+    return type == Type.COSINE || type == Type.ONE_CYCLE;
+  }
+
   /** With the options that the type has. */
   @Override
   public String toString() {

@@ -88,7 +88,7 @@ public final class RunDirectory {
    */
   public static RunDirectory resume(Path folder) {
     RunDirectory directory = new RunDirectory(folder);
-    if (Checkpoint.files(directory.checkpoints()).isEmpty()) {
+    if (CheckpointFiles.in(directory.checkpoints()).isEmpty()) {
       throw ActclipException.badInput(
           "%s holds no checkpoint that a training could go on from", folder);
     }
@@ -117,7 +117,7 @@ public final class RunDirectory {
 
   /** Gives the folder back when neither a step nor a checkpoint was saved to it. */
   public void releaseIfEmpty() {
-    if (!Checkpoint.files(checkpoints()).isEmpty()) {
+    if (!CheckpointFiles.in(checkpoints()).isEmpty()) {
       return;
     }
     for (String name : List.of(METRICS, StepLog.FILE)) {

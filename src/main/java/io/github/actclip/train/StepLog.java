@@ -14,8 +14,10 @@ import org.apache.logging.log4j.Logger;
 
 /**
  * Writes {@code steps.jsonl}: the {@link StepMetrics} of the first, every tenth and the last step,
- * an object a line. A training that goes on from a checkpoint goes on with its file, too, without
- * the lines of the steps that are done again.
+ * an object a line. A training that is stopped has its last step, too. One that goes on from a
+ * checkpoint goes on with its file, without the lines of the steps that are done again and without
+ * that of the step in which it was stopped: in the end, the file is that of a training without a
+ * break.
  *
  * <p>For one training at a time; close it when that has ended. Where the disk is full, the file
  * ends with a warning in the log, and the training goes on.
@@ -70,10 +72,14 @@ public final class StepLog implements TrainingListener, AutoCloseable {
     }
   }
 
-  /** Whether a step is one of those whose metrics are kept. */
+  /** Whether a step is one of those whose metrics are written. */
   static boolean isDue(Training training) {
-    long step = training.step();
-    return step == 1 || step % EVERY == 0 || step == training.totalSteps() || training.isStopping();
+    return isDue(training.step(), training) || training.isStopping();
+  }
+
+  /** The same of any step of a training that is not stopped. */
+  static boolean isDue(long step, Training training) {
+    return step == 1 || step % EVERY == 0 || step == training.totalSteps();
   }
 
   @Override
@@ -83,6 +89,7 @@ public final class StepLog implements TrainingListener, AutoCloseable {
     StringBuilder kept = new StringBuilder();
     read(folder).stream()
         .filter(metrics -> metrics.step() <= training.step())
+        .filter(metrics -> isDue(metrics.step(), training))
         .forEach(metrics -> kept.append(line(metrics)));
     AtomicFile.writeString(path, kept.toString());
     file = new RecordFile(path);

@@ -2,12 +2,18 @@ package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -25,8 +31,10 @@ import org.bytedeco.pytorch.Tensor;
  *       the thresholds of channels.
  * </ul>
  *
- * <p>A training that goes on from a checkpoint gets a further file, which takes the place of what
- * was written of later steps.
+ * <p>A training that goes on from a checkpoint gets a further file. What the files before it have
+ * of the steps that are done again, or of the break alone, is taken out of them: together they are
+ * those of a training without a break. A TensorBoard that runs meanwhile drops the later steps,
+ * too.
  *
  * <p>For one training at a time; close it when that has ended. Where the disk is full, the file
  * ends with a warning in the log, and the training goes on.
@@ -34,6 +42,18 @@ import org.bytedeco.pytorch.Tensor;
 public final class TensorBoardListener implements TrainingListener, AutoCloseable {
 
   static final String FOLDER = "tensorboard";
+
+  private static final String NAME = "events.out.tfevents.";
+  private static final String PATTERN = "events\\.out\\.tfevents\\.\\d{1,18}";
+
+  private static final String LOSS = "loss/step";
+  private static final String LEARNING_RATE = "learning_rate";
+  private static final String THRESHOLD = "threshold/";
+  private static final String THRESHOLD_GRADIENT = "threshold_gradient/";
+
+  /** With what the tags begin of which a step has a point; of the others an epoch has. */
+  private static final List<String> OF_STEPS =
+      List.of(LOSS, LEARNING_RATE, THRESHOLD, THRESHOLD_GRADIENT);
 
   private final Path folder;
   private EventFile events;
@@ -49,10 +69,60 @@ public final class TensorBoardListener implements TrainingListener, AutoCloseabl
   public void onStart(Training training) {
     close();
     AtomicFile.createFolder(folder);
+    List<Path> before = files();
+    if (training.isResumed()) {
+      before.forEach(file -> keepWhatStays(file, training));
+    }
     Clock clock = Clock.systemUTC();
+    long last = before.isEmpty() ? 0 : numberOf(before.get(before.size() - 1));
     // TensorBoard reads the files in the order of their names, and knows them by this one.
-    Path file = folder.resolve("events.out.tfevents." + clock.millis());
+    Path file = folder.resolve(NAME + Math.max(clock.millis(), last + 1));
     events = new EventFile(file, training.step() + 1, clock);
+  }
+
+  /** Those of this class, the oldest first. */
+  private List<Path> files() {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files
+          .filter(file -> file.getFileName().toString().matches(PATTERN))
+          .sorted(Comparator.comparingLong(TensorBoardListener::numberOf))
+          .toList();
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be read: %s", folder, AtomicFile.reason(e));
+    }
+  }
+
+  private static long numberOf(Path file) {
+    return Long.parseLong(file.getFileName().toString().substring(NAME.length()));
+  }
+
+  private static void keepWhatStays(Path file, Training training) {
+    byte[] content;
+    try {
+      content = Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
+    }
+    ByteArrayOutputStream kept = new ByteArrayOutputStream();
+    EventRecord.parse(content).stream()
+        .filter(record -> stays(record, training))
+        .forEach(record -> kept.writeBytes(record.bytes()));
+    if (kept.size() < content.length) {
+      AtomicFile.write(file, kept::writeTo);
+    }
+  }
+
+  /** Whether a training that was not interrupted would have it. */
+  private static boolean stays(EventRecord record, Training training) {
+    long step = record.step();
+    if (record.tag().isEmpty()) {
+      return true;
+    }
+    boolean isRegular =
+        OF_STEPS.stream().anyMatch(record.tag()::startsWith)
+            ? StepLog.isDue(step, training)
+            : step % training.stepsPerEpoch() == 0;
+    return isRegular && step <= training.step();
   }
 
   @Override
@@ -64,14 +134,14 @@ public final class TensorBoardListener implements TrainingListener, AutoCloseabl
 
   private void addStep(StepMetrics metrics) {
     long step = metrics.step();
-    events.addScalar("loss/step", metrics.loss(), step);
-    events.addScalar("learning_rate", metrics.learningRate(), step);
+    events.addScalar(LOSS, metrics.loss(), step);
+    events.addScalar(LEARNING_RATE, metrics.learningRate(), step);
     metrics
         .thresholds()
-        .forEach((name, t) -> events.addScalar("threshold/" + name, sum(t) / t.size(), step));
+        .forEach((name, t) -> events.addScalar(THRESHOLD + name, sum(t) / t.size(), step));
     metrics
         .gradients()
-        .forEach((name, g) -> events.addScalar("threshold_gradient/" + name, sum(g), step));
+        .forEach((name, g) -> events.addScalar(THRESHOLD_GRADIENT + name, sum(g), step));
   }
 
   @Override

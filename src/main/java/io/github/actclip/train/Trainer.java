@@ -93,10 +93,17 @@ public final class Trainer {
    * Goes on from a checkpoint as if the training had never been interrupted: on the CPU, with the
    * same number of threads, to the same bits.
    *
+   * <p>The options may have another number of epochs than the checkpoint's. The learning rate is
+   * then that of a training of so many from the start, as with a scheduler of PyTorch that is made
+   * anew with that number and {@code last_epoch}: {@link LearningRateSchedule.Type#ONE_CYCLE} and
+   * {@link LearningRateSchedule.Type#COSINE} depend on it and jump, with a warning in the log; with
+   * all others the training is the one that was planned longer, to the same bits.
+   *
    * @param train the images that the training began with
    * @return as {@link #fit(ImageDataset, ImageDataset)}, with the epochs before the checkpoint
    * @throws ActclipException bad input when the network, the options or the images are not those of
-   *     the checkpoint; a failure when the loss is no longer a finite number
+   *     the checkpoint, or when it is of a later epoch than the options' last; a failure when the
+   *     loss is no longer a finite number
    */
   public List<EpochMetrics> resume(Checkpoint checkpoint, ImageDataset train, ImageDataset test) {
     return fit(train, test, checkpoint::restore);
@@ -139,6 +146,7 @@ public final class Trainer {
 
   private void run(Training training) {
     stopIfInterrupted();
+    listeners.forEach(listener -> listener.onPrepare(training));
     listeners.forEach(listener -> listener.onStart(training));
     stopIfInterrupted();
     while (!training.isComplete() && !stopping) {

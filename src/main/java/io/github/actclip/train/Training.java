@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Tensor;
@@ -43,6 +44,8 @@ public final class Training {
   private final Tensor observed;
   private final Map<String, Threshold> thresholds;
   private final PhaseTimer timer = new PhaseTimer();
+  private String run = UUID.randomUUID().toString();
+  private boolean resumed;
   private final List<EpochMetrics> epochs = new ArrayList<>();
   private long step;
   private int epoch;
@@ -93,6 +96,19 @@ public final class Training {
     return named;
   }
 
+  /**
+   * By which this training is told from every other; the same after it went on from a checkpoint.
+   * Empty where that was written by a version without it.
+   */
+  public String run() {
+    return run;
+  }
+
+  /** Whether it goes on from a checkpoint. */
+  boolean isResumed() {
+    return resumed;
+  }
+
   /** The network that is trained; its owner is whoever made the {@link Trainer}. */
   public Net net() {
     return net;
@@ -133,7 +149,7 @@ public final class Training {
     return options.epochs() * stepsPerEpoch();
   }
 
-  private long stepsPerEpoch() {
+  long stepsPerEpoch() {
     return options.stepsPerEpoch(trainImages().size());
   }
 
@@ -325,7 +341,9 @@ public final class Training {
         epochs.subList(0, epoch));
   }
 
-  void restore(TrainingProgress progress) {
+  void restore(String fromRun, TrainingProgress progress) {
+    run = fromRun;
+    resumed = true;
     step = progress.step();
     epoch = progress.epoch();
     batch = progress.batch();

@@ -6,6 +6,12 @@ package io.github.actclip.train;
  */
 public interface TrainingListener {
 
+  /**
+   * The training is ready, and nothing of it was written. Here a listener refuses one that it
+   * cannot go with: no listener has heard {@link #onStart} by then.
+   */
+  default void onPrepare(Training training) {}
+
   /** The training begins, or goes on from a checkpoint. */
   default void onStart(Training training) {}
 

@@ -9,6 +9,7 @@ import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
 import io.github.actclip.data.TestData;
+import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Safetensors;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
@@ -369,13 +370,21 @@ class CheckpointTest {
 
   @Test
   void whatCannotBeWrittenCostsACheckpointAndNotTheTraining() throws IOException {
-    Files.createDirectories(folder.resolve("step-0000000004.safetensors/in-the-way"));
+    TrainingListener obstacle =
+        new TrainingListener() {
+          @Override
+          public void onStart(Training training) {
+            AtomicFile.createFolder(folder.resolve("step-0000000004.safetensors/in-the-way"));
+          }
+        };
     Trainer trainer =
         new Trainer(
             net(NetOptions.original()),
             options(OptimizerType.SGD, 1),
             device,
-            List.of(new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 100))));
+            List.of(
+                new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 100)),
+                obstacle));
     try (LogCapture log = new LogCapture(Checkpointer.class)) {
       List<EpochMetrics> epochs = trainer.fit(IMAGES, IMAGES);
       assertEquals(STEPS_PER_EPOCH, epochs.get(0).step());
@@ -390,7 +399,7 @@ class CheckpointTest {
     }
     assertEquals(
         List.of(20L, 16L, 12L, 8L, 4L, 0L),
-        Checkpoint.files(folder).stream().map(Checkpoint::stepOf).toList());
+        CheckpointFiles.in(folder).stream().map(CheckpointFiles::stepOf).toList());
   }
 
   @Test
@@ -480,7 +489,7 @@ class CheckpointTest {
   }
 
   private List<String> names() {
-    return Checkpoint.files(folder).stream().map(file -> file.getFileName().toString()).toList();
+    return CheckpointFiles.in(folder).stream().map(file -> file.getFileName().toString()).toList();
   }
 
   private static void assertSameState(Net expected, Net actual) {
