@@ -1,14 +1,15 @@
 package io.github.actclip.train;
 
 import io.github.actclip.io.AtomicFile;
+import io.github.actclip.io.LockedFile;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.runtime.Uninterrupted;
+import java.io.Closeable;
 import java.io.IOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,63 +23,55 @@ import org.apache.logging.log4j.Logger;
  * report.html}. Every file is whole or absent at any time. Beside them {@link StepLog} and {@link
  * TensorBoardListener} write theirs.
  */
-public final class RunDirectory {
-
-  private static final String METRICS = "metrics.jsonl";
-  private static final String TABLE = "metrics.csv";
-  private static final String MODEL = "model.safetensors";
-  private static final String SUMMARY = "summary.json";
-
-  private static final String CHECKPOINTS = "checkpoints";
+public final class RunDirectory implements Closeable {
 
   /** The name of the page that shows the training. */
   public static final String REPORT = "report.html";
 
-  private static final List<String> RESULTS =
-      List.of(
-          METRICS,
-          TABLE,
-          StepLog.FILE,
-          TensorBoardListener.FOLDER,
-          MODEL,
-          SUMMARY,
-          REPORT,
-          CHECKPOINTS);
-
   private static final Logger LOG = Loggers.of(RunDirectory.class);
+
+  private static final Closeable NOTHING = () -> {};
 
   private final Path folder;
 
-  private RunDirectory(Path folder) {
+  /** What keeps others away until there is a result. */
+  private Closeable claim;
+
+  private RunDirectory(Path folder, Closeable claim) {
     this.folder = folder;
+    this.claim = claim;
   }
 
   /**
-   * Makes the folder, and its parents, for a new training.
+   * Makes the folder, and its parents, for a new training. A folder is taken, too, in which an
+   * earlier start left nothing but empty files.
    *
    * @throws ActclipException when it already holds the results of one, or cannot be made
    */
   public static RunDirectory create(Path folder) {
-    for (String file : RESULTS) {
-      if (Files.exists(folder.resolve(file))) {
-        throw alreadyUsed(folder, file);
-      }
-    }
+    RunFiles.requireUnused(folder);
     AtomicFile.createFolder(folder);
-    Path first = folder.resolve(METRICS);
+    Path first = folder.resolve(RunFiles.METRICS);
     try {
-      Files.createFile(first); // Of two trainings at once, one gets the folder.
-    } catch (FileAlreadyExistsException e) {
-      throw alreadyUsed(folder, METRICS);
+      LockedFile claim =
+          LockedFile.open(first) // Of two trainings at once, one gets the folder.
+              .orElseThrow(() -> RunFiles.alreadyUsed(folder, RunFiles.METRICS));
+      RunDirectory made = new RunDirectory(folder, claim);
+      RunFiles.requireUnused(folder); // The other one may have ended by now.
+      return made;
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", first, AtomicFile.reason(e));
     }
-    return new RunDirectory(folder);
   }
 
-  private static ActclipException alreadyUsed(Path folder, String file) {
-    return ActclipException.badInput(
-        "%s already holds the results of a training (%s): name another folder", folder, file);
+  /**
+   * Makes a folder that is not there, and its parents, for a new training: with {@code -2}, {@code
+   * -3} and so on after its name where the name is taken, also by one that begins at this moment.
+   *
+   * @throws ActclipException a failure when it cannot be made
+   */
+  public static RunDirectory createNew(Path folder) {
+    return create(AtomicFile.createNewFolder(folder));
   }
 
   /**
@@ -87,7 +80,7 @@ public final class RunDirectory {
    * @throws ActclipException when it holds no checkpoints
    */
   public static RunDirectory resume(Path folder) {
-    RunDirectory directory = new RunDirectory(folder);
+    RunDirectory directory = new RunDirectory(folder, NOTHING);
     if (CheckpointFiles.in(directory.checkpoints()).isEmpty()) {
       throw ActclipException.badInput(
           "%s holds no checkpoint that a training could go on from", folder);
@@ -97,7 +90,7 @@ public final class RunDirectory {
 
   /** The folder for a {@link Checkpointer}. */
   public Path checkpoints() {
-    return folder.resolve(CHECKPOINTS);
+    return folder.resolve(RunFiles.CHECKPOINTS);
   }
 
   /**
@@ -106,30 +99,35 @@ public final class RunDirectory {
    * @throws ActclipException when it is not one
    */
   public static RunDirectory open(Path folder) {
-    for (String file : List.of(SUMMARY, MODEL)) {
+    for (String file : List.of(RunFiles.SUMMARY, RunFiles.MODEL)) {
       if (!Files.isRegularFile(folder.resolve(file))) {
         throw ActclipException.badInput(
             "%s is not the folder of a training: it has no %s", folder, file);
       }
     }
-    return new RunDirectory(folder);
+    return new RunDirectory(folder, NOTHING);
   }
 
-  /** Gives the folder back when neither a step nor a checkpoint was saved to it. */
-  public void releaseIfEmpty() {
-    if (!CheckpointFiles.in(checkpoints()).isEmpty()) {
-      return;
+  /**
+   * Deletes what a training that failed before the end of its first step has left: the folder can
+   * be used again. For one that {@link #create} made, when its listeners are closed.
+   *
+   * @throws ActclipException a failure when something cannot be deleted
+   */
+  public void discard(String... others) {
+    close();
+    RunFiles.delete(folder, List.of(others));
+  }
+
+  /** Lets others have the folder, as long as there is no result in it. */
+  @Override
+  public void close() {
+    try {
+      claim.close();
+    } catch (IOException e) {
+      LOG.warn("{} cannot be closed: {}", folder.resolve(RunFiles.METRICS), AtomicFile.reason(e));
     }
-    for (String name : List.of(METRICS, StepLog.FILE)) {
-      Path file = folder.resolve(name);
-      try {
-        if (Files.exists(file) && Files.size(file) == 0) {
-          Files.delete(file);
-        }
-      } catch (IOException e) {
-        throw ActclipException.failure(e, "%s cannot be removed: %s", file, AtomicFile.reason(e));
-      }
-    }
+    claim = NOTHING;
   }
 
   /** Where the files are. */
@@ -173,11 +171,12 @@ public final class RunDirectory {
     for (EpochMetrics epoch : epochs) {
       lines.append(Json.line(epoch)).append('\n');
     }
-    AtomicFile.writeString(folder.resolve(METRICS), lines.toString());
-    AtomicFile.writeString(folder.resolve(TABLE), Csv.table(epochs));
+    AtomicFile.writeString(folder.resolve(RunFiles.METRICS), lines.toString());
+    close();
+    AtomicFile.writeString(folder.resolve(RunFiles.TABLE), Csv.table(epochs));
     Map<String, String> texts =
         new NetDescription(net.options(), training.options().normalization()).toMetadata();
-    TensorScope.run(() -> StateDict.write(folder.resolve(MODEL), StateDict.of(net), texts));
+    TensorScope.run(() -> StateDict.write(folder.resolve(RunFiles.MODEL), StateDict.of(net), texts));
   }
 
   /**
@@ -194,7 +193,7 @@ public final class RunDirectory {
   }
 
   private void saveSummary(RunSummary summary) {
-    AtomicFile.writeString(folder.resolve(SUMMARY), Json.pretty(summary));
+    AtomicFile.writeString(folder.resolve(RunFiles.SUMMARY), Json.pretty(summary));
   }
 
   /**
@@ -203,7 +202,7 @@ public final class RunDirectory {
    * @throws ActclipException when the file is not a summary
    */
   public RunSummary loadSummary() {
-    Path file = folder.resolve(SUMMARY);
+    Path file = folder.resolve(RunFiles.SUMMARY);
     try {
       return Json.read(
           Files.readString(file), RunSummary.class, file + " is not a summary of a training");
@@ -220,6 +219,6 @@ public final class RunDirectory {
   public Net loadNet() {
     RunSummary summary = loadSummary();
     return new NetDescription(summary.net(), summary.options().normalization())
-        .load(folder.resolve(MODEL));
+        .load(folder.resolve(RunFiles.MODEL));
   }
 }

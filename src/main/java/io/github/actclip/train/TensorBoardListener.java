@@ -97,12 +97,7 @@ public final class TensorBoardListener implements TrainingListener, AutoCloseabl
   }
 
   private static void keepWhatStays(Path file, Training training) {
-    byte[] content;
-    try {
-      content = Files.readAllBytes(file);
-    } catch (IOException e) {
-      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
-    }
+    byte[] content = content(file);
     ByteArrayOutputStream kept = new ByteArrayOutputStream();
     EventRecord.parse(content).stream()
         .filter(record -> stays(record, training))
@@ -110,6 +105,20 @@ public final class TensorBoardListener implements TrainingListener, AutoCloseabl
     if (kept.size() < content.length) {
       AtomicFile.write(file, kept::writeTo);
     }
+  }
+
+  private static byte[] content(Path file) {
+    try {
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
+    }
+  }
+
+  /** Whether it is a file of this class to which nothing was added. */
+  static boolean isWithoutPoints(Path file) {
+    return file.getFileName().toString().matches(PATTERN)
+        && EventRecord.parse(content(file)).stream().allMatch(record -> record.tag().isEmpty());
   }
 
   /** Whether a training that was not interrupted would have it. */

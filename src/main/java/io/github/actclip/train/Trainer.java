@@ -80,6 +80,16 @@ public final class Trainer {
   }
 
   /**
+   * Refuses what {@link #fit} would refuse before it begins, such as batches that are too large,
+   * and changes nothing: for whoever makes files for a training before it begins.
+   *
+   * @throws ActclipException as {@link #fit} does
+   */
+  public void check(ImageDataset train, ImageDataset test) {
+    TensorScope.run(() -> new Training(this, net, options, device, train, test));
+  }
+
+  /**
    * Trains on {@code train} and tests on {@code test} after each epoch.
    *
    * @return one entry an epoch, the last for a part of one if the training was stopped within it

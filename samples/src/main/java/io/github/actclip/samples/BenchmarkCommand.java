@@ -113,9 +113,7 @@ final class BenchmarkCommand implements Runnable {
     if (precisions.contains(Precision.FLOAT16)) {
       throw ActclipException.badInput("--precision (float16) must be float32 or bfloat16");
     }
-    if (plot != null) {
-      requirePlot();
-    }
+    requireFiles();
     Device device = deviceOption.open();
     RuntimeInfo environment = RuntimeInfo.current();
     List<BenchmarkCase> cases = cases();
@@ -125,7 +123,6 @@ final class BenchmarkCommand implements Runnable {
     String name = device.str().getString();
     BenchmarkResults results =
         new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements, scaling);
-    write(results); // A file that cannot be written is known now, and not at the end.
     System.out.println("device " + name + ", clip backend " + ClipOp.backend());
     if (!cases.isEmpty()) {
       Measurement.printTitle();
@@ -147,15 +144,26 @@ final class BenchmarkCommand implements Runnable {
     }
   }
 
-  /** It takes minutes until the file is written: what stands in the way is said before. */
-  private void requirePlot() {
-    if (!parts.contains(Part.SCALING)) {
+  /** It takes minutes until they are written: what stands in the way is said before. */
+  private void requireFiles() {
+    if (plot != null && !parts.contains(Part.SCALING)) {
       throw ActclipException.badInput("--plot (%s) draws what scaling measures: ask for it", plot);
     }
-    Path folder = plot.toAbsolutePath().getParent();
-    if (folder == null || !Files.isWritable(folder) || Files.isDirectory(plot)) {
+    if (plot != null && plot.equals(json)) {
+      throw ActclipException.badInput("--plot (%s) must be another file than --json", plot);
+    }
+    requireWritable("--plot", plot);
+    requireWritable("--json", json);
+  }
+
+  private static void requireWritable(String option, Path file) {
+    if (file == null) {
+      return;
+    }
+    Path folder = file.toAbsolutePath().getParent();
+    if (folder == null || !Files.isWritable(folder) || Files.isDirectory(file)) {
       throw ActclipException.badInput(
-          "--plot (%s) cannot be written: name a file in a folder that is there", plot);
+          "%s (%s) cannot be written: name a file in a folder that is there", option, file);
     }
   }
 

@@ -43,11 +43,15 @@ final class CheckpointMixin {
           "--early-stopping",
           "--tensorboard");
 
-  /** What is only of one stretch of a training, or of one machine. */
+  /**
+   * What is only of one stretch of a training, or of one machine; the epochs are in checkpoints.
+   */
   private static final Set<String> ANEW =
-      Set.of("--resume", "--data", "--stop-after-epoch", "--device", "--threads");
+      Set.of("--resume", "--data", "--epochs", "--stop-after-epoch", "--device", "--threads");
 
-  private static final String FILE = "listeners.properties";
+  /** Where a training's folder has them. */
+  static final String FILE = "listeners.properties";
+
   private static final int DASHES = 2;
 
   @Option(
@@ -55,8 +59,8 @@ final class CheckpointMixin {
       paramLabel = "DIR",
       description =
           "Goes on with the training of that folder, from its newest checkpoint, with the options"
-              + " that it began with. How often to write checkpoints, who watches, and when to stop"
-              + " early may be said anew.")
+              + " that it began with. How many epochs, how often to write checkpoints, who watches,"
+              + " and when to stop early may be said anew.")
   private Path resume;
 
   @Option(

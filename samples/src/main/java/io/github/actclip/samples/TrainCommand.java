@@ -13,6 +13,7 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.TrainingRun.Listening;
 import io.github.actclip.train.Checkpoint;
 import io.github.actclip.train.RunDirectory;
+import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
@@ -86,9 +87,11 @@ final class TrainCommand implements Runnable {
     torch.manual_seed(options.seed());
     Net net = new Net(shape);
     calibrate(net, train, options);
-    Path folder = out == null ? defaultFolder() : out;
-    Listening listening = listening(net, folder); // refuses before there is a folder
-    RunDirectory directory = RunDirectory.create(folder);
+    new Trainer(net, options, device, List.of()).check(train, test);
+    Listening listening = listening(net);
+    // Everything was checked: from here on there is a folder.
+    RunDirectory directory =
+        out == null ? RunDirectory.createNew(defaultFolder()) : RunDirectory.create(out);
     new TrainingRun(directory, net, options, device, train, test).run(Optional.empty(), listening);
   }
 
@@ -107,15 +110,16 @@ final class TrainCommand implements Runnable {
     ImageDataset train = source.load(Split.TRAIN);
     ImageDataset test = source.load(Split.TEST);
     Net net = checkpoint.net();
-    new TrainingRun(directory, net, checkpoint.options(), device, train, test)
-        .run(Optional.of(checkpoint), listening(net, folder));
+    TrainerOptions options = trainer.withEpochs(checkpoint.options());
+    new TrainingRun(directory, net, options, device, train, test)
+        .run(Optional.of(checkpoint), listening(net));
   }
 
-  private Listening listening(Net net, Path folder) {
+  private Listening listening(Net net) {
     List<TrainingListener> first = new ArrayList<>(watchers.judges(net));
     first.add(checkpoints.stopper());
-    first.add(checkpoints.remembering(folder));
-    return new Listening(first, checkpoints.options(), watchers.tensorBoard());
+    return new Listening(
+        first, checkpoints::remembering, checkpoints.options(), watchers.tensorBoard());
   }
 
   /** On the CPU, where the network still is. */

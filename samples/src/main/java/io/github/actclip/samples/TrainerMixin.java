@@ -16,7 +16,9 @@ final class TrainerMixin {
   @Option(
       names = "--epochs",
       paramLabel = "N",
-      description = "Passes over the images (default: 12).")
+      description =
+          "Passes over the images (default: 12). With --resume, as many in all, whatever was"
+              + " planned.")
   private Integer epochs;
 
   @Option(names = "--batch-size", paramLabel = "N", description = "Images a step (default: 128).")
@@ -122,6 +124,13 @@ final class TrainerMixin {
     ifGiven(precision, options::precision);
     ifGiven(seed, options::seed);
     return options.build();
+  }
+
+  /** The options of a training that goes on, for as many epochs as are asked for. */
+  TrainerOptions withEpochs(TrainerOptions options) {
+    TrainerOptions.Builder same = options.toBuilder();
+    ifGiven(epochs, same::epochs);
+    return same.build();
   }
 
   private static <T> void ifGiven(T value, Consumer<T> option) {

@@ -13,10 +13,14 @@ import io.github.actclip.train.StepLog;
 import io.github.actclip.train.TensorBoardListener;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
+import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 
@@ -33,11 +37,26 @@ record TrainingRun(
    * What goes on beside the steps.
    *
    * @param first those that hear of it before its results are written, and may end it early
+   * @param remembering writes into the folder how it is listened to
    * @param checkpoints how often it can go on from
    * @param tensorBoard whether to write event files
    */
   record Listening(
-      List<TrainingListener> first, CheckpointOptions checkpoints, boolean tensorBoard) {}
+      List<TrainingListener> first,
+      Function<Path, TrainingListener> remembering,
+      CheckpointOptions checkpoints,
+      boolean tensorBoard) {}
+
+  /** Whether a step was done. */
+  private static final class Progress implements TrainingListener {
+
+    private boolean hasBegun;
+
+    @Override
+    public void onStep(Training training) {
+      hasBegun = true;
+    }
+  }
 
   /**
    * Trains, saves and prints.
@@ -47,6 +66,7 @@ record TrainingRun(
   void run(Optional<Checkpoint> from, Listening listening) {
     RuntimeInfo environment = RuntimeInfo.current();
     TrainingListener recorder = directory.recorder(net, last -> summary(environment, last, true));
+    Progress progress = new Progress();
     Trainer trainer;
     List<EpochMetrics> epochs;
     try (ProgressBarListener bar = new ProgressBarListener();
@@ -56,16 +76,23 @@ record TrainingRun(
         Checkpointer checkpointer =
             new Checkpointer(directory.checkpoints(), listening.checkpoints())) {
       // The checkpoint comes last: what it goes on from has been written then.
-      Stream<TrainingListener> writers = Stream.of(recorder, steps, board, bar, checkpointer);
-      List<TrainingListener> listeners =
-          Stream.concat(listening.first().stream(), writers).filter(Objects::nonNull).toList();
+      List<TrainingListener> listeners = new ArrayList<>(List.of(progress));
+      listeners.addAll(listening.first());
+      listeners.add(listening.remembering().apply(directory.folder()));
+      Stream.of(recorder, steps, board, bar, checkpointer)
+          .filter(Objects::nonNull)
+          .forEach(listeners::add);
       trainer = new Trainer(net, options, device, listeners);
       Interrupt.onSignal(trainer::stop);
       epochs =
           from.map(checkpoint -> trainer.resume(checkpoint, train, test))
               .orElseGet(() -> trainer.fit(train, test));
-    } finally {
-      directory.releaseIfEmpty();
+    } catch (RuntimeException | Error e) {
+      if (from.isEmpty() && !progress.hasBegun) {
+        directory.discard(
+            CheckpointMixin.FILE); // The command, when it is corrected, finds it as this one did.
+      }
+      throw e;
     }
     if (trainer.steps() == 0 && trainer.isStopped()) {
       Results.print("stopped", "before its first step; nothing was changed");

@@ -272,12 +272,63 @@ class CommandLineTest {
     assertEquals("", result.out());
   }
 
-  @Test
-  void badInputLeavesNoFolder() throws Exception {
-    Path out = folder.resolve("none");
-    Result result = InThisJvm.run("train", "--threshold-init=-1", "--out=" + out);
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--threshold-init=-1",
+        "--batch-size=200000",
+        "--batch-size=200000 --tensorboard",
+        "--device=cuda:99",
+        "--precision=float16",
+        "--threads=0",
+        "--accumulate=0",
+        "--lr=NaN",
+        "--early-stopping=0",
+        "--stop-after-epoch=0",
+        "--keep-checkpoints=0",
+        "--checkpoint-every=0",
+        "--checkpoint-minutes=0",
+        "--calibrate=max --batch-size=200000",
+        "--data=nowhere",
+        "--warm-up=3"
+      })
+  void badInputLeavesNoFolder(String options) throws Exception {
+    Path out = folder.resolve("parent/none");
+    Result result = InThisJvm.run(("train " + options + " --out=" + out).split(" "));
     assertEquals(2, result.status(), result.err());
-    assertFalse(Files.exists(out));
+    assertFalse(Files.exists(out.getParent()));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--batch-sizes=0",
+        "--sizes=-1",
+        "--rounds=0",
+        "--threads=0",
+        "--device=cuda:99",
+        "--precision=float16",
+        "--plot=nowhere/plot.png"
+      })
+  void badInputLeavesNoMeasurements(String options) throws Exception {
+    Path json = folder.resolve("benchmark.json");
+    Result result =
+        InThisJvm.run(("benchmark clip scaling " + options + " --json=" + json).split(" "));
+    assertEquals(2, result.status(), result.err());
+    assertFalse(Files.exists(json));
+  }
+
+  @Test
+  void whereMeasurementsCannotBeWrittenIsSaidBefore() throws Exception {
+    for (Path file : List.of(folder, folder.resolve("none/benchmark.json"))) {
+      Result result = InThisJvm.run("benchmark", "clip", "--json=" + file);
+      assertEquals(2, result.status(), result.err());
+      assertTrue(result.err().contains("--json (" + file + ") cannot be written"), result.err());
+    }
+    Path both = folder.resolve("both");
+    Result result = InThisJvm.run("benchmark", "scaling", "--json=" + both, "--plot=" + both);
+    assertEquals(2, result.status(), result.err());
+    assertFalse(Files.exists(both));
   }
 
   @Test

@@ -155,8 +155,24 @@ class ResumeTest {
     assertEquals(resumed.out(), again.out());
   }
 
+  @Test
+  void itGoesOnForAsManyEpochsAsAreAskedFor() throws Exception {
+    Path out = folder.resolve("longer");
+    String constant = "train --batch-size 100 --schedule constant --data=" + data;
+    start(constant, "--epochs", 1, "--out", out).await();
+    Result fewer = start("train --epochs 0", "--resume", out).await();
+    assertEquals(2, fewer.status(), fewer.err());
+    Result longer = start("train --epochs 2", "--resume", out).await();
+    assertEquals(0, longer.status(), longer.err());
+    Path planned = folder.resolve("planned");
+    start(constant, "--epochs", 2, "--out", planned).await();
+    assertEquals(-1, Files.mismatch(planned.resolve(MODEL), out.resolve(MODEL)));
+    Path steps = Path.of("steps.jsonl");
+    assertEquals(-1, Files.mismatch(planned.resolve(steps), out.resolve(steps)));
+  }
+
   @ParameterizedTest
-  @ValueSource(strings = {"--epochs 4", "--lr 0.1 --seed 3", "--out elsewhere", "--clip soft"})
+  @ValueSource(strings = {"--batch-size 4", "--lr 0.1 --seed 3", "--out elsewhere", "--clip soft"})
   void otherOptionsAreRefused(String others) throws Exception {
     Result result = InThisJvm.run(words("train " + others, "--resume", straight));
     assertEquals(2, result.status());

@@ -1,8 +1,10 @@
 package io.github.actclip.samples;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
@@ -80,9 +82,11 @@ class TrainCommandTest {
 
   @Test
   void clippingInPlaceFailsWithLibTorchsReason() throws Exception {
-    Result result = train("--clip in_place", "--out=" + folder.resolve("in-place"));
+    Path out = folder.resolve("in-place");
+    Result result = train("--clip in_place --tensorboard", "--out=" + out);
     assertEquals(1, result.status(), result.err());
     assertTrue(result.err().contains("modified by an inplace operation"), result.err());
+    assertFalse(Files.exists(out), "a first step that failed left something");
   }
 
   @Test
