@@ -17,7 +17,6 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import java.util.Set;
@@ -127,7 +126,7 @@ public final class AtomicFile {
         if (left.isPresent()) {
           try (LockedFile locked = left.get()) {
             if (locked.isLocked()) {
-              Files.deleteIfExists(part);
+              locked.delete();
             }
           }
         }
@@ -189,9 +188,9 @@ public final class AtomicFile {
       writer.writeTo(out);
       out.flush();
       part.sync();
-      Files.move(part.file(), target, StandardCopyOption.ATOMIC_MOVE);
+      part.moveTo(target);
     } finally {
-      Files.deleteIfExists(part.file());
+      part.delete();
     }
   }
 

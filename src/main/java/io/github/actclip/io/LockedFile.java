@@ -1,6 +1,7 @@
 package io.github.actclip.io;
 
 import java.io.Closeable;
+import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -8,6 +9,7 @@ import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import java.util.Set;
@@ -84,11 +86,6 @@ public final class LockedFile implements Closeable {
     return locked;
   }
 
-  /** Its path, without links in it. */
-  Path file() {
-    return file;
-  }
-
   /** Where the file's content goes, without a buffer. */
   OutputStream out() {
     return out;
@@ -97,6 +94,25 @@ public final class LockedFile implements Closeable {
   /** Flushes the content to the disk. */
   void sync() throws IOException {
     out.getFD().sync();
+  }
+
+  /** Gives the file another name, in place of a file that has it; to be closed then. */
+  void moveTo(Path target) throws IOException {
+    unlockWhereOpenFilesStay();
+    Files.move(file, target, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  /** Deletes the file if it is still there; to be closed then. */
+  void delete() throws IOException {
+    unlockWhereOpenFilesStay();
+    Files.deleteIfExists(file);
+  }
+
+  /** Windows neither moves nor deletes what is open. */
+  private void unlockWhereOpenFilesStay() throws IOException {
+    if (File.separatorChar != '/') {
+      out.close();
+    }
   }
 
   /** Lets another writer have the file. */

@@ -171,8 +171,8 @@ public final class RunDirectory implements Closeable {
     for (EpochMetrics epoch : epochs) {
       lines.append(Json.line(epoch)).append('\n');
     }
+    close(); // Windows replaces no file that is open.
     AtomicFile.writeString(folder.resolve(RunFiles.METRICS), lines.toString());
-    close();
     AtomicFile.writeString(folder.resolve(RunFiles.TABLE), Csv.table(epochs));
     Map<String, String> texts =
         new NetDescription(net.options(), training.options().normalization()).toMetadata();
