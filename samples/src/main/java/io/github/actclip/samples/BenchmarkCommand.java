@@ -1,10 +1,5 @@
 package io.github.actclip.samples;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import io.github.actclip.io.AtomicFile;
-import io.github.actclip.io.JsonNumbers;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
@@ -95,15 +90,6 @@ final class BenchmarkCommand implements Runnable {
       paramLabel = "FILE.png",
       description = "Draw what scaling measured into that file.")
   private Path plot;
-
-  /** What is written as JSON. */
-  record BenchmarkResults(
-      RuntimeInfo environment,
-      String clipBackend,
-      String device,
-      int rounds,
-      List<Measurement> measurements,
-      List<Scaling.Point> scaling) {}
 
   @Override
   public void run() {
@@ -239,18 +225,8 @@ final class BenchmarkCommand implements Runnable {
   }
 
   private void write(BenchmarkResults results) {
-    if (json == null) {
-      return;
-    }
-    JsonMapper mapper =
-        JsonMapper.builder()
-            .addModule(new JsonNumbers())
-            .enable(SerializationFeature.INDENT_OUTPUT)
-            .build();
-    try {
-      AtomicFile.writeString(json, mapper.writeValueAsString(results) + "\n");
-    } catch (JsonProcessingException e) {
-      throw ActclipException.failure(e, "%s cannot be written: %s", json, e.getMessage());
+    if (json != null) {
+      results.write(json);
     }
   }
 }
