@@ -152,13 +152,13 @@ class DispatcherTest {
 
   @Test
   void tellsWhichTensorDoesNotFitIntoMemory() {
-    Tensor large = torch.zeros(1).expand(1L << 20, 1L << 30);
+    Tensor large = torch.zeros(1).expand(1L << 31, 1L << 31);
     RuntimeException e =
         assertThrows(RuntimeException.class, () -> call("clip", large, hi, null, null, true));
     String message = ActclipException.firstLine(e);
     assertTrue(
         message.startsWith(
-            "LibTorch failed to allocate a tensor of the shape [1048576, 1073741824]: "),
+            "LibTorch failed to allocate a tensor of the shape [2147483648, 2147483648]: "),
         message);
   }
 
