@@ -4,6 +4,7 @@ import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.Resources;
 import java.awt.AWTError;
 import java.awt.Font;
+import java.awt.GraphicsEnvironment;
 import java.awt.font.FontRenderContext;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
@@ -148,15 +149,17 @@ final class Report {
   }
 
   /**
-   * A JDK without fontconfig or freetype beside it cannot measure text, and says so in many ways.
+   * A JDK without fontconfig or freetype beside it cannot measure text, and says so in many ways;
+   * one whose working folder has a name that it cannot read cannot draw at all.
    */
   private static boolean canLabel() {
     try {
+      GraphicsEnvironment.getLocalGraphicsEnvironment();
       Font font = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
       return font.getStringBounds("1", new FontRenderContext(null, true, true)).getWidth() > 0;
     } catch (RuntimeException | InternalError | LinkageError | AWTError e) {
       LOG.warn(
-          "The report has no plots, because this machine has no font for them ({})", e.toString());
+          "The report has no plots, because this JVM cannot draw or label them ({})", e.toString());
       return false;
     }
   }
