@@ -7,6 +7,7 @@ import java.nio.DoubleBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Function;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Scalar;
@@ -157,8 +158,9 @@ public final class GradientCheck {
   }
 
   private ActclipException failure(int input, int element, String what, Object... arguments) {
-    String where = "input %d at %s".formatted(input, Arrays.toString(position(input, element)));
-    return ActclipException.failure(null, "%s%s", where, what.formatted(arguments));
+    String where = "input " + input + " at " + Arrays.toString(position(input, element));
+    return ActclipException.failure(
+        null, "%s%s", where, String.format(Locale.ROOT, what, arguments));
   }
 
   private double[] outputs(int input, int element, double value) {

@@ -153,7 +153,16 @@ public final class FakeQuantize extends ThresholdLayer {
             ? Threshold.Decay.NONE
             : parameterization.decay();
     return register(
-        new Threshold(this, name, initial, channels(), parameterization, decay, least, true, options.meaning()));
+        new Threshold(
+            this,
+            name,
+            initial,
+            channels(),
+            parameterization,
+            decay,
+            least,
+            true,
+            options.meaning()));
   }
 
   private Threshold offsetFromZero() {

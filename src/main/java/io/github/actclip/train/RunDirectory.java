@@ -176,7 +176,8 @@ public final class RunDirectory implements Closeable {
     AtomicFile.writeString(folder.resolve(RunFiles.TABLE), Csv.table(epochs));
     Map<String, String> texts =
         new NetDescription(net.options(), training.options().normalization()).toMetadata();
-    TensorScope.run(() -> StateDict.write(folder.resolve(RunFiles.MODEL), StateDict.of(net), texts));
+    TensorScope.run(
+        () -> StateDict.write(folder.resolve(RunFiles.MODEL), StateDict.of(net), texts));
   }
 
   /**

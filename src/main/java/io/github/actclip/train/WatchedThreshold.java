@@ -224,7 +224,7 @@ final class WatchedThreshold {
     int more = channels.size() - MOST_NAMED;
     return (channels.size() == 1 ? ", channel " : ", channels ")
         + few
-        + (more > 0 ? " and %d more".formatted(more) : "");
+        + (more > 0 ? " and " + more + " more" : "");
   }
 
   private Optional<OptimizerParamGroup> group(List<Optimizer> optimizers) {

@@ -268,8 +268,11 @@ class FakeQuantizeTest {
       assertEquals(expected, scale, 1e-6 * expected, "from " + initial);
     }
     assertRefused(
-        "the initial threshold (%s) must be at least %s: with a smaller one the scale is no normal float32 number"
-            .formatted(least / 1.001, least),
+        "the initial threshold ("
+            + least / 1.001
+            + ") must be at least "
+            + least
+            + ": with a smaller one the scale is no normal float32 number",
         () -> new FakeQuantizeOptions(method, bits, signed, least / 1.001, channels, 1));
   }
 
@@ -282,9 +285,11 @@ class FakeQuantizeTest {
     weights.select(0, 1).fill_(new Scalar(0));
     weights.select(0, 2).fill_(new Scalar(Math.pow(2, -127)));
     assertRefused(
-        ("the threshold for these values (%s) must be at least %s: with a smaller one the scale is"
-                + " no normal float32 number")
-            .formatted(Math.pow(2, -127), 127 * Math.pow(2, -126)),
+        "the threshold for these values ("
+            + Math.pow(2, -127)
+            + ") must be at least "
+            + 127 * Math.pow(2, -126)
+            + ": with a smaller one the scale is no normal float32 number",
         () -> layer.calibrate(weights, Calibration.MAX));
     assertArrayEquals(before, Fixture.values(layer.scale()));
     weights.select(0, 2).fill_(new Scalar(Math.pow(2, -100)));

@@ -49,8 +49,10 @@ class RunDirectoryTest {
     ActclipException e = assertThrows(ActclipException.class, () -> RunDirectory.create(folder));
     assertTrue(e.isBadInput());
     assertEquals(
-        "%s already holds the results of a training (%s): name another folder"
-            .formatted(folder, result.replaceAll("/.*", "")),
+        folder
+            + " already holds the results of a training ("
+            + result.replaceAll("/.*", "")
+            + "): name another folder",
         e.getMessage());
     assertEquals("precious", Files.readString(folder.resolve(result)));
   }
