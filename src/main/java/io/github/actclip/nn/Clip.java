@@ -25,8 +25,6 @@ import org.bytedeco.pytorch.Tensor;
  */
 public final class Clip extends ThresholdLayer {
 
-  private static final double NO_FLOOR = Double.NEGATIVE_INFINITY;
-
   /** MSE and KL ask for a quantizer's bits; a clip has none, and 8 are the usual ones. */
   private static final int CALIBRATION_BITS = 8;
 
@@ -147,33 +145,16 @@ public final class Clip extends ThresholdLayer {
   }
 
   private Threshold max(String name) {
-    Threshold max =
-        new Threshold(
-            this,
-            name,
-            options.initial,
-            channels(),
-            options.parameterization,
-            options.parameterization.decay(),
-            options.floor,
-            true,
-            options.meaning());
+    ThresholdKind kind =
+        ThresholdKind.max(options.parameterization, options.floor, options.meaning());
+    Threshold max = new Threshold(this, name, options.initial, channels(), kind);
     return learn(max, options.gradient);
   }
 
   /** A threshold that may be any number. */
   private Threshold free(String name, double initial, ThresholdGradient rule) {
-    Threshold free =
-        new Threshold(
-            this,
-            name,
-            initial,
-            channels(),
-            Parameterization.RAW,
-            Parameterization.RAW.decay(),
-            NO_FLOOR,
-            false,
-            options.meaning());
+    ThresholdKind kind = ThresholdKind.free(options.meaning());
+    Threshold free = new Threshold(this, name, initial, channels(), kind);
     return learn(free, rule);
   }
 

@@ -42,21 +42,27 @@ public final class FakeQuantize extends ThresholdLayer {
     this.options = options;
     fakeQuantize =
         new FakeQuantizeFunction(options.low(), options.high(), options.method().scaleGradient());
-    Parameterization parameterization =
-        options.method() == QuantizationMethod.TQT ? Parameterization.LOG2 : Parameterization.RAW;
-    leastLog2 = new LowerBound(Math.log(options.leastThreshold()) / Math.log(2));
+    double least = options.leastThreshold();
+    leastLog2 = new LowerBound(Math.log(least) / Math.log(2));
+    String meaning = options.meaning();
     first =
-        learnsScale()
-            ? positive(
-                "scale",
-                options.initial() / options.high(),
-                parameterization,
-                FakeQuantizeOptions.LEAST_SCALE)
-            : positive("max", options.initial(), parameterization, options.leastThreshold());
-    if (options.method() != QuantizationMethod.PACT) {
-      first.movedByRounding();
-    }
-    learnedOffset = options.method() == QuantizationMethod.LSQ_PLUS ? offsetFromZero() : null;
+        switch (options.method()) {
+          case PACT ->
+              learned(
+                  "max",
+                  options.initial(),
+                  ThresholdKind.max(Parameterization.RAW, least, meaning));
+          case LSQ, LSQ_PLUS ->
+              learned(
+                  "scale",
+                  options.initial() / options.high(),
+                  ThresholdKind.scale(FakeQuantizeOptions.LEAST_SCALE, meaning));
+          case TQT -> learned("max", options.initial(), ThresholdKind.powerOfTwo(least, meaning));
+        };
+    learnedOffset =
+        options.method() == QuantizationMethod.LSQ_PLUS
+            ? learned("offset", 0, ThresholdKind.free(meaning))
+            : null;
   }
 
   /** What it was made with. */
@@ -146,36 +152,7 @@ public final class FakeQuantize extends ThresholdLayer {
         || options.method() == QuantizationMethod.LSQ_PLUS;
   }
 
-  private Threshold positive(
-      String name, double initial, Parameterization parameterization, double least) {
-    Threshold.Decay decay =
-        options.method() == QuantizationMethod.TQT
-            ? Threshold.Decay.NONE
-            : parameterization.decay();
-    return register(
-        new Threshold(
-            this,
-            name,
-            initial,
-            channels(),
-            parameterization,
-            decay,
-            least,
-            true,
-            options.meaning()));
-  }
-
-  private Threshold offsetFromZero() {
-    return register(
-        new Threshold(
-            this,
-            "offset",
-            0,
-            channels(),
-            Parameterization.RAW,
-            Parameterization.RAW.decay(),
-            Double.NEGATIVE_INFINITY,
-            false,
-            options.meaning()));
+  private Threshold learned(String name, double initial, ThresholdKind kind) {
+    return register(new Threshold(this, name, initial, channels(), kind));
   }
 }

@@ -36,12 +36,8 @@ public final class Threshold {
 
   private final String name;
   private final Tensor parameter;
-  private final Parameterization parameterization;
-  private final Decay decay;
-  private final double floor;
+  private final ThresholdKind kind;
   private final LowerBound lowerBound;
-  private final boolean positive;
-  private boolean movedByRounding;
   private final String meaning;
   private volatile boolean frozen;
 
@@ -50,30 +46,15 @@ public final class Threshold {
    *
    * @param name of the value; the parameter has this name, too, or {@code raw_} before it when it
    *     is not the value itself
-   * @param floor the least value, or negative infinity for none
-   * @param positive whether only a value above 0 makes sense
-   * @param layer what the layer computes, but for the numbers that it learns and how it learns them
    */
-  Threshold(
-      Module owner,
-      String name,
-      double initial,
-      long channels,
-      Parameterization parameterization,
-      Decay decay,
-      double floor,
-      boolean positive,
-      String layer) {
+  Threshold(Module owner, String name, double initial, long channels, ThresholdKind kind) {
     this.name = name;
-    this.parameterization = parameterization;
-    this.decay = decay;
-    this.floor = floor;
-    this.positive = positive;
-    lowerBound = floor == Double.NEGATIVE_INFINITY ? null : new LowerBound(floor);
+    this.kind = kind;
+    lowerBound = kind.hasFloor() ? new LowerBound(kind.floor()) : null;
     Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
     // A handle of its own: what register_parameter returns dies with the module.
     parameter = new Tensor(owner.register_parameter(parameterName(), raw, true));
-    meaning = layer + ", parameterization=" + parameterization;
+    meaning = kind.layer() + ", parameterization=" + kind.parameterization();
     TensorMeaning.set(parameter, meaning);
   }
 
@@ -84,7 +65,7 @@ public final class Threshold {
 
   /** What the parameter is called in its layer: the name, or {@code raw_} and the name. */
   public String parameterName() {
-    return parameterization == Parameterization.RAW ? name : "raw_" + name;
+    return kind.parameterization() == Parameterization.RAW ? name : "raw_" + name;
   }
 
   /**
@@ -115,9 +96,9 @@ public final class Threshold {
    * caller's scope owns it.
    */
   public Tensor withoutFloor() {
-    return parameterization == Parameterization.RAW
+    return kind.parameterization() == Parameterization.RAW
         ? new Tensor(parameter) // a handle that may be closed without closing the parameter
-        : parameterization.value(parameter);
+        : kind.parameterization().value(parameter);
   }
 
   /**
@@ -125,7 +106,7 @@ public final class Threshold {
    * else the value; nothing for the threshold of {@link QuantizationMethod#TQT}.
    */
   public Decay decay() {
-    return decay;
+    return kind.decay();
   }
 
   /**
@@ -142,8 +123,8 @@ public final class Threshold {
     }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor value = parameterization.value(parameter.to(ScalarType.Double));
-      parameter.copy_(parameterization.inverse(value.mul(new Scalar(factor))));
+      Tensor value = kind.parameterization().value(parameter.to(ScalarType.Double));
+      parameter.copy_(kind.parameterization().inverse(value.mul(new Scalar(factor))));
     }
   }
 
@@ -185,7 +166,7 @@ public final class Threshold {
   void setOrFloor(double... values) {
     double[] raw = new double[values.length];
     for (int c = 0; c < values.length; c++) {
-      raw[c] = Double.isNaN(values[c]) ? Double.NaN : raw(Math.max(values[c], floor));
+      raw[c] = Double.isNaN(values[c]) ? Double.NaN : raw(Math.max(values[c], kind.floor()));
     }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
@@ -233,34 +214,27 @@ public final class Threshold {
    * gets no gradient then is one to which none comes.
    */
   public boolean isMovedByRounding() {
-    return movedByRounding;
-  }
-
-  /** Says so. */
-  Threshold movedByRounding() {
-    movedByRounding = true;
-    return this;
+    return kind.movedByRounding();
   }
 
   /** Whether only a value above 0 makes sense: true of an upper threshold and of a scale. */
   public boolean isPositive() {
-    return positive;
+    return kind.positive();
   }
 
   private double raw(double value) {
-    boolean mustBePositive = positive || parameterization != Parameterization.RAW;
-    if (!(Math.abs(value) <= Float.MAX_VALUE) || (mustBePositive && (float) value <= 0)) {
+    if (!(Math.abs(value) <= Float.MAX_VALUE) || (kind.mustBePositive() && (float) value <= 0)) {
       throw ActclipException.badInput(
           "the threshold %s (%s) must be a finite number%s",
-          name, value, mustBePositive ? " above 0" : "");
+          name, value, kind.mustBePositive() ? " above 0" : "");
     }
-    if (value < floor) {
+    if (value < kind.floor()) {
       throw ActclipException.badInput(
-          "the threshold %s (%s) must be at least its floor (%s)", name, value, floor);
+          "the threshold %s (%s) must be at least its floor (%s)", name, value, kind.floor());
     }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      return parameterization.inverse(Tensor.create(value)).item_double();
+      return kind.parameterization().inverse(Tensor.create(value)).item_double();
     }
   }
 }
