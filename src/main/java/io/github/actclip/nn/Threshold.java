@@ -9,6 +9,7 @@ import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -234,7 +235,8 @@ public final class Threshold {
     }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      return kind.parameterization().inverse(Tensor.create(value)).item_double();
+      Tensor wide = torch.scalar_tensor(new Scalar(value), new TensorOptions(ScalarType.Double));
+      return kind.parameterization().inverse(wide).item_double();
     }
   }
 }

@@ -2,7 +2,9 @@ package io.github.actclip.runtime;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.JarURLConnection;
 import java.net.URL;
+import java.util.jar.JarFile;
 
 /** The files that lie in jars, or beside classes. */
 public final class Resources {
@@ -27,8 +29,17 @@ public final class Resources {
     }
   }
 
+  /** The jar that a file is in. */
+  static JarFile jar(JarURLConnection file) {
+    try {
+      return file.getJarFile();
+    } catch (IOException e) {
+      throw unreadable(file.getURL(), e);
+    }
+  }
+
   /** Says why; the JDK itself looks for a jar of half the name then. */
-  static ActclipException unreadable(URL resource, IOException e) {
+  private static ActclipException unreadable(URL resource, IOException e) {
     String address = resource.toString();
     if (address.indexOf(IN_JAR) == address.lastIndexOf(IN_JAR)) {
       return ActclipException.failure(e, "%s cannot be read: %s", address, e.getMessage());

@@ -7,7 +7,6 @@ import java.net.URI;
 import java.net.URL;
 import java.util.List;
 import java.util.jar.JarEntry;
-import java.util.jar.JarFile;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -36,7 +35,7 @@ final class UnpackedLibraries {
   /** The folder in which LibTorch's libraries are when they are unpacked. */
   static File folderOf(URL jniLibrary) throws IOException {
     if (jniLibrary.openConnection() instanceof JarURLConnection jar) {
-      open(jar); // What cannot be opened is not for want of room.
+      Resources.jar(jar); // What cannot be opened is not for want of room.
       return Loader.cacheResource(jniLibrary).getParentFile();
     }
     return new File(URI.create(jniLibrary.toString())).getParentFile();
@@ -60,7 +59,7 @@ final class UnpackedLibraries {
     String entry = jar.getEntryName();
     String folder = entry.substring(0, entry.lastIndexOf('/') + 1);
     List<String> libraries =
-        open(jar).stream()
+        Resources.jar(jar).stream()
             .filter(e -> !e.isDirectory() && e.getName().startsWith(folder))
             .map(JarEntry::getName)
             .filter(name -> name.lastIndexOf('/') < folder.length()) // no headers
@@ -68,14 +67,6 @@ final class UnpackedLibraries {
             .toList();
     for (String file : libraries) {
       Loader.cacheResource(UnpackedLibraries.class, "/" + file);
-    }
-  }
-
-  private static JarFile open(JarURLConnection connection) {
-    try {
-      return connection.getJarFile();
-    } catch (IOException e) {
-      throw Resources.unreadable(connection.getURL(), e);
     }
   }
 }
