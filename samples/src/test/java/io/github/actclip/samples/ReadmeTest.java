@@ -43,6 +43,8 @@ class ReadmeTest {
       import io.github.actclip.train.*;
       import java.nio.file.Path;
       import java.util.*;
+      import java.util.concurrent.*;
+      import java.util.function.*;
       import org.bytedeco.pytorch.*;
       import org.bytedeco.pytorch.Module;
       import org.bytedeco.pytorch.global.torch;
