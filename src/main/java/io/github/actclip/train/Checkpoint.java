@@ -152,16 +152,20 @@ public final class Checkpoint {
     }
     Net net = new Net(state.net());
     TensorScope.run(() -> StateDict.load(net, net(content())));
-    TensorScope.run(() -> freeze(net));
+    TensorScope.run(() -> freezeAsThen(net));
     return net;
   }
 
-  private void freeze(Net net) {
+  /** Those that learned go on to, too, where the options begin with all of them frozen. */
+  private void freezeAsThen(Net net) {
     Training.thresholds(net)
         .forEach(
             (name, threshold) -> {
-              if (state.frozen().contains(name) && !threshold.isFrozen()) {
+              boolean then = state.frozen().contains(name);
+              if (then && !threshold.isFrozen()) {
                 threshold.freeze();
+              } else if (!then && threshold.isFrozen()) {
+                threshold.unfreeze();
               }
             });
   }

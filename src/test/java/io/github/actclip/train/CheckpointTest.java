@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -189,6 +190,21 @@ class CheckpointTest {
         assertThrows(ActclipException.class, () -> trainer.resume(checkpoint, IMAGES, IMAGES));
     assertTrue(
         e.getMessage().contains("it had the frozen thresholds [act_max], and"), e.getMessage());
+  }
+
+  /** The options begin with it frozen; somebody let it learn later. */
+  @Test
+  void aThresholdThatLearnsAgainGoesOnLearning() {
+    Net net =
+        net(NetOptions.original().with(ActivationOptions.of(ClipForm.TIED, ThresholdRule.FROZEN)));
+    net.activation().unfreeze();
+    trainUntil(net, options(OptimizerType.SGD, 1), 3);
+    Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+    Net resumed = checkpoint.net();
+    double before = resumed.threshold();
+    new Trainer(resumed, checkpoint.options(), device, List.of())
+        .resume(checkpoint, IMAGES, IMAGES);
+    assertNotEquals(before, resumed.threshold());
   }
 
   @Test
