@@ -183,7 +183,11 @@ public final class Checkpoint {
       scope.noGrad();
       Map<String, Tensor> tensors = content();
       StateDict.load(training.net(), net(tensors));
-      OptimizerState.load(training.optimizer(), tensors.get(OPTIMIZER), training.device());
+      OptimizerState.load(
+          training.optimizer(),
+          training.options().optimizer(),
+          tensors.get(OPTIMIZER),
+          training.device());
       if (state.device().equals(training.device().str().getString())) {
         setRandomState(training.device(), tensors.get(RANDOM));
       }

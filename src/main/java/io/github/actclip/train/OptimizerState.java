@@ -4,12 +4,15 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.stream.LongStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.ArchiveWriter;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.InputArchive;
 import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.OptimizerParamGroupVector;
 import org.bytedeco.pytorch.OutputArchive;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -37,14 +40,20 @@ final class OptimizerState {
   /**
    * Brings an optimizer of the same parameters into a state.
    *
+   * @param type which one it is
    * @param state what {@link #save} gave, undamaged: LibTorch's reader is not made for other bytes
    * @param device of the parameters, which need not be where they were when they were saved
    */
-  static void load(Optimizer optimizer, Tensor state, Device device) {
+  static void load(Optimizer optimizer, OptimizerType type, Tensor state, Device device) {
+    List<Double> decays = decays(optimizer, type);
     try (InputArchive archive = new InputArchive();
         DeviceOptional there = new DeviceOptional(device)) {
       archive.load_from(state.data_ptr_byte(), state.numel(), there);
       optimizer.load(archive);
+      List<Double> loaded = decays(optimizer, type);
+      if (!loaded.equals(decays)) { // LibTorch takes the groups' options from the archive.
+        throw new IllegalStateException("its groups decay by " + loaded + " instead of " + decays);
+      }
     } catch (RuntimeException e) {
       throw ActclipException.failure(
           e,
@@ -53,6 +62,13 @@ final class OptimizerState {
               + " begin a new training with its weights",
           ActclipException.firstLine(e));
     }
+  }
+
+  private static List<Double> decays(Optimizer optimizer, OptimizerType type) {
+    OptimizerParamGroupVector groups = optimizer.param_groups();
+    return LongStream.range(0, groups.size())
+        .mapToObj(i -> type.weightDecay(groups.get(i).options()).get())
+        .toList();
   }
 
   /** Collects what an archive writes. */

@@ -308,15 +308,38 @@ class OptimizerTypeTest {
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
     Optimizer one = OptimizerType.SGD.create(clip.parameters(), options);
     Optimizer two = OptimizerType.SGD.create(clip.parameters(), clip.thresholds(), options);
+    assertRefusesStateOf(
+        one,
+        two,
+        OptimizerType.SGD,
+        "loaded state dict has a different number of parameter groups");
+  }
+
+  /** That version set these thresholds apart, so that it has as many groups as there are now. */
+  @ParameterizedTest
+  @EnumSource
+  void theStateOfGroupsThatDecayOtherwiseIsOneSentence(OptimizerType type) {
+    TrainerOptions options = TrainerOptions.builder(type).weightDecay(DECAY).build();
+    Clip raw = clip(Parameterization.RAW);
+    Optimizer one =
+        type.create(raw.parameters(), raw.thresholds(), options.withThresholds(FACTOR, DECAY));
+    Clip clip = clip(Parameterization.EXP);
+    Optimizer two =
+        type.create(clip.parameters(), clip.thresholds(), options.withThresholds(FACTOR, DECAY));
+    assertRefusesStateOf(one, two, type, "its groups decay by [0.5, 0.5] instead of [0.5, 0.0]");
+  }
+
+  private static void assertRefusesStateOf(
+      Optimizer one, Optimizer two, OptimizerType type, String reason) {
     Tensor state = OptimizerState.save(one);
     ActclipException e =
         assertThrows(
-            ActclipException.class, () -> OptimizerState.load(two, state, new Device("cpu")));
+            ActclipException.class, () -> OptimizerState.load(two, type, state, new Device("cpu")));
     assertEquals(
-        "the optimizer cannot take up its state: loaded state dict has a different number of"
-            + " parameter groups; it is of other thresholds, or of an older actclip, whose weight"
-            + " decay pulled on what softplus, exp, log2 and TQT store: begin a new training with its"
-            + " weights",
+        "the optimizer cannot take up its state: "
+            + reason
+            + "; it is of other thresholds, or of an older actclip, whose weight decay pulled on"
+            + " what softplus, exp, log2 and TQT store: begin a new training with its weights",
         e.getMessage());
   }
 
