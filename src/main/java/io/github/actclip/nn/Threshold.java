@@ -2,6 +2,7 @@ package io.github.actclip.nn;
 
 import io.github.actclip.autograd.LowerBound;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorMeaning;
 import io.github.actclip.runtime.TensorScope;
@@ -78,8 +79,13 @@ public final class Threshold {
     return meaning;
   }
 
-  /** What is learned: (1) or (channels) float32; it is the layer's. */
+  /**
+   * What is learned: (1) or (channels) float32; it is the layer's.
+   *
+   * @throws ActclipException bad input when it was closed, as all methods do that read or change it
+   */
   public Tensor parameter() {
+    Arguments.requireOpen("the threshold " + name, parameter);
     return parameter;
   }
 
@@ -98,8 +104,8 @@ public final class Threshold {
    */
   public Tensor withoutFloor() {
     return kind.parameterization() == Parameterization.RAW
-        ? new Tensor(parameter) // a handle that may be closed without closing the parameter
-        : kind.parameterization().value(parameter);
+        ? new Tensor(parameter()) // a handle that may be closed without closing the parameter
+        : kind.parameterization().value(parameter());
   }
 
   /**
@@ -124,8 +130,8 @@ public final class Threshold {
     }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Tensor value = kind.parameterization().value(parameter.to(ScalarType.Double));
-      parameter.copy_(kind.parameterization().inverse(value.mul(new Scalar(factor))));
+      Tensor value = kind.parameterization().value(parameter().to(ScalarType.Double));
+      parameter().copy_(kind.parameterization().inverse(value.mul(new Scalar(factor))));
     }
   }
 
@@ -154,7 +160,7 @@ public final class Threshold {
   public void set(double value) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      parameter.fill_(new Scalar(raw(value)));
+      parameter().fill_(new Scalar(raw(value)));
     }
   }
 
@@ -173,7 +179,7 @@ public final class Threshold {
       scope.noGrad();
       for (int c = 0; c < raw.length; c++) {
         if (!Double.isNaN(raw[c])) {
-          parameter.select(0, c).fill_(new Scalar(raw[c]));
+          parameter().select(0, c).fill_(new Scalar(raw[c]));
         }
       }
     }
@@ -189,15 +195,15 @@ public final class Threshold {
    * {@link #unfreeze}.
    */
   public void freeze() {
-    parameter.set_requires_grad(false);
-    parameter.mutable_grad().reset();
+    parameter().set_requires_grad(false);
+    parameter().mutable_grad().reset();
     frozen = true;
     LOG.info("The threshold {} is frozen at {}", name, mean());
   }
 
   /** Learns again. Said in the log. */
   public void unfreeze() {
-    parameter.set_requires_grad(true);
+    parameter().set_requires_grad(true);
     frozen = false;
     LOG.info("The threshold {} learns again, from {}", name, mean());
   }
@@ -207,7 +213,7 @@ public final class Threshold {
    * does not require one, which is a mistake more often than not.
    */
   public boolean isFrozen() {
-    return frozen && !parameter.requires_grad();
+    return frozen && !parameter().requires_grad();
   }
 
   /**

@@ -45,6 +45,7 @@ public final class TensorMeaning {
    * Says what a tensor means.
    *
    * @param handle with which it is forgotten: when that is closed, or collected as garbage
+   * @throws ActclipException bad input when there is no tensor
    */
   public static void set(Tensor handle, String text) {
     for (Object old = COLLECTED.poll(); old != null; old = COLLECTED.poll()) {
@@ -54,13 +55,18 @@ public final class TensorMeaning {
     ENTRIES.put(address, new Entry(handle, address, text));
   }
 
-  /** What a tensor means, if somebody said so. */
+  /**
+   * What a tensor means, if somebody said so.
+   *
+   * @throws ActclipException bad input when there is no tensor
+   */
   public static Optional<String> of(Tensor tensor) {
     Entry entry = ENTRIES.get(address(tensor));
     return entry != null && entry.isValid() ? Optional.of(entry.text) : Optional.empty();
   }
 
   private static long address(Tensor tensor) {
+    Arguments.requireTensor("the tensor", tensor);
     try (var impl = tensor.unsafeGetTensorImpl()) {
       return impl.address();
     }

@@ -2,12 +2,15 @@ package io.github.actclip.nn;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.LogCapture;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.AdamW;
@@ -151,5 +154,27 @@ class ThresholdTest {
           max.parameter().set_requires_grad(true);
           assertFalse(max.isFrozen());
         });
+  }
+
+  static Stream<Consumer<Threshold>> uses() {
+    return Stream.of(
+        Threshold::parameter,
+        Threshold::value,
+        Threshold::mean,
+        Threshold::freeze,
+        Threshold::unfreeze,
+        threshold -> threshold.set(2),
+        threshold -> threshold.scale(2));
+  }
+
+  @ParameterizedTest
+  @MethodSource("uses")
+  void oneThatWasClosedIsOneSentence(Consumer<Threshold> use) {
+    Threshold[] closed = {null};
+    TensorScope.run(() -> closed[0] = new Clip(new ClipOptions(ClipForm.RELU)).thresholds().get(0));
+    ActclipException e = assertThrows(ActclipException.class, () -> use.accept(closed[0]));
+    assertEquals(
+        "the threshold max: it was closed; make it outside of the scope that closed it",
+        e.getMessage());
   }
 }

@@ -1,6 +1,7 @@
 package io.github.actclip.runtime;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.util.Optional;
 import org.bytedeco.pytorch.Tensor;
@@ -50,6 +51,16 @@ class TensorMeaningTest {
             assertEquals(Optional.empty(), TensorMeaning.of(tensor), which);
             TensorMeaning.set(tensor, "centimetres");
           });
+    }
+  }
+
+  @Test
+  void noTensorIsOneSentence() {
+    Tensor closed = torch.rand(2);
+    closed.close();
+    for (Tensor none : new Tensor[] {null, new Tensor(), closed}) {
+      assertThrows(ActclipException.class, () -> TensorMeaning.of(none));
+      assertThrows(ActclipException.class, () -> TensorMeaning.set(none, "centimetres"));
     }
   }
 }
