@@ -71,7 +71,8 @@ public final class Checkpoint {
    *
    * @return empty when there is none
    * @throws ActclipException bad input when the folder holds those of more than one training: none
-   *     of them is newer than another's
+   *     of them is newer than another's; or when the newest is of a newer format: a training that
+   *     went on from an older one would be another
    */
   public static Optional<Checkpoint> newest(Path folder) {
     List<Path> files = CheckpointFiles.in(folder);
@@ -81,6 +82,7 @@ public final class Checkpoint {
   }
 
   private static Stream<Checkpoint> readIfSound(Path file) {
+    CheckpointFiles.requireKnownFormat(file);
     try {
       return Stream.of(read(file));
     } catch (ActclipException e) {

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Safetensors;
 import io.github.actclip.runtime.ActclipException;
@@ -60,9 +61,22 @@ final class CheckpointFiles {
   }
 
   private static Optional<String> runOf(Path file) {
+    return stateOf(file).map(state -> state.path(CheckpointState.RUN).asText());
+  }
+
+  /**
+   * Refuses a checkpoint of a newer format; one that is damaged is left to who reads it.
+   *
+   * @throws ActclipException bad input then
+   */
+  static void requireKnownFormat(Path file) {
+    stateOf(file).ifPresent(state -> CheckpointState.requireKnownFormat(file, state));
+  }
+
+  private static Optional<JsonNode> stateOf(Path file) {
     try {
       String text = Safetensors.readMetadata(file).get(Checkpoint.STATE);
-      return Optional.ofNullable(text).map(state -> CheckpointState.run(file, state));
+      return Optional.ofNullable(text).map(state -> Json.parse(state, file + " is damaged"));
     } catch (ActclipException e) { // It is damaged.
       return Optional.empty();
     }

@@ -47,7 +47,7 @@ record CheckpointState(
   private static final Logger LOG = Loggers.of(CheckpointState.class);
 
   private static final int FORMAT = 1;
-  private static final String RUN = "run";
+  static final String RUN = "run";
 
   /** Where a training stands. */
   static CheckpointState of(Training training) {
@@ -76,13 +76,7 @@ record CheckpointState(
   static CheckpointState read(Path file, String text) {
     String what = file + " is not a checkpoint of this version";
     JsonNode json = Json.parse(text, what);
-    // Before anything else, which a newer format may have otherwise.
-    long format = json.path("format").asLong();
-    if (format > FORMAT) {
-      throw ActclipException.badInput(
-          "%s has the format %d, and this version of actclip reads up to %d: it was written by %s",
-          file, format, FORMAT, json.path("actclip").asText());
-    }
+    requireKnownFormat(file, json); // before anything else, which a newer one may have otherwise
     if (json.isObject() && !json.has(RUN)) {
       ((ObjectNode) json).put(RUN, "");
     }
@@ -95,9 +89,18 @@ record CheckpointState(
     return state;
   }
 
-  /** Which training a checkpoint is of, whatever its format is. */
-  static String run(Path file, String text) {
-    return Json.parse(text, file + " is not a checkpoint").path(RUN).asText();
+  /**
+   * Refuses a state of a newer format.
+   *
+   * @throws ActclipException bad input then
+   */
+  static void requireKnownFormat(Path file, JsonNode state) {
+    long format = state.path("format").asLong();
+    if (format > FORMAT) {
+      throw ActclipException.badInput(
+          "%s has the format %d, and this version of actclip reads up to %d: it was written by %s",
+          file, format, FORMAT, state.path("actclip").asText());
+    }
   }
 
   /**

@@ -160,7 +160,7 @@ final class WatchedThreshold {
         Finding.Reason.DECAY_ALONE,
         channels,
         "got a gradient of exactly 0 from step %d to step %d, as when no activation is clipped, and"
-            + " only weight decay moves it: a %s start or a calibration saves the way",
+            + " only weight decay or momentum moves it: a %s start or a calibration saves the way",
         latest(channels, movement::zeroSince),
         step,
         threshold.isPositive() ? "lower" : "nearer");

@@ -253,7 +253,6 @@ class CheckpointTest {
     "'\"epoch\":0', '\"epoch\":7'",
     "'\"step\":3', '\"step\":-3'",
     "'\"batch\":3', '\"batch\":-1'",
-    "'\"format\":1', '\"format\":2'",
     "'\"epochs\":1', '\"epochs\":0'",
     "'\"net\":', '\"not\":'"
   })
