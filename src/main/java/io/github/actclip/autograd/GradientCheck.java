@@ -24,13 +24,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * of the two (where several elements of the output change, to the sum of what each contributes),
  * and within the quotient's own error: half of what the slopes to the left and to the right differ
  * by, and what rounding makes of the function's values, divided by the step. Elements of the output
- * that do not change add no rounding.
+ * that change at no step add only what rounding can hide at the largest.
  *
  * <p>The step is 1e-6, times |x| where that is above 1. Where left and right differ by more than
- * 1e-5 then, or the gradient is not right, steps from 1e-2 down to 1e-15 of |x| are tried, and the
- * one where that error is smallest is taken: the function may be curved, or have a kink near x.
- * Where the difference of the two slopes stays the same down to the smallest step at which it can
- * be told from rounding, x is on a kink, and there is nothing to compare with.
+ * 1e-5 then, or nothing changes, or the gradient is not right, steps from 1e-2 down to 1e-15 of |x|
+ * are tried, and the one where that error is smallest is taken: the function may be curved, or have
+ * a kink near x. Where the difference of the two slopes stays the same down to the smallest step at
+ * which it can be told from rounding, x is on a kink, and there is nothing to compare with.
  */
 public final class GradientCheck {
 
@@ -145,7 +145,7 @@ public final class GradientCheck {
         finite.add(slopes);
       }
     }
-    return Slopes.best(finite)
+    return Slopes.best(finite, output.unseen())
         .orElseThrow(
             () -> failure(input, element, " is on a kink, where there is no gradient: move it"));
   }

@@ -43,6 +43,8 @@ record Slopes(double step, double left, double right, double size, double roundi
     /** Which elements changed at a step so far: at a smaller one they may have, too, unseen. */
     private final boolean[] moves;
 
+    private double largestStep;
+
     Output(double[] weights, double... here) {
       this.weights = weights;
       this.here = here;
@@ -60,23 +62,29 @@ record Slopes(double step, double left, double right, double size, double roundi
       double right = 0;
       double size = 0;
       double moving = 0;
-      double all = 0;
       for (int j = 0; j < here.length; j++) {
         moves[j] |= below[j] != here[j] || above[j] != here[j];
-        double value = Math.abs(weights[j] * here[j]);
-        all += value;
         if (moves[j]) {
           double byLeft = weights[j] * (here[j] - below[j]) / down;
           double byRight = weights[j] * (above[j] - here[j]) / up;
           left += byLeft;
           right += byRight;
           size += (Math.abs(byLeft) + Math.abs(byRight)) / 2;
-          moving += value;
+          moving += Math.abs(weights[j] * here[j]);
         }
       }
       double step = Math.min(down, up);
-      double rounded = size == 0 ? all : moving + size * step; // Where none moves, any may, unseen.
-      return new Slopes(step, left, right, size, ROUNDING * rounded / step);
+      largestStep = Math.max(largestStep, step);
+      return new Slopes(step, left, right, size, ROUNDING * (moving + size * step) / step);
+    }
+
+    /** The slope that those may have which changed at no step: less than the largest one shows. */
+    double unseen() {
+      double still = 0;
+      for (int j = 0; j < here.length; j++) {
+        still += moves[j] ? 0 : Math.abs(weights[j] * here[j]);
+      }
+      return ROUNDING * still / largestStep;
     }
   }
 
@@ -88,9 +96,9 @@ record Slopes(double step, double left, double right, double size, double roundi
     return (left + right) / 2;
   }
 
-  /** Whether the function is smooth at this step as far as can be seen. */
+  /** Whether the function changes, and is smooth at this step as far as can be seen. */
   boolean agree() {
-    return areFinite() && (size == 0 || error() <= TOLERANCE * size);
+    return areFinite() && size > 0 && error() <= TOLERANCE * size;
   }
 
   /** Whether a derivative is that of the function as far as can be seen. */
@@ -103,23 +111,27 @@ record Slopes(double step, double left, double right, double size, double roundi
    * The most exact of several.
    *
    * @param all finite, from the largest step to the smallest, each a tenth of the one before
+   * @param unseen what any of them may be off by besides
    * @return empty when they show that the point is on a kink, or there are none
    */
-  static Optional<Slopes> best(List<Slopes> all) {
-    List<Slopes> slopes = withRoundingWithin(all);
+  static Optional<Slopes> best(List<Slopes> all, double unseen) {
+    double rounded = roundingWithin(all);
+    List<Slopes> slopes = all.stream().map(s -> s.withRounding(rounded / s.step, unseen)).toList();
     return isKink(slopes) ? Optional.empty() : mostExact(slopes);
   }
 
   /**
-   * At the smallest steps the curve itself is too small to be seen, and what is seen is rounding.
+   * At the smallest steps the curve itself is too small to be seen. What is seen is rounding: in
+   * the bend, or where that cancels out, from one step to the next.
    */
-  private static List<Slopes> withRoundingWithin(List<Slopes> all) {
+  private static double roundingWithin(List<Slopes> all) {
     double seen = 0;
-    for (int i = all.size() - 1; i >= Math.max(0, all.size() - SMALLEST) && seen == 0; i--) {
-      seen = all.get(i).bend() * all.get(i).step;
+    for (int i = all.size() - 1; i >= Math.max(1, all.size() - SMALLEST); i--) {
+      Slopes at = all.get(i);
+      double change = Math.abs(at.central() - all.get(i - 1).central());
+      seen = Math.max(seen, Math.max(at.bend(), change) * at.step);
     }
-    double rounded = MARGIN * seen;
-    return all.stream().map(s -> s.withRounding(rounded / s.step)).toList();
+    return MARGIN * seen;
   }
 
   /**
@@ -159,7 +171,7 @@ record Slopes(double step, double left, double right, double size, double roundi
     return bend() / 2 + rounding;
   }
 
-  private Slopes withRounding(double other) {
-    return new Slopes(step, left, right, size, Math.max(rounding, other));
+  private Slopes withRounding(double within, double unseen) {
+    return new Slopes(step, left, right, size, Math.max(rounding, within) + unseen);
   }
 }

@@ -104,6 +104,16 @@ class GradientCheckTest {
     GradientCheck.check(in -> torch.relu(in[0]), x);
   }
 
+  @ParameterizedTest
+  @ValueSource(doubles = {1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8})
+  void besideAKinkThereIsAGradient(double distance) {
+    for (double x : new double[] {-distance, distance}) {
+      Tensor at = Gradients.leaf(torch.ones(1).to(ScalarType.Double).mul(new Scalar(1.7 * x)));
+      GradientCheck.check(in -> torch.relu(in[0]), at);
+      GradientCheck.check(in -> torch.relu(in[0]).add(new Scalar(1)), at);
+    }
+  }
+
   @Test
   void saysThatAPointIsOnAKink() {
     Tensor x = torch.zeros(1).to(ScalarType.Double).requires_grad_(true);
@@ -204,6 +214,34 @@ class GradientCheckTest {
     GradientCheck.check(in -> in[0].exp().sum(), few);
     GradientCheck.check(in -> in[0].softmax(0), few);
     GradientCheck.check(in -> in[0].mul(new Scalar(30)).sigmoid(), few);
+  }
+
+  /** Right gradients of functions whose values are rounded on the way, or hide what changes. */
+  @Test
+  void rightGradientsPassWhereRoundingIsHidden() {
+    Tensor near = Gradients.leaf(torch.randn(20).to(ScalarType.Double));
+    GradientCheck.check(in -> in[0].mul(new Scalar(30)).softmax(0), near);
+    GradientCheck.check(in -> in[0].mul(new Scalar(1000)).sin(), near);
+    Tensor far = Gradients.leaf(torch.randn(20).to(ScalarType.Double).mul(new Scalar(1000)));
+    GradientCheck.check(in -> in[0].softmax(0), far);
+    GradientCheck.check(in -> in[0].mul(new Scalar(30)).sin(), far);
+    GradientCheck.check(in -> in[0].mul(new Scalar(1000)).sin(), far);
+  }
+
+  /** At the usual step, the function does not change. */
+  @Test
+  void aWrongGradientIsSeenBesideALargeConstant() {
+    Tensor x = Gradients.leaf(torch.randn(5).to(ScalarType.Double));
+    for (double wrong : new double[] {2, -1, 0}) {
+      assertThrows(
+          ActclipException.class,
+          () -> GradientCheck.check(in -> new Scaled(1, wrong).of(in[0].add(new Scalar(1e12))), x),
+          "times " + wrong);
+      assertThrows(
+          ActclipException.class,
+          () -> GradientCheck.check(in -> new Scaled(1e-12, wrong).of(in[0]).add(new Scalar(1)), x),
+          "1e-12 times " + wrong);
+    }
   }
 
   @Test
