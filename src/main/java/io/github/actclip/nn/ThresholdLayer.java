@@ -183,8 +183,7 @@ public abstract class ThresholdLayer extends Module {
       scope.noGrad();
       for (int c = 0; c < channels; c++) {
         Tensor channel = channels == 1 ? x : x.select(axis, c);
-        Tensor sizes = signed ? channel.abs() : channel;
-        boolean dead = channels > 1 && channel.numel() > 0 && sizes.max().item_double() <= 0;
+        boolean dead = channels > 1 && channel.numel() > 0 && isDead(channel, signed);
         tops[c] = dead ? Double.NaN : calibration.threshold(channel, bits, signed);
       }
     }
