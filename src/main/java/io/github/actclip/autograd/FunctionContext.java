@@ -30,9 +30,9 @@ public final class FunctionContext {
    * Keeps tensors for backward, without their place in the graph. Only forward calls it, once.
    *
    * @param tensors inputs, the output or anything else; they are not copied, so {@link #saved}
-   *     refuses one that was changed in place since
-   * @throws ActclipException when one is null, undefined or closed, or was made in LibTorch's
-   *     inference mode, where changes are not counted
+   *     refuses one that was changed in place since. Only one that was made in LibTorch's inference
+   *     mode is copied, because changes to it are not counted.
+   * @throws ActclipException when one is null, undefined or closed
    */
   public void saveForBackward(Tensor... tensors) {
     for (int i = 0; i < tensors.length; i++) {
@@ -48,17 +48,21 @@ public final class FunctionContext {
     versions = new long[tensors.length];
     try (TensorScope scope = new TensorScope()) {
       for (int i = 0; i < tensors.length; i++) {
-        // With its place in the graph it could keep the node alive that keeps it here. Where it has
-        // none, a second handle is enough, and cheaper.
-        Tensor tensor = tensors[i];
-        if (tensor.is_inference()) {
-          throw ActclipException.badInput(
-              "the tensor to save at place %d was made in inference mode: save a clone of it", i);
-        }
-        saved[i] = scope.keep(tensor.requires_grad() ? tensor.detach() : new Tensor(tensor));
+        saved[i] = scope.keep(withoutGraph(tensors[i]));
         versions[i] = saved[i]._version();
       }
     }
+  }
+
+  /**
+   * With its place in the graph it could keep the node alive that keeps it here. Where it has none,
+   * a second handle is enough, and cheaper.
+   */
+  private static Tensor withoutGraph(Tensor tensor) {
+    if (tensor.is_inference()) {
+      return tensor.clone();
+    }
+    return tensor.requires_grad() ? tensor.detach() : new Tensor(tensor);
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -8,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Fixture;
 import io.github.actclip.testing.Form;
 import io.github.actclip.testing.Gradients;
 import java.util.LinkedHashMap;
@@ -15,6 +17,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -82,6 +85,32 @@ class ChangedInPlaceTest {
 
   private static Tensor[] intermediates(Tensor... leaves) {
     return Stream.of(leaves).map(leaf -> leaf.mul(new Scalar(1))).toArray(Tensor[]::new);
+  }
+
+  /** Changes to it are not counted, so it is copied where backward reads it. */
+  @ParameterizedTest(name = "{0}, {1}")
+  @MethodSource("cases")
+  void activationsOfInferenceModeAreTakenAtEverySize(
+      String name, long n, Function<Tensor[], Tensor> function) {
+    Tensor[] in = inputs(n, ScalarType.Float);
+    function.apply(in).sum().backward();
+    Tensor[] same = {null, Gradients.leaf(in[1].detach()), Gradients.leaf(in[2].detach())};
+    InferenceMode guard = new InferenceMode();
+    try (guard) {
+      same[0] = in[0].detach().clone();
+    }
+    Tensor y = function.apply(same);
+    if (!y.requires_grad()) { // Without a threshold there is nothing to learn.
+      assertEquals("pooled, no limit", name);
+      return;
+    }
+    y.sum().backward();
+    for (int i = 1; i < in.length; i++) {
+      assertEquals(in[i].grad().defined(), same[i].grad().defined());
+      if (in[i].grad().defined()) {
+        assertArrayEquals(Fixture.values(in[i].grad()), Fixture.values(same[i].grad()));
+      }
+    }
   }
 
   @ParameterizedTest(name = "{0}, {1}")
