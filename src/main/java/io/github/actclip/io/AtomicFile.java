@@ -18,6 +18,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
@@ -52,7 +53,8 @@ public final class AtomicFile {
 
   /**
    * Replaces {@code file} by what {@code writer} writes, or leaves it as it was. Where several
-   * write it at once, the last one's content is there in the end, whole.
+   * write it at once, the last one's content is there in the end, whole. A link stays, and the file
+   * that it leads to is replaced. What is there and no regular file, such as a device, is refused.
    *
    * <p>On a file system that cannot flush a folder, such as CIFS or sshfs, a new file may be gone
    * after a power failure: the log says so once.
@@ -60,14 +62,16 @@ public final class AtomicFile {
    * @throws ActclipException a failure, naming the file, when it cannot be written
    */
   public static void write(Path file, Writer writer) {
-    Path target = file.toAbsolutePath();
-    cleanUp(target);
-    try (LockedFile part = openPart(target)) {
-      writeAndMove(part, target, writer);
+    try {
+      Path target = target(file);
+      cleanUp(target);
+      try (LockedFile part = openPart(target)) {
+        writeAndMove(part, target, writer);
+      }
+      syncFolder(target.getParent());
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", file, reason(e));
     }
-    syncFolder(target.getParent());
   }
 
   /** Replaces {@code file} by {@code text} in UTF-8, as {@link #write} does. */
@@ -148,6 +152,17 @@ public final class AtomicFile {
       return "permission is denied";
     }
     return e.getMessage();
+  }
+
+  /** The file that gets a new content. To rename over a device would take it from the system. */
+  private static Path target(Path file) throws IOException {
+    if (!Files.exists(file)) {
+      return file.toAbsolutePath();
+    }
+    if (Files.readAttributes(file, BasicFileAttributes.class).isOther()) {
+      throw new IOException("it is a device or a pipe, not a file");
+    }
+    return file.toRealPath();
   }
 
   private static boolean isPart(Path path, String prefix) {

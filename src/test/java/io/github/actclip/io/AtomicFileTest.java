@@ -12,6 +12,7 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -44,6 +45,28 @@ class AtomicFileTest {
                   "WARN The folder /proc/self cannot be flushed to its disk (Invalid argument):"),
           log.lines().get(0));
     }
+  }
+
+  @Test
+  void aLinkStaysAndItsFileIsReplaced() throws IOException {
+    Path file = Files.createDirectory(folder.resolve("other")).resolve("file");
+    Files.writeString(file, "old");
+    Path link = Files.createSymbolicLink(folder.resolve("link"), file);
+    AtomicFile.writeString(link, "new");
+    assertTrue(Files.isSymbolicLink(link));
+    assertEquals("new", Files.readString(file));
+    assertEquals(List.of("link", "other"), names());
+  }
+
+  @Test
+  void aPipeIsRefusedAndStays() throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assumeTrue(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor() == 0);
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> AtomicFile.writeString(pipe, "text"));
+    assertEquals(pipe + " cannot be written: it is a device or a pipe, not a file", e.getMessage());
+    assertTrue(Files.readAttributes(pipe, BasicFileAttributes.class).isOther());
+    assertEquals(List.of("pipe"), names());
   }
 
   @Test

@@ -147,10 +147,14 @@ final class BenchmarkCommand implements Runnable {
       return;
     }
     Path folder = file.toAbsolutePath().getParent();
-    if (folder == null || !Files.isWritable(folder) || Files.isDirectory(file)) {
+    if (folder == null || !Files.isWritable(folder) || isNoFile(file)) {
       throw ActclipException.badInput(
           "%s (%s) cannot be written: name a file in a folder that is there", option, file);
     }
+  }
+
+  private static boolean isNoFile(Path path) {
+    return Files.exists(path) && !Files.isRegularFile(path);
   }
 
   private static void requirePositive(String option, List<Integer> values) {

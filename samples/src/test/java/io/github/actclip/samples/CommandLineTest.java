@@ -3,6 +3,7 @@ package io.github.actclip.samples;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
@@ -320,7 +321,9 @@ class CommandLineTest {
 
   @Test
   void whereMeasurementsCannotBeWrittenIsSaidBefore() throws Exception {
-    for (Path file : List.of(folder, folder.resolve("none/benchmark.json"))) {
+    Path pipe = folder.resolve("pipe");
+    assumeTrue(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor() == 0);
+    for (Path file : List.of(folder, folder.resolve("none/benchmark.json"), pipe)) {
       Result result = InThisJvm.run("benchmark", "clip", "--json=" + file);
       assertEquals(2, result.status(), result.err());
       assertTrue(result.err().contains("--json (" + file + ") cannot be written"), result.err());
