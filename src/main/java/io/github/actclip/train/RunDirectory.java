@@ -34,11 +34,15 @@ public final class RunDirectory implements Closeable {
 
   private final Path folder;
 
+  /** Whether it is there since this was made, and not a user's own, or a link of theirs. */
+  private final boolean isNew;
+
   /** What keeps others away until there is a result. */
   private Closeable claim;
 
-  private RunDirectory(Path folder, Closeable claim) {
+  private RunDirectory(Path folder, boolean isNew, Closeable claim) {
     this.folder = folder;
+    this.isNew = isNew;
     this.claim = claim;
   }
 
@@ -50,13 +54,18 @@ public final class RunDirectory implements Closeable {
    */
   public static RunDirectory create(Path folder) {
     RunFiles.requireUnused(folder);
+    boolean isNew = Files.notExists(folder);
     AtomicFile.createFolder(folder);
+    return claim(folder, isNew);
+  }
+
+  private static RunDirectory claim(Path folder, boolean isNew) {
     Path first = folder.resolve(RunFiles.METRICS);
     try {
       LockedFile claim =
           LockedFile.open(first) // Of two trainings at once, one gets the folder.
               .orElseThrow(() -> RunFiles.alreadyUsed(folder, RunFiles.METRICS));
-      RunDirectory made = new RunDirectory(folder, claim);
+      RunDirectory made = new RunDirectory(folder, isNew, claim);
       RunFiles.requireUnused(folder); // The other one may have ended by now.
       return made;
     } catch (IOException e) {
@@ -71,7 +80,7 @@ public final class RunDirectory implements Closeable {
    * @throws ActclipException a failure when it cannot be made
    */
   public static RunDirectory createNew(Path folder) {
-    return create(AtomicFile.createNewFolder(folder));
+    return claim(AtomicFile.createNewFolder(folder), true);
   }
 
   /**
@@ -80,7 +89,7 @@ public final class RunDirectory implements Closeable {
    * @throws ActclipException when it holds no checkpoints
    */
   public static RunDirectory resume(Path folder) {
-    RunDirectory directory = new RunDirectory(folder, NOTHING);
+    RunDirectory directory = new RunDirectory(folder, false, NOTHING);
     if (CheckpointFiles.in(directory.checkpoints()).isEmpty()) {
       throw ActclipException.badInput(
           "%s holds no checkpoint that a training could go on from", folder);
@@ -105,18 +114,19 @@ public final class RunDirectory implements Closeable {
             "%s is not the folder of a training: it has no %s", folder, file);
       }
     }
-    return new RunDirectory(folder, NOTHING);
+    return new RunDirectory(folder, false, NOTHING);
   }
 
   /**
    * Deletes what a training that failed before the end of its first step has left: the folder can
-   * be used again. For one that {@link #create} made, when its listeners are closed.
+   * be used again. For one that {@link #create} made, when its listeners are closed. A folder that
+   * was there before stays.
    *
    * @throws ActclipException a failure when something cannot be deleted
    */
   public void discard(String... others) {
     close();
-    RunFiles.delete(folder, List.of(others));
+    RunFiles.delete(folder, isNew, List.of(others));
   }
 
   /** Lets others have the folder, as long as there is no result in it. */

@@ -65,13 +65,19 @@ final class RunFiles {
     }
   }
 
-  /** Deletes all of it and the others, and the folder if nothing else is in it. */
-  static void delete(Path folder, List<String> others) {
+  /**
+   * Deletes all of it and the others.
+   *
+   * @param withFolder the folder, too, if nothing else is in it
+   */
+  static void delete(Path folder, boolean withFolder, List<String> others) {
     try {
       for (String name : Stream.concat(ALL.stream(), others.stream()).toList()) {
         deleteWithContent(folder.resolve(name));
       }
-      Files.deleteIfExists(folder);
+      if (withFolder) {
+        Files.deleteIfExists(folder);
+      }
     } catch (DirectoryNotEmptyException e) {
       return; // Something of somebody else's is in it.
     } catch (IOException e) {

@@ -118,4 +118,15 @@ class RunDirectoryTest {
     directory.discard("listeners.properties");
     assertEquals(List.of("notes"), List.of(folder.toFile().list()));
   }
+
+  /** It may be a link, or where a disk is mounted, which cannot be deleted. */
+  @Test
+  void aFolderThatWasThereStaysWhenATrainingIsDiscarded() throws IOException {
+    Path link =
+        Files.createSymbolicLink(
+            folder.resolve("link"), Files.createDirectory(folder.resolve("own")));
+    RunDirectory.create(link).discard();
+    assertTrue(Files.isSymbolicLink(link));
+    assertEquals(0, link.toFile().list().length);
+  }
 }
