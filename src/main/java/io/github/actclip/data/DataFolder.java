@@ -28,6 +28,8 @@ final class DataFolder {
         "cifar-10-batches-py|data_batch_[1-9]|test_batch",
         "is of CIFAR-10's Python version, a pickle, which is a program: download the binary version,"
             + " cifar-10-binary.tar.gz"),
+    CIFAR_100(
+        "cifar-100.*", "is of CIFAR-100, which has 100 classes: of CIFAR, only CIFAR-10 is read"),
     EMNIST(
         "emnist-.*",
         "is of EMNIST, whose images are transposed, and mostly of more than 10 classes: it is not"

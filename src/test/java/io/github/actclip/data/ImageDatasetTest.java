@@ -122,6 +122,7 @@ class ImageDatasetTest {
     "fashion-mnist_train.csv, CSV, IDX files",
     "digits/TRAIN.CSV, CSV, IDX files",
     "cifar-10-binary.tar.gz, is packed, unpack it",
+    "cifar-100-binary/train.bin, is of CIFAR-100, only CIFAR-10",
     "gzip/emnist-digits-train-images-idx3-ubyte.gz, is of EMNIST, transposed"
   })
   void saysWhatToDoWithOtherForms(String file, String what, String advice, @TempDir Path folder)
