@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
@@ -56,23 +57,32 @@ final class DataFolder {
   private DataFolder() {}
 
   /**
-   * The folder itself, or else the nearest below it, at most {@value #DEPTH} further down, that
-   * holds data. Where several do that are equally near, the one that holds what is wanted.
+   * The folder itself, or else the one below it, at most {@value #DEPTH} further down, that holds
+   * data. Where several do, the one that holds what is wanted.
    *
    * @param what the data, for the message
    * @throws ActclipException bad input when there is none, or more than one
    */
-  static Path nearest(Path folder, Predicate<Path> holds, Predicate<Path> wanted, String what) {
+  static Path home(Path folder, Predicate<Path> holds, Predicate<Path> wanted, String what) {
+    if (holds.test(folder)) {
+      return folder;
+    }
+    List<Path> homes = new ArrayList<>();
     List<Path> seen = new ArrayList<>();
     List<Path> level = List.of(folder);
-    for (int depth = 0; depth <= DEPTH; depth++) {
-      List<Path> homes = level.stream().filter(holds).toList();
-      if (!homes.isEmpty()) {
-        return homes.size() == 1 ? homes.get(0) : only(folder, homes, wanted);
-      }
+    for (int depth = 1; depth <= DEPTH; depth++) {
       List<Path> entries = level.stream().flatMap(parent -> list(parent).stream()).toList();
       seen.addAll(entries);
-      level = entries.stream().filter(Files::isDirectory).filter(Files::isReadable).toList();
+      Map<Boolean, List<Path>> folders =
+          entries.stream()
+              .filter(Files::isDirectory)
+              .filter(Files::isReadable)
+              .collect(Collectors.partitioningBy(holds));
+      homes.addAll(folders.get(true));
+      level = folders.get(false);
+    }
+    if (!homes.isEmpty()) {
+      return homes.size() == 1 ? homes.get(0) : only(folder, homes, wanted);
     }
     throw ActclipException.badInput(
         "%s has neither %s, nor do the folders in it; %s",

@@ -58,7 +58,7 @@ public final class ImageDataset {
    * a dash, that with {@code .gz}, with a dot before {@code idx}, that with {@code .gz}; first
    * those in the folder, then those in folders that have such a name themselves.
    *
-   * <p>Where the folder has no such file, it is looked for in the folders in it, then in those in
+   * <p>Where the folder has no such file, it is looked for in the folders in it, and in those in
    * these: in {@code cifar-10-batches-bin}, or in torchvision's {@code MNIST/raw}. Images and
    * labels are read from one folder.
    *
@@ -78,7 +78,7 @@ public final class ImageDataset {
           "The data folder %s cannot be read: permission is missing", folder);
     }
     Path home =
-        DataFolder.nearest(
+        DataFolder.home(
             folder,
             inside -> holds(inside, Split.TRAIN) || holds(inside, Split.TEST),
             inside -> holds(inside, split),

@@ -14,8 +14,8 @@ public final class FilePath {
   /**
    * Makes a path of a text, such as an option's or one in a file.
    *
-   * @throws ActclipException bad input when it can be no path: in an ASCII locale, such as {@code
-   *     LC_ALL=C}, the JVM can name no file with other characters
+   * @throws ActclipException bad input when it is empty or can be no path: in an ASCII locale, such
+   *     as {@code LC_ALL=C}, the JVM can name no file with other characters
    */
   public static Path of(String text) {
     try {

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Function;
 import org.apache.logging.log4j.Logger;
 
@@ -28,6 +29,9 @@ public final class RunDirectory implements Closeable {
   /** The name of the page that shows the training. */
   public static final String REPORT = "report.html";
 
+  /** The name of a file in which whoever begins a training may note how it is watched. */
+  public static final String LISTENERS = "listeners.properties";
+
   private static final Logger LOG = Loggers.of(RunDirectory.class);
 
   private static final Closeable NOTHING = () -> {};
@@ -39,6 +43,9 @@ public final class RunDirectory implements Closeable {
 
   /** What keeps others away until there is a result. */
   private Closeable claim;
+
+  /** Why the results of the last epoch are not there, if they are not. */
+  private Optional<ActclipException> unsaved = Optional.empty();
 
   private RunDirectory(Path folder, boolean isNew, Closeable claim) {
     this.folder = folder;
@@ -65,9 +72,13 @@ public final class RunDirectory implements Closeable {
       LockedFile claim =
           LockedFile.open(first) // Of two trainings at once, one gets the folder.
               .orElseThrow(() -> RunFiles.alreadyUsed(folder, RunFiles.METRICS));
-      RunDirectory made = new RunDirectory(folder, isNew, claim);
-      RunFiles.requireUnused(folder); // The other one may have ended by now.
-      return made;
+      try {
+        RunFiles.requireUnused(folder); // The other one may have ended by now.
+      } catch (ActclipException e) {
+        claim.close();
+        throw e;
+      }
+      return new RunDirectory(folder, isNew, claim);
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", first, AtomicFile.reason(e));
     }
@@ -124,9 +135,9 @@ public final class RunDirectory implements Closeable {
    *
    * @throws ActclipException a failure when something cannot be deleted
    */
-  public void discard(String... others) {
+  public void discard() {
     close();
-    RunFiles.delete(folder, isNew, List.of(others));
+    RunFiles.delete(folder, isNew);
   }
 
   /** Lets others have the folder, as long as there is no result in it. */
@@ -165,7 +176,9 @@ public final class RunDirectory implements Closeable {
         try {
           saveEpochs(net, training);
           saveSummary(summarise.apply(metrics));
+          unsaved = Optional.empty();
         } catch (ActclipException e) {
+          unsaved = Optional.of(e);
           LOG.warn(
               "The results of epoch {} are not saved, and the training goes on: {}",
               metrics.epoch(),
@@ -193,7 +206,8 @@ public final class RunDirectory implements Closeable {
   /**
    * Saves what a training came to, as numbers and as a page.
    *
-   * @throws ActclipException a failure when it cannot be written
+   * @throws ActclipException a failure when it cannot be written, or when the {@link #recorder}
+   *     could not write the network of the last epoch
    */
   public void finish(RunSummary summary, List<EpochMetrics> epochs) {
     saveSummary(summary);
@@ -201,6 +215,10 @@ public final class RunDirectory implements Closeable {
     // An interrupt would be taken away by the JDK where it reads fonts.
     String page = Uninterrupted.call(() -> Report.html(summary, epochs, steps));
     AtomicFile.writeString(folder.resolve(REPORT), page);
+    unsaved.ifPresent(
+        reason -> {
+          throw reason;
+        });
   }
 
   private void saveSummary(RunSummary summary) {

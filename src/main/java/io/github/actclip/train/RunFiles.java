@@ -28,6 +28,7 @@ final class RunFiles {
           MODEL,
           SUMMARY,
           RunDirectory.REPORT,
+          RunDirectory.LISTENERS,
           CHECKPOINTS);
 
   private RunFiles() {}
@@ -66,13 +67,13 @@ final class RunFiles {
   }
 
   /**
-   * Deletes all of it and the others.
+   * Deletes all of it.
    *
    * @param withFolder the folder, too, if nothing else is in it
    */
-  static void delete(Path folder, boolean withFolder, List<String> others) {
+  static void delete(Path folder, boolean withFolder) {
     try {
-      for (String name : Stream.concat(ALL.stream(), others.stream()).toList()) {
+      for (String name : ALL) {
         deleteWithContent(folder.resolve(name));
       }
       if (withFolder) {

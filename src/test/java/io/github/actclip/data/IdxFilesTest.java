@@ -207,6 +207,18 @@ class IdxFilesTest {
         folder.resolve("FashionMNIST/raw") + ", " + folder.resolve("MNIST/raw"));
   }
 
+  /** As below the folder that torchvision is given, however far down each is. */
+  @Test
+  void refusesToChooseAmongDataSetsAtTwoDepths() throws IOException {
+    write(folder.resolve("MNIST/raw"), IMAGES, images);
+    write(folder.resolve("MNIST/raw"), LABELS, labels);
+    write(folder.resolve("cifar-10-batches-bin"), "data_batch_1.bin", new byte[3073]);
+    assertBadInput(
+        this::load,
+        folder + " holds several data sets: name one of ",
+        folder.resolve("cifar-10-batches-bin") + ", " + folder.resolve("MNIST/raw"));
+  }
+
   /** The images of one data set must not get the labels of another. */
   @Test
   void neverTakesImagesAndLabelsFromTwoFolders() throws IOException {

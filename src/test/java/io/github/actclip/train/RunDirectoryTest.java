@@ -39,6 +39,7 @@ class RunDirectoryTest {
         "metrics.jsonl",
         "steps.jsonl",
         "model.safetensors",
+        "listeners.properties",
         "checkpoints/step-0000000000.safetensors",
         "checkpoints/abandoned",
         "tensorboard/events.of.another"
@@ -115,7 +116,7 @@ class RunDirectoryTest {
     Files.writeString(folder.resolve("listeners.properties"), "");
     RunDirectory directory = RunDirectory.create(folder);
     Files.writeString(folder.resolve("checkpoints/step-0000000000.safetensors"), "first");
-    directory.discard("listeners.properties");
+    directory.discard();
     assertEquals(List.of("notes"), List.of(folder.toFile().list()));
   }
 

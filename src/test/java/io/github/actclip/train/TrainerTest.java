@@ -341,6 +341,24 @@ class TrainerTest {
   }
 
   @Test
+  void aTrainingWhoseNetworkIsNotSavedEndsAsAFailure() throws IOException {
+    RunDirectory directory = RunDirectory.create(folder.resolve("unsaved"));
+    Path inTheWay = Files.createDirectory(directory.folder().resolve("model.safetensors"));
+    Files.createFile(inTheWay.resolve("content"));
+    TrainerOptions options = few(OptimizerType.SGD, 1);
+    Net net = net();
+    TrainingListener recorder = directory.recorder(net, last -> summary(options, last));
+    List<EpochMetrics> epochs = new Trainer(net, options, device, List.of(recorder)).fit(FEW, FEW);
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> directory.finish(summary(options, epochs.get(0)), epochs));
+    assertFalse(e.isBadInput());
+    assertTrue(e.getMessage().startsWith(inTheWay + " cannot be written: "), e.getMessage());
+    assertTrue(Files.exists(directory.folder().resolve("report.html")));
+  }
+
+  @Test
   void aNetworkWithALayerOfItsOwnIsNotRecorded() {
     Net net = new Net(NetOptions.original(), new Clip(new ClipOptions(ClipForm.SOFT).beta(2)));
     RunDirectory directory = RunDirectory.create(folder.resolve("own"));

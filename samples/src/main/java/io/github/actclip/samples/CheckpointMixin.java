@@ -4,6 +4,7 @@ import io.github.actclip.io.AtomicFile;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.train.CheckpointOptions;
 import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.io.IOException;
@@ -50,8 +51,6 @@ final class CheckpointMixin {
       Set.of("--resume", "--data", "--epochs", "--stop-after-epoch", "--device", "--threads");
 
   /** Where a training's folder has them. */
-  static final String FILE = "listeners.properties";
-
   private static final int DASHES = 2;
 
   @Option(
@@ -139,12 +138,12 @@ final class CheckpointMixin {
     StringBuilder lines = new StringBuilder();
     new TreeMap<>(said)
         .forEach((name, value) -> lines.append(name).append('=').append(value).append('\n'));
-    AtomicFile.writeString(folder.resolve(FILE), lines.toString());
+    AtomicFile.writeString(folder.resolve(RunDirectory.LISTENERS), lines.toString());
   }
 
   /** Takes what the training that began in the folder was given and this command was not. */
   void recall(Path folder) {
-    Path file = folder.resolve(FILE);
+    Path file = folder.resolve(RunDirectory.LISTENERS);
     if (Files.exists(file)) {
       try (Reader in = Files.newBufferedReader(file)) {
         said.load(in);

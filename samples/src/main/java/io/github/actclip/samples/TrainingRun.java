@@ -89,8 +89,7 @@ record TrainingRun(
               .orElseGet(() -> trainer.fit(train, test));
     } catch (RuntimeException | Error e) {
       if (from.isEmpty() && !progress.hasBegun) {
-        directory.discard(
-            CheckpointMixin.FILE); // The command, when it is corrected, finds it as this one did.
+        directory.discard(); // The command, when it is corrected, finds it as this one did.
       }
       throw e;
     }
