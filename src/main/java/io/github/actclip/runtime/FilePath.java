@@ -18,6 +18,11 @@ public final class FilePath {
    *     as {@code LC_ALL=C}, the JVM can name no file with other characters
    */
   public static Path of(String text) {
+    if (text.isBlank()) {
+      throw ActclipException.badInput(
+          "the name of a file or folder is empty (\"%s\"): give one, or \".\" for the working folder",
+          text);
+    }
     try {
       Path path = Path.of(text);
       String workingFolder = System.getProperty("user.dir");

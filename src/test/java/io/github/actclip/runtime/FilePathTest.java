@@ -16,6 +16,19 @@ class FilePathTest {
     assertEquals(Path.of("runs", "a b").resolve("c"), FilePath.of("runs/a b/c"));
   }
 
+  /** As of a shell's variable that is not set. */
+  @ParameterizedTest
+  @ValueSource(strings = {"", " "})
+  void anEmptyNameIsOneSentence(String text) {
+    ActclipException e = assertThrows(ActclipException.class, () -> FilePath.of(text));
+    assertTrue(e.isBadInput());
+    assertEquals(
+        "the name of a file or folder is empty (\""
+            + text
+            + "\"): give one, or \".\" for the working folder",
+        e.getMessage());
+  }
+
   /** Half a surrogate pair is in no charset, as é is not in ASCII. */
   @ParameterizedTest
   @ValueSource(strings = {"runs/\ud800", "runs/\u0000"})
