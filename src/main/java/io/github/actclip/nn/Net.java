@@ -12,7 +12,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
@@ -60,7 +59,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Make it outside of a {@link io.github.actclip.runtime.TensorScope}, which would close it. The
  * forward pass may run in several threads at once as long as nobody changes the parameters.
  */
-public final class Net extends Module {
+public final class Net extends Network {
 
   /** The memory format of convolutions, weights and activations: oneDNN is fastest with it. */
   public static final MemoryFormat MEMORY_FORMAT = MemoryFormat.ChannelsLast;
@@ -104,7 +103,6 @@ public final class Net extends Module {
    */
   public Net(NetOptions options, ThresholdLayer activation) {
     super("Net");
-    LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
     this.options = options;
     describedByOptions = activation == null;
     this.activation = activation == null ? options.activation().layer(CONV1_CHANNELS) : activation;
@@ -113,15 +111,13 @@ public final class Net extends Module {
       Tensor parameter = threshold.parameter();
       register_parameter("act_" + threshold.parameterName(), parameter, parameter.requires_grad());
     }
-    conv1 = register_module("conv1", conv(options.inChannels(), CONV1_CHANNELS));
-    conv2 = register_module("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
-    linear =
-        register_module("linear", new LinearImpl(options.flattenedSize(), options.numClasses()));
+    conv1 = register("conv1", conv(options.inChannels(), CONV1_CHANNELS));
+    conv2 = register("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
+    linear = register("linear", new LinearImpl(options.flattenedSize(), options.numClasses()));
     kaiming_normal_(conv1.weight());
     kaiming_normal_(conv2.weight());
     kaiming_normal_(linear.weight());
-    toChannelsLast(conv1.weight());
-    toChannelsLast(conv2.weight());
+    toChannelsLast();
     weightQuantizers =
         options.activation().weightBits() == 0
             ? List.of()
@@ -140,6 +136,7 @@ public final class Net extends Module {
    * @throws ActclipException when the network was closed, or the images have another shape or dtype
    *     than the network takes
    */
+  @Override
   public Tensor forward(Tensor images) {
     requireImages(images);
     Tensor x = block1(images.contiguous(MEMORY_FORMAT));
@@ -174,6 +171,7 @@ public final class Net extends Module {
    * @param images as {@link #forward} takes them
    * @throws ActclipException as {@link ThresholdLayer#calibrate} does
    */
+  @Override
   public void calibrate(Tensor images, Calibration calibration) {
     requireImages(images);
     try (TensorScope scope = new TensorScope()) {
@@ -249,13 +247,6 @@ public final class Net extends Module {
     }
   }
 
-  /** Everything that clips and is learned, the quantizers of the weights included. */
-  public List<Threshold> thresholds() {
-    return Stream.concat(Stream.of(activation), weightQuantizers.stream())
-        .flatMap(layer -> layer.thresholds().stream())
-        .toList();
-  }
-
   /** What this network was made with. */
   public NetOptions options() {
     return options;
@@ -311,15 +302,11 @@ public final class Net extends Module {
                 activations.weightBits(),
                 Math.toIntExact(weight.size(0))));
     quantizer.calibrate(weight, Calibration.MSE);
-    return register_module(name, quantizer);
+    return register(name, quantizer);
   }
 
   private static Conv2dImpl conv(int inChannels, int outChannels) {
     return new Conv2dImpl(
         new Conv2dOptions(inChannels, outChannels, new LongPointer(KERNEL_SIZE, KERNEL_SIZE)));
-  }
-
-  private static void toChannelsLast(Tensor weight) {
-    weight.set_data(weight.contiguous(MEMORY_FORMAT));
   }
 }

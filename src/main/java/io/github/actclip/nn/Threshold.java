@@ -5,9 +5,11 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorMeaning;
+import io.github.actclip.runtime.TensorNotes;
 import io.github.actclip.runtime.TensorScope;
+import java.lang.ref.WeakReference;
+import java.util.Optional;
 import org.apache.logging.log4j.Logger;
-import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -36,6 +38,11 @@ public final class Threshold {
 
   private static final Logger LOG = Loggers.of(Threshold.class);
 
+  /** By their parameters, by which a network finds them. */
+  private static final TensorNotes<WeakReference<Threshold>> ALL = new TensorNotes<>();
+
+  private final ThresholdLayer layer;
+
   private final String name;
   private final Tensor parameter;
   private final ThresholdKind kind;
@@ -44,20 +51,32 @@ public final class Threshold {
   private volatile boolean frozen;
 
   /**
-   * Registers a threshold's parameter with a module.
+   * Registers a threshold's parameter with its layer.
    *
    * @param name of the value; the parameter has this name, too, or {@code raw_} before it when it
    *     is not the value itself
    */
-  Threshold(Module owner, String name, double initial, long channels, ThresholdKind kind) {
+  Threshold(ThresholdLayer layer, String name, double initial, long channels, ThresholdKind kind) {
+    this.layer = layer;
     this.name = name;
     this.kind = kind;
     lowerBound = kind.hasFloor() ? new LowerBound(kind.floor()) : null;
     Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
     // A handle of its own: what register_parameter returns dies with the module.
-    parameter = new Tensor(owner.register_parameter(parameterName(), raw, true));
+    parameter = new Tensor(layer.register_parameter(parameterName(), raw, true));
     meaning = kind.layer() + ", parameterization=" + kind.parameterization();
     TensorMeaning.set(parameter, meaning);
+    ALL.set(parameter, new WeakReference<>(this));
+  }
+
+  /** The threshold whose parameter this is, if it is one's. */
+  static Optional<Threshold> of(Tensor parameter) {
+    return ALL.of(parameter).map(WeakReference::get);
+  }
+
+  /** The layer that limits by it. */
+  public ThresholdLayer layer() {
+    return layer;
   }
 
   /** What it is called in its layer, such as {@code max}. */

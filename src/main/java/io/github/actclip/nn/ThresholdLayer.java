@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Module;
@@ -17,17 +18,20 @@ import org.bytedeco.pytorch.global.torch;
 
 /**
  * A layer that limits activations by thresholds that are learned: a {@link Clip} or a {@link
- * FakeQuantize}. Register it in a module of yours, and hold it in a field.
+ * FakeQuantize}. Register it in a {@link Network} of yours, and hold it in a field.
  *
  * <p>Make it outside of a {@link TensorScope}, which would close it. The forward pass may run in
  * several threads at once as long as nobody changes the thresholds.
  */
 public abstract class ThresholdLayer extends Module {
 
+  private static final Consumer<Tensor> NOTHING = x -> {};
+
   private final int channels;
   private final int axis;
   private final List<Threshold> thresholds = new ArrayList<>();
   private final ActivationMonitor monitor = new ActivationMonitor();
+  private volatile Consumer<Tensor> preparation = NOTHING;
 
   ThresholdLayer(String name, int channels, int axis) {
     super(name);
@@ -47,6 +51,7 @@ public abstract class ThresholdLayer extends Module {
   public final Tensor forward(Tensor x) {
     requireOpen();
     requireChannels(x);
+    preparation.accept(x);
     if (isObserved()) {
       observe(x);
     }
@@ -126,6 +131,19 @@ public abstract class ThresholdLayer extends Module {
    *     as the generalised ReLU
    */
   public abstract void calibrate(Tensor x, Calibration calibration);
+
+  /** Calibrates from the first activations that come to {@link #forward}. */
+  final void calibrateOnForward(Calibration calibration) {
+    preparation =
+        x -> {
+          endCalibration();
+          calibrate(x, calibration);
+        };
+  }
+
+  final void endCalibration() {
+    preparation = NOTHING;
+  }
 
   /** Stops learning all thresholds; said in the log. */
   public final void freeze() {

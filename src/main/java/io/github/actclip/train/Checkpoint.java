@@ -160,7 +160,7 @@ public final class Checkpoint {
 
   /** Those that learned go on to, too, where the options begin with all of them frozen. */
   private void freezeAsThen(Net net) {
-    Training.thresholds(net)
+    net.thresholds()
         .forEach(
             (name, threshold) -> {
               boolean then = state.frozen().contains(name);

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
@@ -55,7 +56,7 @@ public final class GradScaler {
     boolean finite;
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      finite = unscaleAll(ParameterGroups.distinct(parameters), new Scalar(1 / scale));
+      finite = unscaleAll(Network.distinct(parameters), new Scalar(1 / scale));
     }
     update(finite);
     return finite;

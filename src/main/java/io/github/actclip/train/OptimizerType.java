@@ -3,6 +3,7 @@ package io.github.actclip.train;
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
@@ -143,7 +144,7 @@ public enum OptimizerType {
    *
    * <pre>{@code
    * TrainerOptions options = TrainerOptions.defaults(SGD).withThresholds(0.1, 5e-4);
-   * Optimizer optimizer = SGD.create(module.parameters(), clip.thresholds(), options);
+   * Optimizer optimizer = SGD.create(net.parameters(), net.thresholds().values(), options);
    * }</pre>
    *
    * @param parameters what it updates, the thresholds' parameters among them; one that is there
@@ -151,7 +152,7 @@ public enum OptimizerType {
    * @throws ActclipException when a threshold is not among the parameters, and so would not learn
    */
   public Optimizer create(
-      TensorVector parameters, List<Threshold> thresholds, TrainerOptions options) {
+      TensorVector parameters, Collection<Threshold> thresholds, TrainerOptions options) {
     ParameterGroups groups = ParameterGroups.of(parameters, thresholds, options);
     ValueDecay decay = new ValueDecay(groups.decaying(), options.thresholdWeightDecay());
     Optimizer optimizer = make(groups.weights(), options, decay);
@@ -171,8 +172,8 @@ public enum OptimizerType {
   }
 
   /**
-   * Sets the learning rate of each group of an optimizer that {@link #create(TensorVector, List,
-   * TrainerOptions)} made, as a {@link Trainer} does before each step.
+   * Sets the learning rate of each group of an optimizer that {@link #create(TensorVector,
+   * Collection, TrainerOptions)} made, as a {@link Trainer} does before each step.
    *
    * @param rate of the weights
    */

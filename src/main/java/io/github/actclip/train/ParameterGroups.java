@@ -1,13 +1,12 @@
 package io.github.actclip.train;
 
+import io.github.actclip.nn.Network;
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Arguments;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 
@@ -30,8 +29,8 @@ record ParameterGroups(
    * @throws ActclipException when a threshold is not among the parameters
    */
   static ParameterGroups of(
-      TensorVector parameters, List<Threshold> thresholds, TrainerOptions options) {
-    TensorVector distinct = distinct(parameters);
+      TensorVector parameters, Collection<Threshold> thresholds, TrainerOptions options) {
+    TensorVector distinct = Network.distinct(parameters);
     thresholds.forEach(threshold -> requireAmong(threshold, parameters));
     ParameterGroups groups =
         new ParameterGroups(
@@ -56,21 +55,6 @@ record ParameterGroups(
       }
       case NONE -> byValue.push_back(threshold.parameter());
     }
-  }
-
-  /** Each parameter once, in order: LibTorch lists one twice that has two names in a module. */
-  static TensorVector distinct(TensorVector parameters) {
-    Arguments.requireOpen("the parameters", parameters);
-    TensorVector distinct = new TensorVector();
-    Set<Long> seen = new HashSet<>();
-    for (long i = 0; i < parameters.size(); i++) {
-      Tensor parameter = parameters.get(i);
-      Arguments.requireTensor("parameter " + i, parameter);
-      if (seen.add(parameter.unsafeGetTensorImpl().address())) {
-        distinct.push_back(parameter);
-      }
-    }
-    return distinct;
   }
 
   /** Whether a threshold's parameter is one of these. */

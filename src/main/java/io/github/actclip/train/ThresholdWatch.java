@@ -7,6 +7,7 @@ import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Optimizer;
 
@@ -49,28 +50,33 @@ public final class ThresholdWatch implements TrainingListener {
   private static final int DEFAULT_EVERY = 50;
   private static final int DEFAULT_PATIENCE = 500;
 
-  private final List<Threshold> thresholds;
+  private final Map<String, Threshold> thresholds;
   private final boolean stops;
   private final int every;
   private final List<WatchedThreshold> watched = new ArrayList<>();
   private long steps;
 
-  private ThresholdWatch(List<Threshold> thresholds, boolean stops, int every, int patience) {
-    this.thresholds = distinct(thresholds);
+  private ThresholdWatch(
+      Map<String, Threshold> thresholds, boolean stops, int every, int patience) {
+    this.thresholds = thresholds;
     this.stops = stops;
     this.every = every;
-    for (int i = 0; i < this.thresholds.size(); i++) {
-      watched.add(new WatchedThreshold(label(i), this.thresholds.get(i), patience));
-    }
+    thresholds.forEach(
+        (name, threshold) -> watched.add(new WatchedThreshold(name, threshold, patience)));
   }
 
-  /** A watch that warns in the log, once for each threshold, reason and channel. */
-  public static ThresholdWatch warning(List<Threshold> thresholds) {
+  /**
+   * A watch that warns in the log, once for each threshold, reason and channel.
+   *
+   * @param thresholds by the names that they are to have in the log, such as {@link
+   *     io.github.actclip.nn.Network#thresholds}
+   */
+  public static ThresholdWatch warning(Map<String, Threshold> thresholds) {
     return new ThresholdWatch(thresholds, false, DEFAULT_EVERY, DEFAULT_PATIENCE);
   }
 
   /** A watch that ends the training with a failure, thrown by {@link #afterStep}. */
-  public static ThresholdWatch stopping(List<Threshold> thresholds) {
+  public static ThresholdWatch stopping(Map<String, Threshold> thresholds) {
     return new ThresholdWatch(thresholds, true, DEFAULT_EVERY, DEFAULT_PATIENCE);
   }
 
@@ -133,24 +139,6 @@ public final class ThresholdWatch implements TrainingListener {
     if (threshold.isNew(finding)) {
       LOG.log(finding.reason().level(), finding.sentence());
     }
-  }
-
-  /** One is enough where a layer has two names. */
-  private static List<Threshold> distinct(List<Threshold> thresholds) {
-    List<Threshold> distinct = new ArrayList<>();
-    for (Threshold threshold : thresholds) {
-      if (distinct.stream().noneMatch(t -> t.parameter().is_same(threshold.parameter()))) {
-        distinct.add(threshold);
-      }
-    }
-    return List.copyOf(distinct);
-  }
-
-  /** The name, and which one it is where several have that name. */
-  private String label(int index) {
-    String name = thresholds.get(index).name();
-    boolean unique = thresholds.stream().filter(t -> t.name().equals(name)).count() == 1;
-    return unique ? name : name + " (number " + (index + 1) + " of " + thresholds.size() + ")";
   }
 
   private static void requirePositive(String name, int value) {

@@ -4,7 +4,6 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.Threshold;
@@ -69,10 +68,10 @@ public final class Training {
     this.device = device;
     this.test = test;
     loader = options.loader(train, device);
-    optimizer = options.optimizer().create(net.parameters(), net.thresholds(), options);
+    optimizer = options.optimizer().create(net.parameters(), net.thresholds().values(), options);
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device);
-    thresholds = thresholds(net);
+    thresholds = net.thresholds();
     observed = observed(test);
   }
 
@@ -82,18 +81,6 @@ public final class Training {
     try (BatchIterator batches = first.iterator()) {
       return batches.next().images().clone();
     }
-  }
-
-  /** The thresholds by their names in the state dict. */
-  static Map<String, Threshold> thresholds(Net net) {
-    Map<String, Threshold> named = new LinkedHashMap<>();
-    StateDict.of(net)
-        .forEach(
-            (name, tensor) ->
-                net.thresholds().stream()
-                    .filter(threshold -> threshold.parameter().is_same(tensor))
-                    .forEach(threshold -> named.put(name, threshold)));
-    return named;
   }
 
   /**

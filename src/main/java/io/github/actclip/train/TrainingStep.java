@@ -31,7 +31,7 @@ final class TrainingStep {
   TrainingStep(Training training) {
     this.training = training;
     options = training.options();
-    parameters = ParameterGroups.distinct(training.net().parameters());
+    parameters = training.net().parameters();
     scaler = options.precision() == Precision.FLOAT16 ? new GradScaler() : null;
   }
 

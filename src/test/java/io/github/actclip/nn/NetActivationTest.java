@@ -99,11 +99,12 @@ class NetActivationTest {
     }
     assertTrue(last < first, first + " to " + last);
     double[] after = thresholds(net);
+    List<Threshold> learned = List.copyOf(net.thresholds().values());
     for (int i = 0; i < before.length; i++) {
-      if (net.thresholds().get(i).isFrozen()) {
+      if (learned.get(i).isFrozen()) {
         assertEquals(before[i], after[i]);
       } else {
-        assertNotEquals(before[i], after[i], net.thresholds().get(i).name());
+        assertNotEquals(before[i], after[i], learned.get(i).name());
       }
     }
   }
@@ -211,10 +212,9 @@ class NetActivationTest {
               0,
               0);
       Net net = new Net(NetOptions.original().with(options));
-      net.thresholds().get(0).set(0.8);
+      net.activation().thresholds().get(0).set(0.8);
       cross_entropy_loss(net.forward(images), labels).backward();
-      Threshold cut =
-          net.thresholds().stream().filter(t -> t.name().equals("cut")).findFirst().orElseThrow();
+      Threshold cut = net.thresholds().get("act_cut");
       assertNotEquals(0, cut.parameter().grad().item_double(), form + "");
     }
   }
@@ -230,7 +230,7 @@ class NetActivationTest {
       last = step(net, optimizer);
     }
     assertTrue(last < first, first + " to " + last);
-    for (Threshold threshold : net.thresholds()) {
+    for (Threshold threshold : net.thresholds().values()) {
       assertTrue(threshold.parameter().grad().defined(), threshold.name());
     }
   }
@@ -266,7 +266,7 @@ class NetActivationTest {
   void frozenIsFrozenInEveryForm() {
     for (ClipForm form : ClipForm.values()) {
       Net net = new Net(NetOptions.original().with(clip(form, ThresholdRule.FROZEN)));
-      assertTrue(net.thresholds().stream().allMatch(Threshold::isFrozen), form + "");
+      assertTrue(net.thresholds().values().stream().allMatch(Threshold::isFrozen), form + "");
     }
   }
 
@@ -382,7 +382,7 @@ class NetActivationTest {
   }
 
   private static double[] thresholds(Net net) {
-    return net.thresholds().stream().mapToDouble(Threshold::mean).toArray();
+    return net.thresholds().values().stream().mapToDouble(Threshold::mean).toArray();
   }
 
   private static ActivationOptions clip(ClipForm form) {

@@ -23,6 +23,9 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.LogCapture;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.Scalar;
@@ -83,7 +86,7 @@ class ThresholdWatchTest {
 
     Mistake(double initial, String sentence) {
       this.initial = initial;
-      this.sentence = "the threshold max \\(.*\\) " + sentence;
+      this.sentence = "the threshold (act_)?max \\(.*\\) " + sentence;
     }
 
     TrainerOptions options() {
@@ -153,7 +156,7 @@ class ThresholdWatchTest {
   }
 
   private interface Watcher {
-    ThresholdWatch watch(List<Threshold> thresholds);
+    ThresholdWatch watch(Map<String, Threshold> thresholds);
   }
 
   private static void assertWarnedOnce(Mistake mistake, LogCapture log) {
@@ -181,7 +184,7 @@ class ThresholdWatchTest {
             forgets ? List.of() : module.clip.thresholds(),
             mistake.options());
     mistake.make(module.clip.thresholds().get(0));
-    train(module, optimizer, watcher.watch(module.clip.thresholds()).with(1, PATIENCE));
+    train(module, optimizer, watcher.watch(named(module.clip.thresholds())).with(1, PATIENCE));
   }
 
   private static void train(ClippedLinear module, Optimizer optimizer, ThresholdWatch watch) {
@@ -198,13 +201,17 @@ class ThresholdWatchTest {
 
   private static void inATrainer(Mistake mistake, Watcher watcher) {
     Net net = new Net();
-    Threshold threshold = net.thresholds().get(0);
+    Threshold threshold = net.thresholds().get("act_max");
     threshold.set(mistake.initial);
     mistake.make(threshold);
     boolean forgets = mistake == Mistake.NO_OPTIMIZER;
-    List<Threshold> watched =
-        forgets ? new Clip(new ClipOptions(ClipForm.TIED)).thresholds() : net.thresholds();
+    Map<String, Threshold> watched =
+        forgets ? named(new Clip(new ClipOptions(ClipForm.TIED)).thresholds()) : net.thresholds();
     fit(ShortTraining.IMAGES, net, mistake.options(), watcher.watch(watched).with(1, PATIENCE));
+  }
+
+  private static Map<String, Threshold> named(List<Threshold> thresholds) {
+    return thresholds.stream().collect(Collectors.toMap(Threshold::name, Function.identity()));
   }
 
   private static void fit(
@@ -215,7 +222,7 @@ class ThresholdWatchTest {
   @Test
   void aTrainingThatGoesOnIsToldTheStepsSinceItsStart() {
     Net net = new Net();
-    net.thresholds().get(0).set(1000);
+    net.thresholds().get("act_max").set(1000);
     ThresholdWatch watch = ThresholdWatch.stopping(net.thresholds()).with(1, PATIENCE);
     ActclipException e =
         assertThrows(
@@ -232,7 +239,7 @@ class ThresholdWatchTest {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
     Optimizer optimizer = OptimizerType.SGD.create(module.parameters(), options);
-    ThresholdWatch watch = ThresholdWatch.stopping(module.clip.thresholds());
+    ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
     module.linear.forward(torch.randn(2, 4)).sum().backward(); // without the clip
     optimizer.step();
     ActclipException e = assertThrows(ActclipException.class, () -> watch.afterStep(optimizer));
@@ -249,7 +256,7 @@ class ThresholdWatchTest {
     Optimizer optimizer =
         OptimizerType.SGD.create(module.parameters(), module.clip.thresholds(), options);
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      ThresholdWatch watch = ThresholdWatch.stopping(module.clip.thresholds());
+      ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
       train(module, optimizer, watch.with(1, PATIENCE));
       assertEquals(1, log.lines().size());
       String sentence =
@@ -289,7 +296,7 @@ class ThresholdWatchTest {
   @Test
   void aChannelThatNeverClipsIsNamed() {
     Clip clip = perChannel(2, 1);
-    ThresholdWatch watch = ThresholdWatch.stopping(clip.thresholds()).with(1, PATIENCE);
+    ThresholdWatch watch = ThresholdWatch.stopping(named(clip.thresholds())).with(1, PATIENCE);
     ActclipException e =
         assertThrows(ActclipException.class, () -> train(clip, optimizer(clip, 0), watch, STEPS));
     assertEquals(
@@ -303,7 +310,7 @@ class ThresholdWatchTest {
   void aChannelThatOnlyDecaysIsNamedOnce() {
     Clip clip = perChannel(3, 0, 2);
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      ThresholdWatch watch = ThresholdWatch.stopping(clip.thresholds()).with(1, PATIENCE);
+      ThresholdWatch watch = ThresholdWatch.stopping(named(clip.thresholds())).with(1, PATIENCE);
       train(clip, optimizer(clip, 0.01), watch, STEPS);
       assertEquals(1, log.lines().size(), log.lines().toString());
       assertSentence(
@@ -318,7 +325,7 @@ class ThresholdWatchTest {
     int[] most = IntStream.range(1, 65).toArray();
     Clip clip = perChannel(65, most);
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      ThresholdWatch watch = ThresholdWatch.warning(clip.thresholds()).with(1, PATIENCE);
+      ThresholdWatch watch = ThresholdWatch.warning(named(clip.thresholds())).with(1, PATIENCE);
       train(clip, optimizer(clip, 0), watch, STEPS);
       assertEquals(1, log.lines().size(), log.lines().toString());
       assertSentence(
@@ -334,7 +341,7 @@ class ThresholdWatchTest {
     parameter.select(0, 2).fill_(new Scalar(Double.NaN));
     parameter.select(0, 3).fill_(new Scalar(-1));
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      ThresholdWatch watch = ThresholdWatch.warning(clip.thresholds()).with(1, PATIENCE);
+      ThresholdWatch watch = ThresholdWatch.warning(named(clip.thresholds())).with(1, PATIENCE);
       train(clip, optimizer(clip, 0), watch, STEPS);
       assertEquals(3, log.lines().size(), log.lines().toString());
       String max = "WARN the threshold max, channel ";
@@ -351,7 +358,7 @@ class ThresholdWatchTest {
         new FakeQuantize(new FakeQuantizeOptions(QuantizationMethod.TQT, 4, false, 64, 1, 1));
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
     Optimizer optimizer = OptimizerType.SGD.create(layer.parameters(), layer.thresholds(), options);
-    ThresholdWatch watch = ThresholdWatch.stopping(layer.thresholds()).with(1, PATIENCE);
+    ThresholdWatch watch = ThresholdWatch.stopping(named(layer.thresholds())).with(1, PATIENCE);
     ActclipException e =
         assertThrows(
             ActclipException.class,
@@ -370,25 +377,13 @@ class ThresholdWatchTest {
   }
 
   @Test
-  void oneThatIsGivenTwiceIsToldOnce() {
-    Clip clip = perChannel(1, 0);
-    Threshold max = clip.thresholds().get(0);
-    try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      ThresholdWatch watch = ThresholdWatch.warning(List.of(max, max)).with(1, PATIENCE);
-      train(clip, optimizer(clip, 0), watch, STEPS);
-      assertEquals(1, log.lines().size());
-      assertTrue(log.lines().get(0).contains("the threshold max (100.0) has"));
-    }
-  }
-
-  @Test
   void aFrozenOneIsAWordInTheLogAndNoFault() {
     ClippedLinear module = new ClippedLinear(0.1);
     module.clip.freeze();
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
     Optimizer optimizer = OptimizerType.SGD.create(module.linear.parameters(), options);
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
-      ThresholdWatch watch = ThresholdWatch.stopping(module.clip.thresholds());
+      ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
       train(module, optimizer, watch.with(1, 1));
       assertEquals(
           List.of("INFO the threshold max (0.1) is frozen: that it does not learn is no mistake"),
@@ -402,7 +397,7 @@ class ThresholdWatchTest {
     TrainerOptions options = Mistake.STILL.options();
     Optimizer optimizer =
         OptimizerType.SGD.create(module.parameters(), module.clip.thresholds(), options);
-    ThresholdWatch watch = ThresholdWatch.stopping(module.clip.thresholds()).with(1, STEPS);
+    ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds())).with(1, STEPS);
     module.loss().backward();
     optimizer.step();
     watch.afterStep(optimizer);
@@ -420,7 +415,7 @@ class ThresholdWatchTest {
         OptimizerType.SGD.create(layer.parameters(), TrainerOptions.defaults(OptimizerType.SGD));
     layer.forward(torch.ones(2).mul(new Scalar(2))).sum().backward();
     layer.thresholds().get(0).parameter().detach().fill_(new Scalar(-3));
-    ThresholdWatch watch = ThresholdWatch.stopping(layer.thresholds());
+    ThresholdWatch watch = ThresholdWatch.stopping(named(layer.thresholds()));
     ActclipException e = assertThrows(ActclipException.class, () -> watch.afterStep(optimizer));
     assertTrue(e.getMessage().contains("without a floor, is -3.0"), e.getMessage());
   }
@@ -433,23 +428,25 @@ class ThresholdWatchTest {
     Optimizer thresholds = OptimizerType.ADAM.create(module.clip.parameters(), options);
     module.loss().backward();
     thresholds.step();
-    ThresholdWatch.stopping(module.clip.thresholds()).afterStep(weights, thresholds);
+    ThresholdWatch.stopping(named(module.clip.thresholds())).afterStep(weights, thresholds);
   }
 
   @Test
-  void whatSharesANameIsToldApart() {
+  void theNameIsThatByWhichItWasGiven() {
     ClippedLinear first = new ClippedLinear(0.1);
     ClippedLinear second = new ClippedLinear(0.2);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
-    Optimizer optimizer = OptimizerType.SGD.create(first.parameters(), options);
+    Optimizer optimizer =
+        OptimizerType.SGD.create(first.parameters(), first.clip.thresholds(), options);
     first.loss().backward();
     ThresholdWatch watch =
         ThresholdWatch.stopping(
-            List.of(first.clip.thresholds().get(0), second.clip.thresholds().get(0)));
+            Map.of(
+                "first.max", first.clip.thresholds().get(0),
+                "second.max", second.clip.thresholds().get(0)));
     ActclipException e = assertThrows(ActclipException.class, () -> watch.afterStep(optimizer));
     assertTrue(
-        e.getMessage().startsWith("the threshold max (number 2 of 2) (0.2) is in no"),
-        e.getMessage());
+        e.getMessage().startsWith("the threshold second.max (0.2) is in no"), e.getMessage());
   }
 
   @Test
@@ -457,7 +454,7 @@ class ThresholdWatchTest {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
     Optimizer optimizer = OptimizerType.SGD.create(module.parameters(), options);
-    ThresholdWatch watch = ThresholdWatch.stopping(module.clip.thresholds());
+    ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
     module.loss().backward();
     watch.afterStep(optimizer);
     Mistake.NOT_FINITE.make(module.clip.thresholds().get(0));
@@ -493,7 +490,7 @@ class ThresholdWatchTest {
 
   @Test
   void numbersBelowOneAreOneSentence() {
-    ThresholdWatch watch = ThresholdWatch.warning(List.of());
+    ThresholdWatch watch = ThresholdWatch.warning(Map.of());
     ActclipException e = assertThrows(ActclipException.class, () -> watch.with(0, 1));
     assertEquals("everySteps (0) must be at least 1", e.getMessage());
     e = assertThrows(ActclipException.class, () -> watch.with(1, -2));

@@ -1,0 +1,208 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import java.nio.charset.StandardCharsets;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.StringTensorDict;
+import org.bytedeco.pytorch.StringTensorDictItem;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
+
+/**
+ * The base class of a network: a {@code torch::nn::Module} that keeps its children alive and knows
+ * the thresholds in it.
+ *
+ * <pre>{@code
+ * final class Classifier extends Network {
+ *   private final Conv2dImpl conv =
+ *       register("conv", new Conv2dImpl(new Conv2dOptions(3, 32, new LongPointer(3, 3))));
+ *   private final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(32)));
+ *   private final Clip clip = register("clip", new Clip(new ClipOptions(ClipForm.RELU)));
+ *   private final LinearImpl head = register("head", new LinearImpl(32, 5));
+ *
+ *   Classifier() {
+ *     super("Classifier");
+ *   }
+ *
+ *   public Tensor forward(Tensor x) {
+ *     x = clip.forward(bn.forward(conv.forward(x)));
+ *     return head.forward(torch.adaptive_avg_pool2d(x, 1).flatten(1, -1));
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first: the initialiser of {@link
+ * Module} loads LibTorch, too, but does not survive a cold cache beside another libtorch.
+ *
+ * <p>Make it outside of a {@link TensorScope}, which would close it. Several threads may call
+ * {@link #forward} at once as long as that is so of what it calls, and nobody changes the network.
+ */
+public abstract class Network extends Module {
+
+  private static final int DIMENSIONS_OF_IMAGES = 4;
+
+  /** By name. JavaCPP frees some kinds of modules with their Java object, parent or not. */
+  private final Map<String, Module> children = new LinkedHashMap<>();
+
+  /**
+   * An empty network on the CPU.
+   *
+   * @param name of its kind, such as "Classifier"
+   */
+  protected Network(String name) {
+    super(name);
+    LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
+  }
+
+  /**
+   * Computes the output.
+   *
+   * @param x as the network takes it, the samples along dimension 0
+   * @return the caller's scope owns it
+   */
+  public abstract Tensor forward(Tensor x);
+
+  /**
+   * Makes a module a part of this network, under a name in its state dict. The network keeps it
+   * alive from here on, also beyond the end of a scope that is open now: it is freed when the
+   * garbage collector has found the network.
+   *
+   * <p>A module that is registered here cannot be freed under the network; one that is registered
+   * with a plain module of the presets (a {@code SequentialImpl}, say) can be: {@code
+   * BatchNorm2dImpl}, {@code DropoutImpl}, {@code MaxPool2dImpl} and others are, as soon as no Java
+   * object refers to them. Register those here, or with a {@code Network} that is registered here.
+   *
+   * @param name without a dot
+   * @return {@code child}
+   * @throws ActclipException bad input, when the name is taken, empty or has a dot, or when the
+   *     child is null, closed, or this network itself
+   */
+  protected final <M extends Module> M register(String name, M child) {
+    Arguments.requireOpen("the module " + name, child);
+    if (name.isEmpty() || name.contains(".")) {
+      throw ActclipException.badInput(
+          "the name of a module (%s) must have a letter at least, and no dot", name);
+    }
+    if (child == this || children.putIfAbsent(name, child) != null) {
+      throw ActclipException.badInput(
+          "%s cannot be registered as %s: %s",
+          child.name().getString(),
+          name,
+          child == this ? "it is this network itself" : "the network has one of that name");
+    }
+    child.retainReference(); // or the scope that it was made in would close it
+    return register_module(name, child);
+  }
+
+  /**
+   * The thresholds in this network and in all modules below it, whatever their classes are, by
+   * their names in the state dict, such as {@code layer1.clip.max}, in its order. One that has
+   * several names, because its layer is registered twice, is there once, by the first.
+   */
+  public final Map<String, Threshold> thresholds() {
+    Arguments.requireOpen("the network", this);
+    Map<String, Threshold> thresholds = new LinkedHashMap<>();
+    try (StringTensorDict parameters = named_parameters()) {
+      for (long i = 0; i < parameters.size(); i++) {
+        StringTensorDictItem item = parameters.get(i);
+        Threshold.of(item.value())
+            .filter(threshold -> !thresholds.containsValue(threshold))
+            .ifPresent(threshold -> thresholds.put(name(item), threshold));
+      }
+    }
+    return Collections.unmodifiableMap(thresholds);
+  }
+
+  private static String name(StringTensorDictItem item) {
+    try (var name = item.key()) {
+      return name.getString(StandardCharsets.UTF_8);
+    }
+  }
+
+  /**
+   * Every parameter once, in the order of registration. (LibTorch's own list has a parameter twice
+   * that has two names, and its optimizers then step it twice.)
+   */
+  @Override
+  public TensorVector parameters() {
+    return distinct(super.parameters());
+  }
+
+  /**
+   * The parameters of this network, and, where that is asked for, those of the modules in it;
+   * likewise each once.
+   */
+  @Override
+  public TensorVector parameters(boolean recurse) {
+    return distinct(super.parameters(recurse));
+  }
+
+  /**
+   * Each of some parameters once, in their order.
+   *
+   * @return the caller's scope owns it
+   * @throws ActclipException bad input, when the list, or a tensor in it, is not there
+   */
+  public static TensorVector distinct(TensorVector parameters) {
+    Arguments.requireOpen("the parameters", parameters);
+    TensorVector distinct = new TensorVector();
+    Set<Long> seen = new HashSet<>();
+    for (long i = 0; i < parameters.size(); i++) {
+      Tensor parameter = parameters.get(i);
+      Arguments.requireTensor("parameter " + i, parameter);
+      if (seen.add(parameter.unsafeGetTensorImpl().address())) {
+        distinct.push_back(parameter);
+      }
+    }
+    return distinct;
+  }
+
+  /**
+   * Puts the weights of all convolutions into the channels-last memory format, in which oneDNN is
+   * fastest; activations take it over from the first convolution on. The values stay the same.
+   */
+  public final void toChannelsLast() {
+    TensorScope.run(
+        () -> {
+          TensorVector parameters = parameters();
+          for (long i = 0; i < parameters.size(); i++) {
+            Tensor parameter = parameters.get(i);
+            if (parameter.dim() == DIMENSIONS_OF_IMAGES) {
+              parameter.set_data(parameter.contiguous(MemoryFormat.ChannelsLast));
+            }
+          }
+        });
+  }
+
+  /**
+   * Sets the thresholds of all layers from data, as a start for training, in the order in which
+   * {@link #forward} comes to them: each by the activations that those before it let through, as
+   * they are set by then. The network is in the mode it is in; in training mode, batch
+   * normalisation counts this pass.
+   *
+   * @param x as {@link #forward} takes it; it is not changed
+   * @throws ActclipException as {@link ThresholdLayer#calibrate} does; the layers before that one
+   *     are set then
+   */
+  public void calibrate(Tensor x, Calibration calibration) {
+    Arguments.requireTensor("the data to calibrate from", x);
+    Set<ThresholdLayer> layers = new HashSet<>();
+    thresholds().values().forEach(threshold -> layers.add(threshold.layer()));
+    layers.forEach(layer -> layer.calibrateOnForward(calibration));
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      forward(x);
+    } finally {
+      layers.forEach(ThresholdLayer::endCalibration);
+    }
+  }
+}

@@ -1,0 +1,213 @@
+package io.github.actclip.nn;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Fixture;
+import java.util.List;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.BatchNorm1dImpl;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
+import org.bytedeco.pytorch.BatchNormOptions;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.Conv2dOptions;
+import org.bytedeco.pytorch.DropoutImpl;
+import org.bytedeco.pytorch.InstanceNorm2dImpl;
+import org.bytedeco.pytorch.InstanceNormOptions;
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.MaxPool2dImpl;
+import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.SGD;
+import org.bytedeco.pytorch.SGDOptions;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class NetworkTest {
+
+  static {
+    LibTorch.load();
+  }
+
+  /** Does nothing but hold what is registered with it. */
+  private static final class Holder extends Network {
+
+    Holder() {
+      super("Holder");
+    }
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return x;
+    }
+  }
+
+  /** Two clips, one behind the other, with a scale between. */
+  private static final class TwoClips extends Network {
+
+    private final Clip first = register("first", new Clip(new ClipOptions(ClipForm.TIED)));
+    private final Clip second = register("second", new Clip(new ClipOptions(ClipForm.TIED)));
+
+    TwoClips() {
+      super("TwoClips");
+    }
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return second.forward(first.forward(x).mul(new Scalar(2)));
+    }
+  }
+
+  /** Kinds of modules that JavaCPP frees with their Java objects. */
+  private static Stream<Supplier<Module>> mortal() {
+    return Stream.of(
+        () -> new BatchNorm1dImpl(new BatchNormOptions(3)),
+        () -> new BatchNorm2dImpl(new BatchNormOptions(3)),
+        () -> new InstanceNorm2dImpl(new InstanceNormOptions(3)),
+        () -> new DropoutImpl(0.5),
+        () -> new MaxPool2dImpl(new LongPointer(2, 2)),
+        () -> new LinearImpl(2, 2),
+        Holder::new);
+  }
+
+  /** The Java objects are gone with their scope, or collected; then native code asks for them. */
+  @ParameterizedTest
+  @MethodSource("mortal")
+  void whatIsRegisteredLivesAsLongAsTheNetwork(Supplier<Module> made) {
+    Holder network = new Holder();
+    long parameters = made.get().parameters().size();
+    for (int i = 0; i < 20; i++) {
+      String name = "child" + i;
+      if (i % 2 == 0) {
+        network.register(name, made.get());
+      } else {
+        TensorScope.run(() -> network.register(name, made.get()));
+      }
+    }
+    for (int i = 0; i < 3; i++) {
+      System.gc();
+      TensorScope.run(() -> torch.randn(100).add(torch.randn(100)));
+    }
+    assertEquals(20 * parameters, network.parameters().size());
+    network.eval();
+    assertFalse(network.children().get(19).is_training());
+  }
+
+  @Test
+  void thresholdsAreFoundAtEveryDepthByTheirNamesInTheStateDict() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TWO_SIDED));
+    FakeQuantize quantizer =
+        new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.TQT, 4));
+    Module plain = new Module("plain");
+    plain.register_module("act", clip);
+    Holder layer = new Holder();
+    layer.register("plain", plain);
+    Holder network = new Holder();
+    network.register("layer1", layer);
+    network.register("act", quantizer);
+    assertEquals(
+        List.of("layer1.plain.act.max", "layer1.plain.act.min", "act.raw_max"),
+        List.copyOf(network.thresholds().keySet()));
+    assertSame(clip.thresholds().get(1), network.thresholds().get("layer1.plain.act.min"));
+    assertSame(quantizer, network.thresholds().get("act.raw_max").layer());
+  }
+
+  @Test
+  void aLayerOfTwoNamesHasOneThresholdAndIsSteppedOnce() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(2));
+    Holder network = new Holder();
+    network.register("a", clip);
+    network.register("b", clip);
+    assertEquals(List.of("a.max"), List.copyOf(network.thresholds().keySet()));
+    clip.forward(tensor(5, 1)).sum().backward(); // a gradient of 1
+    new SGD(network.parameters(), new SGDOptions(0.5)).step();
+    assertEquals(1.5, clip.thresholds().get(0).mean());
+  }
+
+  @Test
+  void oneCallMakesItChannelsLast() {
+    Conv2dImpl conv = new Conv2dImpl(new Conv2dOptions(3, 8, new LongPointer(3, 3)));
+    Holder inner = new Holder();
+    inner.register("conv", conv);
+    Holder network = new Holder();
+    network.register("inner", inner);
+    Tensor x = torch.randn(2, 3, 6, 6);
+    double[] before = Fixture.values(conv.forward(x));
+    network.toChannelsLast();
+    assertTrue(conv.weight().is_contiguous(MemoryFormat.ChannelsLast));
+    assertTrue(conv.forward(x).is_contiguous(MemoryFormat.ChannelsLast));
+    assertArrayEquals(before, Fixture.values(conv.forward(x)), 1e-5);
+    assertTrue(conv.weight().requires_grad());
+  }
+
+  @Test
+  void calibrationGoesLayerByLayer() {
+    TwoClips network = new TwoClips();
+    Tensor x = tensor(-1, 3, 7);
+    network.calibrate(x, Calibration.MAX);
+    assertEquals(7, network.first.thresholds().get(0).mean());
+    assertEquals(14, network.second.thresholds().get(0).mean()); // of what the first lets through
+    network.forward(tensor(100));
+    assertEquals(7, network.first.thresholds().get(0).mean(), "by that one call alone");
+  }
+
+  @Test
+  void aLayerThatCannotBeCalibratedEndsIt() {
+    TwoClips network = new TwoClips();
+    assertThrows(
+        ActclipException.class, () -> network.calibrate(tensor(Double.NaN), Calibration.MAX));
+    network.forward(tensor(100));
+    assertEquals(1, network.first.thresholds().get(0).mean());
+    assertEquals(1, network.second.thresholds().get(0).mean());
+  }
+
+  @Test
+  void namesThatCannotBe() {
+    Holder network = new Holder();
+    network.register("a", new Holder());
+    assertRefused(
+        "Holder cannot be registered as a: the network has one of that name",
+        () -> network.register("a", new Holder()));
+    assertRefused(
+        "Holder cannot be registered as self: it is this network itself",
+        () -> network.register("self", network));
+    assertRefused(
+        "the name of a module (a.b) must have a letter at least, and no dot",
+        () -> network.register("a.b", new Holder()));
+    assertRefused("the module b: null was given", () -> network.register("b", null));
+    Holder closed = new Holder();
+    closed.close();
+    assertRefused(
+        "the module c: it was closed; make it outside of the scope that closed it",
+        () -> network.register("c", closed));
+    assertEquals(1, network.children().size());
+  }
+
+  private static Tensor tensor(double... values) {
+    Tensor tensor = torch.zeros(values.length);
+    for (int i = 0; i < values.length; i++) {
+      tensor.select(0, i).fill_(new Scalar(values[i]));
+    }
+    return tensor;
+  }
+
+  private static void assertRefused(String message, Executable call) {
+    ActclipException e = assertThrows(ActclipException.class, call);
+    assertTrue(e.isBadInput());
+    assertEquals(message, e.getMessage());
+  }
+}
