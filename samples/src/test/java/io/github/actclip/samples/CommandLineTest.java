@@ -366,6 +366,18 @@ class CommandLineTest {
   }
 
   @Test
+  void aNetworkOfOnesOwnLearnsAndItsThresholdsMove() throws Exception {
+    Result result = Forked.start(OwnNetwork.class).await();
+    assertEquals(0, result.status(), result.err());
+    List<String> lines = result.out().lines().toList();
+    assertTrue(lines.get(0).startsWith("clip.max before: "), result.out());
+    assertTrue(lines.get(1).startsWith("clip.max after one epoch: "), result.out());
+    assertFalse(lines.get(0).split(": ")[1].equals(lines.get(1).split(": ")[1]), result.out());
+    String accuracy = lines.get(2).replaceAll("test accuracy ([0-9.]+) %", "$1");
+    assertTrue(Double.parseDouble(accuracy) > 70, result.out());
+  }
+
+  @Test
   void theThresholdIsFineTunedAlone() throws Exception {
     Result result = Forked.start(FineTuneThreshold.class, trained.toString()).await();
     assertEquals(0, result.status(), result.err());

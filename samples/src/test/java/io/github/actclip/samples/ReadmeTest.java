@@ -45,6 +45,7 @@ class ReadmeTest {
       import java.util.*;
       import java.util.concurrent.*;
       import java.util.function.*;
+      import org.bytedeco.javacpp.LongPointer;
       import org.bytedeco.pytorch.*;
       import org.bytedeco.pytorch.Module;
       import org.bytedeco.pytorch.global.torch;
