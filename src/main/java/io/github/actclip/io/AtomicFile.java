@@ -37,6 +37,7 @@ public final class AtomicFile {
 
   private static final int BUFFER_BYTES = 1 << 16;
   private static final String PART = ".part";
+  private static final int MOST_SHOWN = 40;
 
   /** File systems that cannot flush a folder, as far as that is known. */
   private static final Set<Object> WITHOUT_FOLDER_SYNC = ConcurrentHashMap.newKeySet();
@@ -172,8 +173,11 @@ public final class AtomicFile {
         && Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
   }
 
+  /** Of a long name its start, so that what is added makes it no longer than a name may be. */
   private static String hidden(Path target) {
-    return "." + target.getFileName() + ".";
+    String name = target.getFileName().toString();
+    int shown = Math.min(name.codePointCount(0, name.length()), MOST_SHOWN);
+    return "." + name.substring(0, name.offsetByCodePoints(0, shown)) + ".";
   }
 
   private static void cleanUp(Path target) {

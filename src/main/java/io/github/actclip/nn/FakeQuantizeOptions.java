@@ -10,7 +10,8 @@ import java.util.Objects;
  * @param bits 2 to 8
  * @param signed whether codes go below 0: false for activations after a ReLU, true for weights
  * @param initial the threshold at the start; its scale must be a normal float32 number, 2^−126
- *     (1.2e-38) at least, since smaller ones lose digits, and some processors take them for 0
+ *     (1.2e-38) at least, since smaller ones lose digits, and some processors take them for 0; at
+ *     most 2^126 (8.5e37), so that all codes stand for finite numbers
  * @param channels 1 for one scale, or one for each channel, to 1,048,576
  * @param axis the dimension of the channels; negative counts from the end
  */
@@ -19,6 +20,9 @@ public record FakeQuantizeOptions(
 
   /** The least scale, by which x is divided: the smallest normal float32 number. */
   static final double LEAST_SCALE = Float.MIN_NORMAL;
+
+  /** 2^126: the least code of two bits is at twice as much below 0, and rounding may add to it. */
+  private static final double MOST_THRESHOLD = 0x1p126;
 
   private static final int MIN_BITS = 2;
   private static final int MAX_BITS = 8;
@@ -36,7 +40,7 @@ public record FakeQuantizeOptions(
       throw ActclipException.badInput(
           "the initial threshold (%s) must be above 0 and fit into a float", initial);
     }
-    requireThreshold("the initial threshold", initial, LEAST_SCALE * steps(method, bits, signed));
+    requireThreshold("the initial threshold", initial, method, bits, signed);
     requireChannels(channels);
   }
 
@@ -73,20 +77,27 @@ public record FakeQuantizeOptions(
   }
 
   /**
-   * Checks that a threshold has a scale by which float32 can divide.
+   * Checks that float32 can divide by a threshold's scale, and has numbers for all codes.
    *
    * @param what it is, in words
-   * @throws ActclipException when it is too small
+   * @throws ActclipException when it is too small or too large
    */
   void requireThreshold(String what, double threshold) {
-    requireThreshold(what, threshold, leastThreshold());
+    requireThreshold(what, threshold, method, bits, signed);
   }
 
-  private static void requireThreshold(String what, double threshold, double least) {
+  private static void requireThreshold(
+      String what, double threshold, QuantizationMethod method, int bits, boolean signed) {
+    double least = LEAST_SCALE * steps(method, bits, signed);
     if (threshold < least) {
       throw ActclipException.badInput(
           "%s (%s) must be at least %s: with a smaller one the scale is no normal float32 number",
           what, threshold, least);
+    }
+    if (threshold > MOST_THRESHOLD) {
+      throw ActclipException.badInput(
+          "%s (%s) must be at most %s: with a larger one a code may stand for no finite float32 number",
+          what, threshold, MOST_THRESHOLD);
     }
   }
 

@@ -3,6 +3,7 @@ package io.github.actclip.op;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorIndex;
@@ -350,6 +351,11 @@ public final class ClipOp {
     if (top.numel() != 1) {
       throw ActclipException.badInput(
           "the threshold has %d elements: in place there can be only one", top.numel());
+    }
+    if (x.is_inference() && !InferenceMode.is_enabled()) {
+      throw ActclipException.badInput(
+          "the activations were made in inference mode, and cannot be changed in place outside of it:"
+              + " clip a clone of them");
     }
     return x.index_put_(new TensorIndexVector(new TensorIndex(x.gt(top))), top);
   }

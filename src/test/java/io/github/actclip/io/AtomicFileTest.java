@@ -19,6 +19,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AtomicFileTest {
 
@@ -67,6 +69,15 @@ class AtomicFileTest {
     assertEquals(pipe + " cannot be written: it is a device or a pipe, not a file", e.getMessage());
     assertTrue(Files.readAttributes(pipe, BasicFileAttributes.class).isOther());
     assertEquals(List.of("pipe"), names());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"n", "é", "\ud83d\ude00"})
+  void aNameMayBeAsLongAsTheFileSystemLetsItBe(String letter) throws IOException {
+    String name = letter.repeat(255 / letter.getBytes(StandardCharsets.UTF_8).length);
+    AtomicFile.writeString(folder.resolve(name), "text");
+    assertEquals("text", Files.readString(folder.resolve(name)));
+    assertEquals(List.of(name), names());
   }
 
   @Test

@@ -257,7 +257,8 @@ class FakeQuantizeTest {
     int high = (1 << (signed ? bits - 1 : bits)) - 1;
     double steps = method == QuantizationMethod.TQT ? high + 1 : high;
     double least = steps * Math.pow(2, -126);
-    for (double initial : new double[] {least, 1e-30, 1e-4, 1e30, Float.MAX_VALUE}) {
+    double most = Math.pow(2, 126);
+    for (double initial : new double[] {least, 1e-30, 1e-4, 1e30, most}) {
       FakeQuantize layer =
           new FakeQuantize(new FakeQuantizeOptions(method, bits, signed, initial, channels, 1));
       double scale = layer.scale().max().item_double();
@@ -266,7 +267,17 @@ class FakeQuantizeTest {
               ? Math.pow(2, Math.ceil(Math.log(initial) / Math.log(2) - 1e-6)) / steps
               : initial / high;
       assertEquals(expected, scale, 1e-6 * expected, "from " + initial);
+      Tensor extremes = layer.forward(torch.tensor(-Float.MAX_VALUE).expand(2, 3).contiguous());
+      assertTrue(Double.isFinite(extremes.min().item_double()), "from " + initial);
     }
+    double above = Math.nextUp(most);
+    assertRefused(
+        "the initial threshold ("
+            + above
+            + ") must be at most "
+            + most
+            + ": with a larger one a code may stand for no finite float32 number",
+        () -> new FakeQuantizeOptions(method, bits, signed, above, channels, 1));
     assertRefused(
         "the initial threshold ("
             + least / 1.001

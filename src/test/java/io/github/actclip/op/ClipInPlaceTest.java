@@ -11,6 +11,7 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import io.github.actclip.testing.Gradients;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -51,6 +52,22 @@ class ClipInPlaceTest {
     Tensor y = ClipOp.clipInPlace(activations, t.detach());
     assertTrue(y.is_same(activations));
     assertArrayEquals(CLIPPED, Fixture.values(activations));
+  }
+
+  @Test
+  void whatWasMadeInInferenceModeIsRefusedOutsideOfItAndTakenWithin() {
+    InferenceMode guard = new InferenceMode();
+    Tensor made;
+    try (guard) {
+      made = x.detach().clone();
+      assertArrayEquals(CLIPPED, Fixture.values(ClipOp.clipInPlace(made.clone(), t.detach())));
+    }
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> ClipOp.clipInPlace(made, t.detach()));
+    assertEquals(
+        "the activations were made in inference mode, and cannot be changed in place outside of it:"
+            + " clip a clone of them",
+        e.getMessage());
   }
 
   @Test

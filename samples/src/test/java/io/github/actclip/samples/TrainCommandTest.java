@@ -97,7 +97,9 @@ class TrainCommandTest {
             "--out=" + folder.resolve("stuck"));
     assertEquals(1, result.status(), result.err());
     assertTrue(
-        result.err().contains("samples/run: the threshold act_max (1000.0) has not moved from step"),
+        result
+            .err()
+            .contains("samples/run: the threshold act_max (1000.0) has not moved from step"),
         result.err());
     assertTrue(result.err().contains("the gradient that it gets is exactly 0"), result.err());
   }
