@@ -3,6 +3,7 @@ package io.github.actclip.nn;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.BatchNorm1dImpl;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.BatchNormOptions;
@@ -32,6 +34,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -69,6 +72,26 @@ class NetworkTest {
     @Override
     public Tensor forward(Tensor x) {
       return second.forward(first.forward(x).mul(new Scalar(2)));
+    }
+  }
+
+  private static final class Classifier extends Network {
+
+    private final Conv2dImpl conv =
+        register("conv", new Conv2dImpl(new Conv2dOptions(3, 8, new LongPointer(3, 3))));
+    private final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(8)));
+    private final Clip clip =
+        register("clip", new Clip(new ClipOptions(ClipForm.RELU).perChannel(8, 1)));
+    private final LinearImpl head = register("head", new LinearImpl(8, 4));
+
+    Classifier() {
+      super("Classifier");
+      toChannelsLast();
+    }
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return head.forward(clip.forward(bn.forward(conv.forward(x))).mean(2, 3));
     }
   }
 
@@ -195,6 +218,43 @@ class NetworkTest {
         "the module c: it was closed; make it outside of the scope that closed it",
         () -> network.register("c", closed));
     assertEquals(1, network.children().size());
+  }
+
+  /** The heap is touched from the start, so that what the process grows by is native. */
+  @Test
+  void itLearnsAndItsMemoryStaysFlat() {
+    torch.manual_seed(7);
+    Classifier network = new Classifier();
+    double before = network.thresholds().get("clip.max").mean();
+    SGD optimizer = new SGD(network.parameters(), new SGDOptions(0.1));
+    Tensor x = torch.randn(16, 3, 8, 8);
+    Tensor labels = torch.arange(new Scalar(16)).remainder(new Scalar(4)).to(ScalarType.Long);
+    double first = step(network, optimizer, x, labels);
+    for (int i = 0; i < 500; i++) {
+      step(network, optimizer, x, labels);
+    }
+    long warm = Pointer.physicalBytes();
+    double last = first;
+    for (int i = 0; i < 2000; i++) {
+      last = step(network, optimizer, x, labels);
+    }
+    assertTrue(last < first / 2, first + " to " + last);
+    assertNotEquals(before, network.thresholds().get("clip.max").mean());
+    long grown = (Pointer.physicalBytes() - warm) >> 20;
+    assertTrue(grown < 16, "by " + grown + " MiB");
+  }
+
+  private static double step(Classifier network, SGD optimizer, Tensor x, Tensor labels) {
+    double[] loss = new double[1];
+    TensorScope.run(
+        () -> {
+          optimizer.zero_grad();
+          Tensor mean = torch.cross_entropy_loss(network.forward(x), labels);
+          mean.backward();
+          optimizer.step();
+          loss[0] = mean.item_double();
+        });
+    return loss[0];
   }
 
   private static Tensor tensor(double... values) {
