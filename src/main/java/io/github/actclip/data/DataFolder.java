@@ -91,7 +91,21 @@ final class DataFolder {
         Stream.of(Unread.values())
             .flatMap(format -> format.adviceOn(seen).stream())
             .findFirst()
+            .or(() -> unusable(seen))
             .orElse(contents(folder)));
+  }
+
+  /** What may have the right name, and cannot be looked into. */
+  private static Optional<String> unusable(List<Path> entries) {
+    return entries.stream()
+        .filter(entry -> !Files.isReadable(entry))
+        .findFirst()
+        .map(
+            entry ->
+                shown(entry.toString())
+                    + (Files.exists(entry)
+                        ? " cannot be read: permission is missing"
+                        : " is a link to nothing"));
   }
 
   private static Path only(Path folder, List<Path> homes, Predicate<Path> wanted) {

@@ -207,6 +207,13 @@ class IdxFilesTest {
         folder.resolve("FashionMNIST/raw") + ", " + folder.resolve("MNIST/raw"));
   }
 
+  @Test
+  void saysThatALinkLeadsToNothing() throws IOException {
+    Path link = Files.createSymbolicLink(folder.resolve(IMAGES), folder.resolve("elsewhere"));
+    assertBadInput(
+        this::load, folder + " has neither IDX files like ", link + " is a link to nothing");
+  }
+
   /** As below the folder that torchvision is given, however far down each is. */
   @Test
   void refusesToChooseAmongDataSetsAtTwoDepths() throws IOException {
