@@ -4,6 +4,7 @@ import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.Limits;
 import io.github.actclip.op.Pooled;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -153,7 +154,7 @@ public final class ClipFunctions {
    */
   private static boolean isPlain(Tensor x, ThresholdGradient rule, Limits limits) {
     boolean isNative = ClipOp.isNative(x, limits);
-    if (!isNative && (x == null || x.isNull() || !x.defined() || !x.is_floating_point())) {
+    if (!isNative && (!Arguments.isTensor(x) || !x.is_floating_point())) {
       return true;
     }
     return rule == ThresholdGradient.SUM

@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Tensor;
@@ -70,7 +71,7 @@ public abstract class CustomFunction {
       throw ActclipException.badInput("the inputs of %s: null was given", getClass().getName());
     }
     for (int i = 0; i < inputs.length; i++) {
-      if (inputs[i] == null || inputs[i].isNull() || !inputs[i].defined()) {
+      if (!Arguments.isTensor(inputs[i])) {
         throw ActclipException.badInput(
             "input %d of %s is %s: it must be a tensor",
             i, getClass().getName(), inputs[i] == null ? "null" : "undefined or closed");
@@ -95,7 +96,7 @@ public abstract class CustomFunction {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor made = forward(context, inputs);
-      if (made == null || made.isNull() || !made.defined()) {
+      if (!Arguments.isTensor(made)) {
         throw ActclipException.badInput(
             "%s.forward returned no tensor: it must return its output", getClass().getName());
       }

@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -36,7 +37,7 @@ public final class FunctionContext {
    */
   public void saveForBackward(Tensor... tensors) {
     for (int i = 0; i < tensors.length; i++) {
-      if (tensors[i] == null || tensors[i].isNull() || !tensors[i].defined()) {
+      if (!Arguments.isTensor(tensors[i])) {
         throw ActclipException.badInput("there is no tensor to save at place %d", i);
       }
     }

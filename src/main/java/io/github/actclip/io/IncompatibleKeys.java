@@ -1,5 +1,6 @@
 package io.github.actclip.io;
 
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorMeaning;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -87,7 +88,7 @@ public record IncompatibleKeys(
     own.forEach(
         (name, tensor) -> {
           Tensor value = state.get(name);
-          if (value == null || value.isNull() || !value.defined()) {
+          if (!Arguments.isTensor(value)) {
             missing.add(name);
           } else if (!Arrays.equals(value.shape(), tensor.shape())) {
             shapes.add(MismatchedShape.of(name, value, tensor));

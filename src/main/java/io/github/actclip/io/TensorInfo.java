@@ -1,6 +1,7 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import java.util.Arrays;
 import java.util.Comparator;
 import org.bytedeco.pytorch.Tensor;
@@ -24,7 +25,7 @@ record TensorInfo(String name, Dtype dtype, long[] shape, long begin, long end) 
 
   /** Describes a tensor that is yet to find its place in a file. */
   static TensorInfo of(String name, Tensor tensor) {
-    if (tensor == null || tensor.isNull() || !tensor.defined()) {
+    if (!Arguments.isTensor(tensor)) {
       throw ActclipException.badInput("Tensor %s is undefined; it needs a value", quoted(name));
     }
     if (tensor.layout().intern() != Layout.Strided) {

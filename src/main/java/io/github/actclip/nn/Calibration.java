@@ -1,6 +1,7 @@
 package io.github.actclip.nn;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.Set;
@@ -133,7 +134,7 @@ public enum Calibration {
   abstract double choose(PositivePart values, int steps);
 
   static void requireFloatingPoint(Tensor values) {
-    if (values == null || values.isNull() || !values.defined()) {
+    if (!Arguments.isTensor(values)) {
       throw ActclipException.badInput(
           "the values are an undefined tensor: calibration needs at least one value above 0");
     }

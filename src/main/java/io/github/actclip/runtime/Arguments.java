@@ -6,7 +6,7 @@ import org.bytedeco.pytorch.global.torch.Layout;
 
 /**
  * Checks what is handed to this library before native code sees it, where a null pointer or memory
- * that is not there is a stack trace of C++ at best. Each method throws an {@link
+ * that is not there is a stack trace of C++ at best. What requires something throws an {@link
  * ActclipException}, bad input, that names the argument and what is wrong with it. Thread-safe.
  */
 public final class Arguments {
@@ -29,10 +29,15 @@ public final class Arguments {
     }
   }
 
+  /** Whether there is a tensor: one that is neither null, nor undefined, nor closed. */
+  public static boolean isTensor(Tensor tensor) {
+    return tensor != null && !tensor.isNull() && tensor.defined();
+  }
+
   /** Refuses a tensor that is null, undefined, or was closed. */
   public static void requireTensor(String what, Tensor tensor) {
     LibTorch.load();
-    if (tensor == null || tensor.isNull() || !tensor.defined()) {
+    if (!isTensor(tensor)) {
       throw ActclipException.badInput("%s: there is no tensor", what);
     }
   }
