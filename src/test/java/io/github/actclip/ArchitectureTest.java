@@ -45,8 +45,14 @@ class ArchitectureTest {
           .definedBy("io.github.actclip.data")
           .layer("io")
           .definedBy("io.github.actclip.io")
+          .layer("optim")
+          .definedBy("io.github.actclip.optim")
           .layer("train")
           .definedBy("io.github.actclip.train")
+          .layer("checkpoint")
+          .definedBy("io.github.actclip.checkpoint")
+          .layer("report")
+          .definedBy("io.github.actclip.report")
           .whereLayer("runtime")
           .mayNotAccessAnyLayer()
           .whereLayer("op")
@@ -59,8 +65,14 @@ class ArchitectureTest {
           .mayOnlyAccessLayers("runtime")
           .whereLayer("io")
           .mayOnlyAccessLayers("runtime", "nn")
+          .whereLayer("optim")
+          .mayOnlyAccessLayers("runtime", "autograd", "nn")
           .whereLayer("train")
-          .mayOnlyAccessLayers("runtime", "autograd", "nn", "data", "io");
+          .mayOnlyAccessLayers("runtime", "autograd", "nn", "data", "io", "optim")
+          .whereLayer("checkpoint")
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "optim", "train")
+          .whereLayer("report")
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "train", "checkpoint");
 
   @ArchTest
   static final ArchRule noCycles =

@@ -13,6 +13,7 @@ import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -77,6 +78,16 @@ public final class Threshold {
   /** The layer that limits by it. */
   public ThresholdLayer layer() {
     return layer;
+  }
+
+  /** Whether its parameter is one of these. */
+  public boolean isAmong(TensorVector parameters) {
+    for (long i = 0; i < parameters.size(); i++) {
+      if (parameter().is_same(parameters.get(i))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** What it is called in its layer, such as {@code max}. */

@@ -3,6 +3,7 @@ package io.github.actclip.train;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -35,7 +36,7 @@ final class Divergence {
         training.step(),
         value,
         first(training.net(), images),
-        training.options().learningRate(),
+        training.options().optimizer().learningRate(),
         checkpoint);
   }
 
@@ -48,18 +49,10 @@ final class Divergence {
       StateDict.of(net).forEach((name, tensor) -> tensors.put("the parameter " + name, tensor));
       net.outputs(images).forEach((name, tensor) -> tensors.put("the output of " + name, tensor));
       return tensors.entrySet().stream()
-          .filter(entry -> !isFinite(entry.getValue()))
+          .filter(entry -> !TensorNumbers.areFinite(entry.getValue()))
           .map(Map.Entry::getKey)
           .findFirst()
           .orElse("the loss itself");
-    }
-  }
-
-  /** Whether all elements of a tensor are finite numbers; waits for the device. */
-  static boolean isFinite(Tensor tensor) {
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      return tensor.isfinite().all().item_bool();
     }
   }
 }

@@ -1,7 +1,7 @@
 package io.github.actclip.train;
 
 /** What the time of a step goes into. */
-enum Phase {
+public enum Phase {
   /** Waiting for the batch, and moving it to the device. */
   DATA,
   /** The network and the loss. */

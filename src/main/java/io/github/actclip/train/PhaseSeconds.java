@@ -13,9 +13,10 @@ package io.github.actclip.train;
 public record PhaseSeconds(
     double data, double forward, double backward, double optimizer, double other) {
 
-  static final PhaseSeconds ZERO = new PhaseSeconds(0, 0, 0, 0, 0);
+  /** None. */
+  public static final PhaseSeconds ZERO = new PhaseSeconds(0, 0, 0, 0, 0);
 
-  double of(Phase phase) {
+  public double of(Phase phase) {
     return switch (phase) {
       case DATA -> data;
       case FORWARD -> forward;

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -14,7 +15,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Sums up loss and hits on the device, so that a step never waits for a number: only {@link #read}
  * and {@link #sums} do. Its tensors belong to the scope that it is made in.
  */
-final class RunningMetrics {
+@Internal
+public final class RunningMetrics {
 
   private static final long CLASS_DIM = 1;
 
@@ -36,9 +38,10 @@ final class RunningMetrics {
    *
    * @param loss the sum over the images, in nats
    */
-  record Sums(double loss, long correct, long images) {
+  public record Sums(double loss, long correct, long images) {
 
-    static final Sums ZERO = new Sums(0, 0, 0);
+    /** Of nothing. */
+    public static final Sums ZERO = new Sums(0, 0, 0);
   }
 
   /**

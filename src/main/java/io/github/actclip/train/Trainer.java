@@ -1,9 +1,11 @@
 package io.github.actclip.train;
 
+import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
+import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.KernelLibrary;
@@ -109,14 +111,17 @@ public final class Trainer {
    * {@link LearningRateSchedule.Type#COSINE} depend on it and jump, with a warning in the log; with
    * all others the training is the one that was planned longer, to the same bits.
    *
+   * @param checkpoint brings a training that has not begun to where it stood: {@code
+   *     checkpoint::restore}
    * @param train the images that the training began with
    * @return as {@link #fit(ImageDataset, ImageDataset)}, with the epochs before the checkpoint
    * @throws ActclipException bad input when the network, the options or the images are not those of
    *     the checkpoint, or when it is of a later epoch than the options' last; a failure when the
    *     loss is no longer a finite number
    */
-  public List<EpochMetrics> resume(Checkpoint checkpoint, ImageDataset train, ImageDataset test) {
-    return fit(train, test, checkpoint::restore);
+  public List<EpochMetrics> resume(
+      Consumer<Training> checkpoint, ImageDataset train, ImageDataset test) {
+    return fit(train, test, checkpoint);
   }
 
   private List<EpochMetrics> fit(

@@ -4,6 +4,10 @@ import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
+import io.github.actclip.optim.LearningRateSchedule;
+import io.github.actclip.optim.OptimizerConfig;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
 import org.bytedeco.pytorch.Device;
@@ -19,17 +23,7 @@ import org.bytedeco.pytorch.Device;
  * @param epochs how often it goes through the images, at least 1
  * @param batchSize images a batch, at least 1
  * @param accumulation batches a step, at least 1; the gradient is that of all their images at once
- * @param optimizer which of LibTorch's optimizers
- * @param learningRate above 0; where the schedule changes it, the highest
- * @param momentum of SGD, from 0 to below 1; the others always use 0.9
- * @param weightDecay at least 0; on every parameter but the thresholds
- * @param thresholdLearningRateFactor at least 0; the thresholds' learning rate is this times that
- *     of the weights, at every step; 1 by default
- * @param thresholdWeightDecay at least 0; on the thresholds, {@code act_max} among them; by default
- *     the same as on the weights. It is what makes a threshold come down: a clip alone gives the
- *     loss little reason to (PACT, arXiv 1805.06085, section 3.1). It pulls the threshold's value
- *     towards 0, whatever is stored ({@link io.github.actclip.nn.Parameterization}), and leaves
- *     TQT's alone ({@link io.github.actclip.nn.QuantizationMethod#TQT})
+ * @param optimizer what the optimizer is made with
  * @param schedule how the learning rate changes
  * @param maxGradNorm at least 0; a gradient that is longer, all parameters' taken as one vector, is
  *     shortened to that length (arXiv 1211.5063, algorithm 1); 0 for no such limit
@@ -42,12 +36,7 @@ public record TrainerOptions(
     int epochs,
     int batchSize,
     int accumulation,
-    OptimizerType optimizer,
-    double learningRate,
-    double momentum,
-    double weightDecay,
-    double thresholdLearningRateFactor,
-    double thresholdWeightDecay,
+    OptimizerConfig optimizer,
     LearningRateSchedule schedule,
     double maxGradNorm,
     Precision precision,
@@ -64,14 +53,7 @@ public record TrainerOptions(
     requirePositive("epochs", epochs);
     requirePositive("batchSize", batchSize);
     requirePositive("accumulation", accumulation);
-    if (!(learningRate > 0 && learningRate <= Float.MAX_VALUE)) {
-      throw ActclipException.badInput(
-          "learningRate (%s) must be above 0 and fit into a float", learningRate);
-    }
-    optimizer.requireMomentum(momentum);
-    requireNotNegative("weightDecay", weightDecay);
-    requireNotNegative("thresholdLearningRateFactor", thresholdLearningRateFactor);
-    requireNotNegative("thresholdWeightDecay", thresholdWeightDecay);
+    Objects.requireNonNull(optimizer, "optimizer");
     Objects.requireNonNull(schedule, "schedule");
     requireNotNegative("maxGradNorm", maxGradNorm);
     Objects.requireNonNull(precision, "precision");
@@ -121,14 +103,9 @@ public record TrainerOptions(
   }
 
   /** How many steps a training on so many images does in an epoch. */
-  long stepsPerEpoch(int images) {
+  public long stepsPerEpoch(int images) {
     long batches = ((long) images + batchSize - 1) / batchSize;
     return (batches + accumulation - 1) / accumulation;
-  }
-
-  /** Whether the thresholds learn otherwise than the weights. */
-  boolean setsThresholdsApart() {
-    return thresholdLearningRateFactor != 1 || thresholdWeightDecay != weightDecay;
   }
 
   private static void requireNotNegative(String name, double value) {
@@ -172,16 +149,16 @@ public record TrainerOptions(
     }
 
     private Builder(TrainerOptions options) {
-      optimizer = options.optimizer;
+      optimizer = options.optimizer.type();
       epochs = options.epochs;
       batchSize = options.batchSize;
       accumulation = options.accumulation;
-      learningRate = options.learningRate;
-      momentum = options.momentum;
-      weightDecay = options.weightDecay;
-      thresholdLearningRateFactor = options.thresholdLearningRateFactor;
-      boolean decaysApart = options.thresholdWeightDecay != options.weightDecay;
-      thresholdWeightDecay = decaysApart ? options.thresholdWeightDecay : null;
+      learningRate = options.optimizer.learningRate();
+      momentum = options.optimizer.momentum();
+      weightDecay = options.optimizer.weightDecay();
+      thresholdLearningRateFactor = options.optimizer.thresholdLearningRateFactor();
+      boolean decaysApart = options.optimizer.thresholdWeightDecay() != weightDecay;
+      thresholdWeightDecay = decaysApart ? options.optimizer.thresholdWeightDecay() : null;
       schedule = options.schedule;
       maxGradNorm = options.maxGradNorm;
       precision = options.precision;
@@ -208,13 +185,13 @@ public record TrainerOptions(
       return this;
     }
 
-    /** See {@link TrainerOptions#learningRate}. */
+    /** See {@link OptimizerConfig#learningRate}. */
     public Builder learningRate(double value) {
       learningRate = value;
       return this;
     }
 
-    /** See {@link TrainerOptions#momentum}. */
+    /** See {@link OptimizerConfig#momentum}. */
     public Builder momentum(double value) {
       momentum = value;
       return this;
@@ -226,13 +203,13 @@ public record TrainerOptions(
       return this;
     }
 
-    /** See {@link TrainerOptions#thresholdLearningRateFactor}. */
+    /** See {@link OptimizerConfig#thresholdLearningRateFactor}. */
     public Builder thresholdLearningRateFactor(double value) {
       thresholdLearningRateFactor = value;
       return this;
     }
 
-    /** See {@link TrainerOptions#thresholdWeightDecay}. */
+    /** See {@link OptimizerConfig#thresholdWeightDecay}. */
     public Builder thresholdWeightDecay(double value) {
       thresholdWeightDecay = value;
       return this;
@@ -284,12 +261,13 @@ public record TrainerOptions(
           epochs,
           batchSize,
           accumulation,
-          optimizer,
-          learningRate,
-          momentum,
-          weightDecay,
-          thresholdLearningRateFactor,
-          thresholdWeightDecay == null ? weightDecay : thresholdWeightDecay,
+          new OptimizerConfig(
+              optimizer,
+              learningRate,
+              momentum,
+              weightDecay,
+              thresholdLearningRateFactor,
+              thresholdWeightDecay == null ? weightDecay : thresholdWeightDecay),
           schedule,
           maxGradNorm,
           precision,

@@ -7,7 +7,10 @@ import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.Threshold;
+import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Internal;
+import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -68,7 +71,11 @@ public final class Training {
     this.device = device;
     this.test = test;
     loader = options.loader(train, device);
-    optimizer = options.optimizer().create(net.parameters(), net.thresholds().values(), options);
+    optimizer =
+        options
+            .optimizer()
+            .type()
+            .create(net.parameters(), net.thresholds().values(), options.optimizer());
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device);
     thresholds = net.thresholds();
@@ -92,7 +99,8 @@ public final class Training {
   }
 
   /** Whether it goes on from a checkpoint. */
-  boolean isResumed() {
+  @Internal
+  public boolean isResumed() {
     return resumed;
   }
 
@@ -136,7 +144,8 @@ public final class Training {
     return options.epochs() * stepsPerEpoch();
   }
 
-  long stepsPerEpoch() {
+  @Internal
+  public long stepsPerEpoch() {
     return options.stepsPerEpoch(trainImages().size());
   }
 
@@ -169,15 +178,11 @@ public final class Training {
     Map<String, List<Double>> gradients = new LinkedHashMap<>();
     thresholds.forEach(
         (name, threshold) -> {
-          double[] now = WatchedThreshold.numbers(threshold.parameter());
+          double[] now = TensorNumbers.of(threshold.parameter());
           Tensor gradient = threshold.parameter().grad();
           values.put(name, list(now));
           gradients.put(
-              name,
-              list(
-                  gradient.defined()
-                      ? WatchedThreshold.numbers(gradient)
-                      : new double[now.length]));
+              name, list(gradient.defined() ? TensorNumbers.of(gradient) : new double[now.length]));
         });
     return new StepMetrics(step, learningRate, lastLoss.item_double(), values, gradients);
   }
@@ -221,14 +226,16 @@ public final class Training {
   }
 
   /** The names of the thresholds that do not learn. */
-  List<String> frozen() {
+  @Internal
+  public List<String> frozen() {
     return thresholds.entrySet().stream()
         .filter(entry -> entry.getValue().isFrozen())
         .map(Map.Entry::getKey)
         .toList();
   }
 
-  void checkpointed(Path file) {
+  @Internal
+  public void checkpointed(Path file) {
     lastCheckpoint = file;
   }
 
@@ -246,8 +253,13 @@ public final class Training {
     learningRate =
         options
             .schedule()
-            .at(options.learningRate(), step, totalSteps(), stepsPerEpoch(), testLosses());
-    OptimizerType.setLearningRate(optimizer, learningRate, options);
+            .at(
+                options.optimizer().learningRate(),
+                step,
+                totalSteps(),
+                stepsPerEpoch(),
+                testLosses());
+    OptimizerType.setLearningRate(optimizer, learningRate, options.optimizer());
     step++;
     TrainingStep.Result result = trainingStep.run(batches, metrics);
     batch += result.batches();
@@ -314,7 +326,8 @@ public final class Training {
     }
   }
 
-  TrainingProgress progress() {
+  @Internal
+  public TrainingProgress progress() {
     return new TrainingProgress(
         step,
         epoch,
@@ -328,7 +341,8 @@ public final class Training {
         epochs.subList(0, epoch));
   }
 
-  void restore(String fromRun, TrainingProgress progress) {
+  @Internal
+  public void restore(String fromRun, TrainingProgress progress) {
     run = fromRun;
     resumed = true;
     step = progress.step();

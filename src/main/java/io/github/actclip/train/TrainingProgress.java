@@ -1,6 +1,8 @@
 package io.github.actclip.train;
 
+import io.github.actclip.optim.GradScaler;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Internal;
 import java.util.List;
 
 /**
@@ -18,7 +20,8 @@ import java.util.List;
  * @param growthTracker likewise
  * @param epochs the whole epochs
  */
-record TrainingProgress(
+@Internal
+public record TrainingProgress(
     long step,
     int epoch,
     int batch,
@@ -30,7 +33,8 @@ record TrainingProgress(
     int growthTracker,
     List<EpochMetrics> epochs) {
 
-  TrainingProgress {
+  /** Checks the values. */
+  public TrainingProgress {
     epochs = List.copyOf(epochs);
     requireNotNegative("step", step);
     requireNotNegative("epoch", epoch);

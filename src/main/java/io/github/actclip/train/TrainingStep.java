@@ -3,6 +3,8 @@ package io.github.actclip.train;
 import io.github.actclip.autograd.Autograd;
 import io.github.actclip.data.Batch;
 import io.github.actclip.nn.Net;
+import io.github.actclip.optim.GradScaler;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Iterator;

@@ -1,7 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.nn.Threshold;
-import java.nio.DoubleBuffer;
+import io.github.actclip.runtime.TensorNumbers;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashSet;
@@ -18,7 +18,6 @@ import org.bytedeco.pytorch.Optimizer;
 import org.bytedeco.pytorch.OptimizerParamGroup;
 import org.bytedeco.pytorch.OptimizerParamGroupVector;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** What a {@link ThresholdWatch} knows of one threshold, and what it finds wrong with it. */
 final class WatchedThreshold {
@@ -52,7 +51,7 @@ final class WatchedThreshold {
    * @return at most one for each reason
    */
   List<Finding> look(long step, List<Optimizer> optimizers) {
-    double[] values = numbers(threshold.withoutFloor()); // A floor would hide a collapse.
+    double[] values = TensorNumbers.of(threshold.withoutFloor()); // A floor would hide a collapse.
     List<Integer> finite = channels(c -> Double.isFinite(values[c]));
     List<Finding> findings = new ArrayList<>();
     findings.addAll(
@@ -115,7 +114,7 @@ final class WatchedThreshold {
               + " was detached or made without gradients",
           step);
     }
-    return movement(step, finite, numbers(gradient), group.get().options().get_lr());
+    return movement(step, finite, TensorNumbers.of(gradient), group.get().options().get_lr());
   }
 
   private List<Finding> movement(
@@ -123,7 +122,7 @@ final class WatchedThreshold {
     if (movement == null) {
       movement = new Movement(gradients.length);
     }
-    movement.track(step, numbers(threshold.parameter()), gradients);
+    movement.track(step, TensorNumbers.of(threshold.parameter()), gradients);
     List<Integer> still =
         finite.stream().filter(c -> step - movement.stillSince(c) >= patience).toList();
     List<Integer> zero =
@@ -212,7 +211,7 @@ final class WatchedThreshold {
 
   /** The channels, where they are not all, and their mean value. */
   private String where(List<Integer> channels) {
-    double[] values = numbers(threshold.value());
+    double[] values = TensorNumbers.of(threshold.value());
     double mean = channels.stream().mapToDouble(c -> values[c]).average().orElseThrow();
     String which = channels.size() == values.length ? "" : named(channels) + " of " + values.length;
     return which + " (" + (float) mean + ")";
@@ -231,19 +230,11 @@ final class WatchedThreshold {
     for (Optimizer optimizer : optimizers) {
       OptimizerParamGroupVector groups = optimizer.param_groups();
       for (long i = 0; i < groups.size(); i++) {
-        if (ParameterGroups.isAmong(threshold, groups.get(i).params())) {
+        if (threshold.isAmong(groups.get(i).params())) {
           return Optional.of(groups.get(i));
         }
       }
     }
     return Optional.empty();
-  }
-
-  /** The elements of a tensor of any kind; the caller's scope owns what this makes. */
-  static double[] numbers(Tensor tensor) {
-    DoubleBuffer buffer = tensor.detach().cpu().to(ScalarType.Double).contiguous().createBuffer();
-    double[] numbers = new double[buffer.remaining()];
-    buffer.get(numbers);
-    return numbers;
   }
 }

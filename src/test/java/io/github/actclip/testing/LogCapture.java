@@ -17,8 +17,14 @@ public final class LogCapture implements AutoCloseable {
   private final Level level;
   private final AbstractAppender appender;
 
+  /** Of one class. */
   public LogCapture(Class<?> writer) {
-    logger = (Logger) LogManager.getLogger(writer);
+    this(writer.getName());
+  }
+
+  /** Of all classes of a package. */
+  public LogCapture(String name) {
+    logger = (Logger) LogManager.getLogger(name);
     level = logger.getLevel();
     appender =
         new AbstractAppender("capture", null, null, false, Property.EMPTY_ARRAY) {

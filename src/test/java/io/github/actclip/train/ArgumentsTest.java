@@ -23,6 +23,9 @@ import io.github.actclip.nn.NetOptions;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.op.QuantizeOp;
+import io.github.actclip.optim.GradScaler;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.Devices;
@@ -275,16 +278,20 @@ class ArgumentsTest {
     TensorVector none = closed(new TensorVector(torch.ones(1)));
     TensorVector undefined = new TensorVector(torch.ones(1), new Tensor());
     OptimizerType sgd = OptimizerType.SGD;
-    assertRefused("the parameters: null was given", () -> sgd.create(null, SGD_OPTIONS));
-    assertRefused("the parameters" + closed, () -> sgd.create(none, SGD_OPTIONS));
     assertRefused(
-        "the parameters" + closed, () -> sgd.create(none, clip.thresholds(), SGD_OPTIONS));
-    assertRefused("parameter 1: there is no tensor", () -> sgd.create(undefined, SGD_OPTIONS));
+        "the parameters: null was given", () -> sgd.create(null, SGD_OPTIONS.optimizer()));
+    assertRefused("the parameters" + closed, () -> sgd.create(none, SGD_OPTIONS.optimizer()));
+    assertRefused(
+        "the parameters" + closed,
+        () -> sgd.create(none, clip.thresholds(), SGD_OPTIONS.optimizer()));
+    assertRefused(
+        "parameter 1: there is no tensor", () -> sgd.create(undefined, SGD_OPTIONS.optimizer()));
     assertRefused("the parameters" + closed, () -> new GradScaler().unscale(none));
     assertRefused("parameter 1: there is no tensor", () -> new GradScaler().unscale(undefined));
     Optimizer optimizer = closed(new SGD(clip.parameters(), new SGDOptions(0.1)));
     assertRefused(
-        "the optimizer" + closed, () -> OptimizerType.setLearningRate(optimizer, 0.1, SGD_OPTIONS));
+        "the optimizer" + closed,
+        () -> OptimizerType.setLearningRate(optimizer, 0.1, SGD_OPTIONS.optimizer()));
     ThresholdWatch watch = ThresholdWatch.warning(Map.of());
     assertRefused("the optimizer" + closed, () -> watch.afterStep(optimizer));
     assertRefused("the optimizer: null was given", () -> watch.afterStep((Optimizer) null));

@@ -9,20 +9,20 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** A user's own module: a linear layer, clipped. */
-final class ClippedLinear extends Module {
+public final class ClippedLinear extends Module {
 
   private static final int SIZE = 4;
 
-  final LinearImpl linear = register_module("linear", new LinearImpl(SIZE, SIZE));
-  final Clip clip;
+  public final LinearImpl linear = register_module("linear", new LinearImpl(SIZE, SIZE));
+  public final Clip clip;
 
-  ClippedLinear(double threshold) {
+  public ClippedLinear(double threshold) {
     super("ClippedLinear");
     clip = register_module("clip", new Clip(new ClipOptions(ClipForm.RELU).initial(threshold)));
   }
 
   /** Some outputs are above 0.1, and none is above 1000. */
-  Tensor loss() {
+  public Tensor loss() {
     return clip.forward(linear.forward(torch.randn(64, SIZE))).mean();
   }
 }

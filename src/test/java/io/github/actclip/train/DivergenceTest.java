@@ -13,6 +13,7 @@ import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.util.List;
@@ -83,7 +84,7 @@ class DivergenceTest {
   @Test
   void anImageIsNamedAndTheParametersAreStillWhatTheyWere() {
     Net net = new Net();
-    double[] before = WatchedThreshold.numbers(StateDict.of(net).get("conv1.weight"));
+    double[] before = TensorNumbers.of(StateDict.of(net).get("conv1.weight"));
     TrainingListener planter =
         new TrainingListener() {
           @Override
@@ -102,7 +103,7 @@ class DivergenceTest {
         "the training diverged: the loss in step 1 is NaN, and the first that is not finite is an"
             + " image; a lower learning rate than 0.05 may help",
         e.getMessage());
-    double[] after = WatchedThreshold.numbers(StateDict.of(net).get("conv1.weight"));
+    double[] after = TensorNumbers.of(StateDict.of(net).get("conv1.weight"));
     assertArrayEquals(before, after);
   }
 

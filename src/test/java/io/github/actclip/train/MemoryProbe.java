@@ -3,6 +3,8 @@ package io.github.actclip.train;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.TestData;
 import io.github.actclip.nn.Net;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Devices;
 import java.util.List;
 import org.bytedeco.javacpp.Pointer;

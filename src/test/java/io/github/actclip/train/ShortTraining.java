@@ -3,28 +3,31 @@ package io.github.actclip.train;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.TestData;
 import io.github.actclip.nn.Net;
+import io.github.actclip.optim.LearningRateSchedule;
+import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.Devices;
 import java.util.List;
 import org.bytedeco.pytorch.global.torch;
 
 /** Trainings on a few images; always the same one. */
-final class ShortTraining {
+public final class ShortTraining {
 
-  static final ImageDataset IMAGES = TestData.first(250);
-  static final int STEPS_PER_EPOCH = 16;
+  public static final ImageDataset IMAGES = TestData.first(250);
+  public static final int STEPS_PER_EPOCH = 16;
 
   private ShortTraining() {}
 
-  static List<EpochMetrics> fit(int epochs, TrainingListener... listeners) {
+  public static List<EpochMetrics> fit(int epochs, TrainingListener... listeners) {
     torch.manual_seed(3);
     return fit(new Net(), options(epochs, 0.05), listeners);
   }
 
-  static List<EpochMetrics> fit(Net net, TrainerOptions options, TrainingListener... listeners) {
+  public static List<EpochMetrics> fit(
+      Net net, TrainerOptions options, TrainingListener... listeners) {
     return new Trainer(net, options, Devices.of("cpu"), List.of(listeners)).fit(IMAGES, IMAGES);
   }
 
-  static TrainerOptions options(int epochs, double learningRate) {
+  public static TrainerOptions options(int epochs, double learningRate) {
     return TrainerOptions.builder(OptimizerType.SGD)
         .epochs(epochs)
         .batchSize(16)
@@ -37,7 +40,7 @@ final class ShortTraining {
   }
 
   /** Ends a training after that step. */
-  static TrainingListener stopAfter(long step) {
+  public static TrainingListener stopAfter(long step) {
     return new TrainingListener() {
       @Override
       public void onStep(Training training) {
@@ -49,7 +52,7 @@ final class ShortTraining {
   }
 
   /** Makes a listener hear a training as one that goes on from a checkpoint of that step. */
-  static TrainingListener from(long step, TrainingListener listener) {
+  public static TrainingListener from(long step, TrainingListener listener) {
     return new TrainingListener() {
       @Override
       public void onStep(Training training) {

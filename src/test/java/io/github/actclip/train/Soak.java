@@ -1,8 +1,16 @@
 package io.github.actclip.train;
 
+import io.github.actclip.checkpoint.Checkpoint;
+import io.github.actclip.checkpoint.CheckpointOptions;
+import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.TestData;
 import io.github.actclip.nn.Net;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.report.RunDirectory;
+import io.github.actclip.report.RunSummary;
+import io.github.actclip.report.StepLog;
+import io.github.actclip.report.TensorBoardListener;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.RuntimeInfo;
@@ -76,7 +84,7 @@ public final class Soak {
       List<EpochMetrics> epochs =
           checkpoint == null
               ? trainer.fit(IMAGES, IMAGES)
-              : trainer.resume(checkpoint, IMAGES, IMAGES);
+              : trainer.resume(checkpoint::restore, IMAGES, IMAGES);
       directory.finish(summary(net, epochs.get(epochs.size() - 1)), epochs);
     }
   }

@@ -17,6 +17,9 @@ import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.Threshold;
+import io.github.actclip.optim.LearningRateSchedule;
+import io.github.actclip.optim.OptimizerConfig;
+import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
@@ -182,7 +185,7 @@ class ThresholdWatchTest {
         OptimizerType.SGD.create(
             forgets ? module.linear.parameters() : module.parameters(),
             forgets ? List.of() : module.clip.thresholds(),
-            mistake.options());
+            mistake.options().optimizer());
     mistake.make(module.clip.thresholds().get(0));
     train(module, optimizer, watcher.watch(named(module.clip.thresholds())).with(1, PATIENCE));
   }
@@ -238,7 +241,7 @@ class ThresholdWatchTest {
   void aGradientThatIsMissingIsNotOneOfZero() {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
-    Optimizer optimizer = OptimizerType.SGD.create(module.parameters(), options);
+    Optimizer optimizer = OptimizerType.SGD.create(module.parameters(), options.optimizer());
     ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
     module.linear.forward(torch.randn(2, 4)).sum().backward(); // without the clip
     optimizer.step();
@@ -254,7 +257,8 @@ class ThresholdWatchTest {
     ClippedLinear module = new ClippedLinear(1000);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD).withThresholds(1, 0.01);
     Optimizer optimizer =
-        OptimizerType.SGD.create(module.parameters(), module.clip.thresholds(), options);
+        OptimizerType.SGD.create(
+            module.parameters(), module.clip.thresholds(), options.optimizer());
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
       ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
       train(module, optimizer, watch.with(1, PATIENCE));
@@ -280,7 +284,7 @@ class ThresholdWatchTest {
   private static Optimizer optimizer(Clip clip, double decay) {
     TrainerOptions options =
         TrainerOptions.builder(OptimizerType.SGD).learningRate(1e-3).weightDecay(decay).build();
-    return OptimizerType.SGD.create(clip.parameters(), clip.thresholds(), options);
+    return OptimizerType.SGD.create(clip.parameters(), clip.thresholds(), options.optimizer());
   }
 
   private static void train(Clip clip, Optimizer optimizer, ThresholdWatch watch, int steps) {
@@ -357,7 +361,8 @@ class ThresholdWatchTest {
     FakeQuantize layer =
         new FakeQuantize(new FakeQuantizeOptions(QuantizationMethod.TQT, 4, false, 64, 1, 1));
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
-    Optimizer optimizer = OptimizerType.SGD.create(layer.parameters(), layer.thresholds(), options);
+    Optimizer optimizer =
+        OptimizerType.SGD.create(layer.parameters(), layer.thresholds(), options.optimizer());
     ThresholdWatch watch = ThresholdWatch.stopping(named(layer.thresholds())).with(1, PATIENCE);
     ActclipException e =
         assertThrows(
@@ -381,7 +386,7 @@ class ThresholdWatchTest {
     ClippedLinear module = new ClippedLinear(0.1);
     module.clip.freeze();
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
-    Optimizer optimizer = OptimizerType.SGD.create(module.linear.parameters(), options);
+    Optimizer optimizer = OptimizerType.SGD.create(module.linear.parameters(), options.optimizer());
     try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
       ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
       train(module, optimizer, watch.with(1, 1));
@@ -396,7 +401,8 @@ class ThresholdWatchTest {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = Mistake.STILL.options();
     Optimizer optimizer =
-        OptimizerType.SGD.create(module.parameters(), module.clip.thresholds(), options);
+        OptimizerType.SGD.create(
+            module.parameters(), module.clip.thresholds(), options.optimizer());
     ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds())).with(1, STEPS);
     module.loss().backward();
     optimizer.step();
@@ -412,7 +418,7 @@ class ThresholdWatchTest {
     FakeQuantize layer =
         new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.PACT, 4));
     Optimizer optimizer =
-        OptimizerType.SGD.create(layer.parameters(), TrainerOptions.defaults(OptimizerType.SGD));
+        OptimizerType.SGD.create(layer.parameters(), OptimizerConfig.defaults(OptimizerType.SGD));
     layer.forward(torch.ones(2).mul(new Scalar(2))).sum().backward();
     layer.thresholds().get(0).parameter().detach().fill_(new Scalar(-3));
     ThresholdWatch watch = ThresholdWatch.stopping(named(layer.thresholds()));
@@ -424,8 +430,8 @@ class ThresholdWatchTest {
   void thresholdsMayBeInAnOptimizerOfTheirOwn() {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.ADAM);
-    Optimizer weights = OptimizerType.ADAM.create(module.linear.parameters(), options);
-    Optimizer thresholds = OptimizerType.ADAM.create(module.clip.parameters(), options);
+    Optimizer weights = OptimizerType.ADAM.create(module.linear.parameters(), options.optimizer());
+    Optimizer thresholds = OptimizerType.ADAM.create(module.clip.parameters(), options.optimizer());
     module.loss().backward();
     thresholds.step();
     ThresholdWatch.stopping(named(module.clip.thresholds())).afterStep(weights, thresholds);
@@ -437,7 +443,7 @@ class ThresholdWatchTest {
     ClippedLinear second = new ClippedLinear(0.2);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
     Optimizer optimizer =
-        OptimizerType.SGD.create(first.parameters(), first.clip.thresholds(), options);
+        OptimizerType.SGD.create(first.parameters(), first.clip.thresholds(), options.optimizer());
     first.loss().backward();
     ThresholdWatch watch =
         ThresholdWatch.stopping(
@@ -453,7 +459,7 @@ class ThresholdWatchTest {
   void itLooksAfterTheFirstStepAndThenNowAndThen() {
     ClippedLinear module = new ClippedLinear(0.1);
     TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
-    Optimizer optimizer = OptimizerType.SGD.create(module.parameters(), options);
+    Optimizer optimizer = OptimizerType.SGD.create(module.parameters(), options.optimizer());
     ThresholdWatch watch = ThresholdWatch.stopping(named(module.clip.thresholds()));
     module.loss().backward();
     watch.afterStep(optimizer);

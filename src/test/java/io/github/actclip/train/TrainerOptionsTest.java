@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.data.Augmentation;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import java.util.List;
@@ -23,9 +25,9 @@ class TrainerOptionsTest {
   void theDefaultsAreValid(OptimizerType optimizer) {
     TrainerOptions options = TrainerOptions.defaults(optimizer);
     assertEquals(12, options.epochs());
-    assertEquals(optimizer.defaultLearningRate(), options.learningRate());
-    assertEquals(1, options.thresholdLearningRateFactor());
-    assertEquals(options.weightDecay(), options.thresholdWeightDecay());
+    assertEquals(optimizer.defaultLearningRate(), options.optimizer().learningRate());
+    assertEquals(1, options.optimizer().thresholdLearningRateFactor());
+    assertEquals(options.optimizer().weightDecay(), options.optimizer().thresholdWeightDecay());
     assertEquals(Augmentation.none(), options.augmentation());
     assertEquals(options, options.toBuilder().build());
   }
@@ -33,21 +35,23 @@ class TrainerOptionsTest {
   @Test
   void theThresholdsDecayAsTheWeightsUnlessSaidOtherwise() {
     TrainerOptions.Builder builder = TrainerOptions.builder(OptimizerType.SGD).weightDecay(0.25);
-    assertEquals(0.25, builder.build().thresholdWeightDecay());
+    assertEquals(0.25, builder.build().optimizer().thresholdWeightDecay());
     TrainerOptions own = builder.thresholdWeightDecay(0.5).weightDecay(0.125).build();
-    assertEquals(0.5, own.thresholdWeightDecay());
-    assertEquals(0.5, own.toBuilder().weightDecay(0).build().thresholdWeightDecay());
+    assertEquals(0.5, own.optimizer().thresholdWeightDecay());
+    assertEquals(0.5, own.toBuilder().weightDecay(0).build().optimizer().thresholdWeightDecay());
   }
 
   @ParameterizedTest
   @EnumSource(OptimizerType.class)
   void thresholdsThatDecayAsTheWeightsGoOnToInACopy(OptimizerType optimizer) {
     TrainerOptions defaults = TrainerOptions.defaults(optimizer);
-    assertEquals(0.25, defaults.toBuilder().weightDecay(0.25).build().thresholdWeightDecay());
+    assertEquals(
+        0.25, defaults.toBuilder().weightDecay(0.25).build().optimizer().thresholdWeightDecay());
     TrainerOptions slow = defaults.toBuilder().thresholdLearningRateFactor(0.1).build();
-    assertEquals(0.25, slow.toBuilder().weightDecay(0.25).build().thresholdWeightDecay());
+    assertEquals(
+        0.25, slow.toBuilder().weightDecay(0.25).build().optimizer().thresholdWeightDecay());
     TrainerOptions.Builder own = slow.toBuilder().weightDecay(0.25).thresholdWeightDecay(0.5);
-    assertEquals(0.5, own.build().thresholdWeightDecay());
+    assertEquals(0.5, own.build().optimizer().thresholdWeightDecay());
   }
 
   static Stream<Arguments> wrong() {
@@ -94,7 +98,8 @@ class TrainerOptionsTest {
 
   @Test
   void onlySgdHasAMomentumToChoose() {
-    assertEquals(0, TrainerOptions.builder(OptimizerType.SGD).momentum(0).build().momentum());
+    assertEquals(
+        0, TrainerOptions.builder(OptimizerType.SGD).momentum(0).build().optimizer().momentum());
     TrainerOptions.Builder adam = TrainerOptions.builder(OptimizerType.ADAM).momentum(0.5);
     ActclipException e = assertThrows(ActclipException.class, adam::build);
     assertEquals("the momentum (0.5) is an option of sgd: adam always uses 0.9", e.getMessage());

@@ -12,12 +12,18 @@ import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.data.TestData;
+import io.github.actclip.io.Json;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
+import io.github.actclip.optim.LearningRateSchedule;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.report.ReportData;
+import io.github.actclip.report.RunDirectory;
+import io.github.actclip.report.RunSummary;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
@@ -138,7 +144,8 @@ class TrainerTest {
     trainer(trained, options).fit(FEW, FEW);
 
     Net plain = net();
-    Optimizer optimizer = options.optimizer().create(plain.parameters(), options);
+    Optimizer optimizer =
+        options.optimizer().type().create(plain.parameters(), options.optimizer());
     DataLoader loader = DataLoader.shuffled(FEW, options.batchSize(), options.seed(), device);
     long step = 0;
     for (Batch batch : loader) {
@@ -295,7 +302,7 @@ class TrainerTest {
     EpochMetrics epoch =
         new EpochMetrics(
             1, 16, 0.05, 2, 0.5, 1.5, 0.6, 1.25, 0.3, -0.01, 100, PhaseSeconds.ZERO, List.of());
-    Files.writeString(folder.resolve(StepLog.FILE), Json.line(ReportData.step(1, 4)) + "\n");
+    Files.writeString(folder.resolve("steps.jsonl"), Json.line(ReportData.step(1, 4)) + "\n");
     directory.finish(summary(options(OptimizerType.SGD, 1), epoch), List.of(epoch));
     String page = Files.readString(folder.resolve(RunDirectory.REPORT));
     assertTrue(page.contains("Gradient of conv.scale"), page);

@@ -4,12 +4,17 @@ import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.checkpoint.Checkpoint;
+import io.github.actclip.checkpoint.CheckpointOptions;
+import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Net;
+import io.github.actclip.optim.OptimizerType;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -156,7 +161,7 @@ class TrainingOnCudaTest {
     EpochMetrics expected = fit(options, cuda);
     for (Device device : new Device[] {cuda, cpu}) {
       Trainer again = new Trainer(checkpoint.net(), options, device, List.of());
-      assertSame(expected, last(again.resume(checkpoint, IMAGES, IMAGES)));
+      assertSame(expected, last(again.resume(checkpoint::restore, IMAGES, IMAGES)));
     }
   }
 }

@@ -1,6 +1,6 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.train.Precision;
+import io.github.actclip.optim.Precision;
 import java.util.Locale;
 
 /**

@@ -1,12 +1,12 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.BenchmarkCase.Part;
-import io.github.actclip.train.Precision;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -1,10 +1,10 @@
 package io.github.actclip.samples;
 
+import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.io.AtomicFile;
+import io.github.actclip.report.RunDirectory;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.train.CheckpointOptions;
 import io.github.actclip.train.EpochMetrics;
-import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.io.IOException;

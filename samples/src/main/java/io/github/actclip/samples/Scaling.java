@@ -1,10 +1,10 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.nn.NetOptions;
+import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.BenchmarkCase.Part;
-import io.github.actclip.train.Precision;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

@@ -1,6 +1,6 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.train.LearningRateSchedule;
+import io.github.actclip.optim.LearningRateSchedule;
 import picocli.CommandLine.Option;
 
 /** Options that say how the learning rate changes. */

@@ -1,18 +1,18 @@
 package io.github.actclip.samples;
 
+import io.github.actclip.checkpoint.Checkpoint;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.Net;
 import io.github.actclip.nn.NetOptions;
+import io.github.actclip.report.RunDirectory;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.FilePath;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.TrainingRun.Listening;
-import io.github.actclip.train.Checkpoint;
-import io.github.actclip.train.RunDirectory;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.TrainingListener;

@@ -1,16 +1,16 @@
 package io.github.actclip.samples;
 
+import io.github.actclip.checkpoint.Checkpoint;
+import io.github.actclip.checkpoint.CheckpointOptions;
+import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.nn.Net;
+import io.github.actclip.report.RunDirectory;
+import io.github.actclip.report.RunSummary;
+import io.github.actclip.report.StepLog;
+import io.github.actclip.report.TensorBoardListener;
 import io.github.actclip.runtime.RuntimeInfo;
-import io.github.actclip.train.Checkpoint;
-import io.github.actclip.train.CheckpointOptions;
-import io.github.actclip.train.Checkpointer;
 import io.github.actclip.train.EpochMetrics;
-import io.github.actclip.train.RunDirectory;
-import io.github.actclip.train.RunSummary;
-import io.github.actclip.train.StepLog;
-import io.github.actclip.train.TensorBoardListener;
 import io.github.actclip.train.Trainer;
 import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.Training;
@@ -85,7 +85,7 @@ record TrainingRun(
       trainer = new Trainer(net, options, device, listeners);
       Interrupt.onSignal(trainer::stop);
       epochs =
-          from.map(checkpoint -> trainer.resume(checkpoint, train, test))
+          from.map(checkpoint -> trainer.resume(checkpoint::restore, train, test))
               .orElseGet(() -> trainer.fit(train, test));
     } catch (RuntimeException | Error e) {
       if (from.isEmpty() && !progress.hasBegun) {

@@ -2,9 +2,9 @@ package io.github.actclip.samples;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.nn.Net;
 import io.github.actclip.runtime.TensorScope;
-import io.github.actclip.train.CheckpointOptions;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;

@@ -39,6 +39,9 @@ class ReadmeTest {
       import io.github.actclip.io.*;
       import io.github.actclip.nn.*;
       import io.github.actclip.op.*;
+      import io.github.actclip.optim.*;
+      import io.github.actclip.checkpoint.*;
+      import io.github.actclip.report.*;
       import io.github.actclip.runtime.*;
       import io.github.actclip.train.*;
       import java.nio.file.Path;

@@ -1,0 +1,255 @@
+package io.github.actclip.checkpoint;
+
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.io.Json;
+import io.github.actclip.io.SealedTensors;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.Net;
+import io.github.actclip.optim.OptimizerState;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Loggers;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.train.TrainerOptions;
+import io.github.actclip.train.Training;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.apache.logging.log4j.Logger;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Generator;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * A training as it stood between two steps, in a file from which it goes on bit for bit: parameters
+ * and buffers, the optimizer's state, LibTorch's random state, the options, the place in the
+ * schedule and among the images, and the metrics so far.
+ *
+ * <p>The file is a safetensors file with a checksum. The network's tensors are in it as {@code
+ * net.conv1.weight} and so on. This object holds no native memory.
+ *
+ * <pre>{@code
+ * Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
+ * Net net = checkpoint.net();
+ * new Trainer(net, checkpoint.options(), device, listeners).resume(checkpoint::restore, train, test);
+ * }</pre>
+ */
+public final class Checkpoint {
+
+  private static final Logger LOG = Loggers.of(Checkpoint.class);
+
+  static final String STATE = "training";
+  private static final String NET = "net.";
+  private static final String OPTIMIZER = "optimizer";
+  private static final String RANDOM = "random";
+
+  private final Path file;
+  private final CheckpointState state;
+
+  private Checkpoint(Path file, CheckpointState state) {
+    this.file = file;
+    this.state = state;
+  }
+
+  /**
+   * Reads a checkpoint, and checks all of it.
+   *
+   * @throws ActclipException bad input when it is damaged, or of a newer format
+   */
+  public static Checkpoint read(Path file) {
+    LibTorch.load();
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return new Checkpoint(file, state(file, SealedTensors.read(file)));
+    }
+  }
+
+  /**
+   * The newest sound checkpoint of a folder: the one after the most steps. Damaged ones are named
+   * in the log and skipped.
+   *
+   * @return empty when there is none
+   * @throws ActclipException bad input when the folder holds those of more than one training: none
+   *     of them is newer than another's; or when the newest is of a newer format: a training that
+   *     went on from an older one would be another
+   */
+  public static Optional<Checkpoint> newest(Path folder) {
+    List<Path> files = CheckpointFiles.in(folder);
+    Optional<Checkpoint> newest = files.stream().flatMap(Checkpoint::readIfSound).findFirst();
+    newest.ifPresent(checkpoint -> checkpoint.requireNoOther(files));
+    return newest;
+  }
+
+  /** Whether a folder holds the file of a checkpoint, be it sound or not. */
+  public static boolean isIn(Path folder) {
+    return !CheckpointFiles.in(folder).isEmpty();
+  }
+
+  private static Stream<Checkpoint> readIfSound(Path file) {
+    CheckpointFiles.requireKnownFormat(file);
+    try {
+      return Stream.of(read(file));
+    } catch (ActclipException e) {
+      LOG.warn("A checkpoint is skipped: {}", e.getMessage());
+      return Stream.empty();
+    }
+  }
+
+  private void requireNoOther(List<Path> files) {
+    CheckpointFiles.another(files, state.run())
+        .ifPresent(
+            other -> {
+              throw ActclipException.badInput(
+                  "%s and %s are of different trainings: move those of one to another folder",
+                  file, other);
+            });
+  }
+
+  /**
+   * Writes where a training stands, or leaves no file.
+   *
+   * @return the file
+   * @throws ActclipException a failure when it cannot be written
+   */
+  static Path write(Path folder, Training training) {
+    Path file = CheckpointFiles.of(folder, training.step());
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Map<String, Tensor> tensors = new LinkedHashMap<>();
+      StateDict.of(training.net()).forEach((name, tensor) -> tensors.put(NET + name, tensor));
+      tensors.put(OPTIMIZER, OptimizerState.save(training.optimizer()));
+      tensors.put(RANDOM, generator(training.device()).get_state());
+      new SealedTensors(tensors, Map.of(STATE, Json.line(CheckpointState.of(training))))
+          .write(file);
+    }
+    return file;
+  }
+
+  /** Where it was read from. */
+  public Path file() {
+    return file;
+  }
+
+  /** How many steps had been done. */
+  public long step() {
+    return state.progress().step();
+  }
+
+  /** How the training goes on. */
+  public TrainerOptions options() {
+    return state.options();
+  }
+
+  /** Where the training's images are: see {@link ImageDataset#source}. */
+  public String source() {
+    return state.train().source();
+  }
+
+  /**
+   * The network as it was, on the CPU; the caller owns it.
+   *
+   * @throws ActclipException when it clips by a layer of its own, which no file knows
+   */
+  public Net net() {
+    if (!state.describedByOptions()) {
+      throw ActclipException.badInput(
+          "%s is of a network that clips by a layer of its own: make that, and load its state",
+          file);
+    }
+    Net net = new Net(state.net());
+    TensorScope.run(() -> StateDict.load(net, net(content())));
+    TensorScope.run(() -> freezeAsThen(net));
+    return net;
+  }
+
+  /** Those that learned go on to, too, where the options begin with all of them frozen. */
+  private void freezeAsThen(Net net) {
+    net.thresholds()
+        .forEach(
+            (name, threshold) -> {
+              boolean then = state.frozen().contains(name);
+              if (then && !threshold.isFrozen()) {
+                threshold.freeze();
+              } else if (!then && threshold.isFrozen()) {
+                threshold.unfreeze();
+              }
+            });
+  }
+
+  /**
+   * Brings a training that has not begun to where this one stood.
+   *
+   * @throws ActclipException bad input when it is another training; nothing was changed then. A
+   *     failure when LibTorch cannot take up a state, which may have changed a part.
+   */
+  public void restore(Training training) {
+    state.requireSame(file, training);
+    state.warnOfChanges(training.options());
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Map<String, Tensor> tensors = content();
+      StateDict.load(training.net(), net(tensors));
+      OptimizerState.load(
+          training.optimizer(),
+          training.options().optimizer().type(),
+          tensors.get(OPTIMIZER),
+          training.device());
+      if (state.device().equals(training.device().str().getString())) {
+        setRandomState(training.device(), tensors.get(RANDOM));
+      }
+      training.restore(state.run(), state.progress());
+    }
+  }
+
+  /** The caller's scope owns the tensors. */
+  private Map<String, Tensor> content() {
+    return SealedTensors.read(file).tensors();
+  }
+
+  private static Map<String, Tensor> net(Map<String, Tensor> tensors) {
+    Map<String, Tensor> net = new LinkedHashMap<>();
+    tensors.forEach(
+        (name, tensor) -> {
+          if (name.startsWith(NET)) {
+            net.put(name.substring(NET.length()), tensor);
+          }
+        });
+    return net;
+  }
+
+  private static CheckpointState state(Path file, SealedTensors content) {
+    String text = content.metadata().get(STATE);
+    if (text == null) {
+      throw ActclipException.badInput("%s is not a checkpoint of a training", file);
+    }
+    CheckpointState state = CheckpointState.read(file, text);
+    Tensor random = content.tensors().get(RANDOM);
+    if (!isBytes(random) || !isBytes(content.tensors().get(OPTIMIZER))) {
+      throw ActclipException.badInput(
+          "%s is not a checkpoint of a training: its optimizer or random state is no uint8", file);
+    }
+    return state;
+  }
+
+  private static boolean isBytes(Tensor tensor) {
+    return tensor != null && tensor.dim() == 1 && tensor.scalar_type().intern() == ScalarType.Byte;
+  }
+
+  private static void setRandomState(Device device, Tensor random) {
+    try {
+      generator(device).set_state(random);
+    } catch (RuntimeException e) {
+      throw ActclipException.failure(
+          e, "LibTorch's random state cannot be taken up: %s", ActclipException.firstLine(e));
+    }
+  }
+
+  private static Generator generator(Device device) {
+    return torch.globalContext().defaultGenerator(device);
+  }
+}
