@@ -41,6 +41,8 @@ class ArchitectureTest {
           .definedBy("io.github.actclip.autograd")
           .layer("nn")
           .definedBy("io.github.actclip.nn")
+          .layer("nn.models")
+          .definedBy("io.github.actclip.nn.models")
           .layer("data")
           .definedBy("io.github.actclip.data")
           .layer("io")
@@ -61,6 +63,8 @@ class ArchitectureTest {
           .mayOnlyAccessLayers("runtime", "op")
           .whereLayer("nn")
           .mayOnlyAccessLayers("runtime", "op", "autograd")
+          .whereLayer("nn.models")
+          .mayOnlyAccessLayers("runtime", "op", "autograd", "nn")
           .whereLayer("data")
           .mayOnlyAccessLayers("runtime")
           .whereLayer("io")
@@ -68,11 +72,11 @@ class ArchitectureTest {
           .whereLayer("optim")
           .mayOnlyAccessLayers("runtime", "autograd", "nn")
           .whereLayer("train")
-          .mayOnlyAccessLayers("runtime", "autograd", "nn", "data", "io", "optim")
+          .mayOnlyAccessLayers("runtime", "autograd", "nn", "nn.models", "data", "io", "optim")
           .whereLayer("checkpoint")
-          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "optim", "train")
+          .mayOnlyAccessLayers("runtime", "nn", "nn.models", "data", "io", "optim", "train")
           .whereLayer("report")
-          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "train", "checkpoint");
+          .mayOnlyAccessLayers("runtime", "nn", "nn.models", "data", "io", "train", "checkpoint");
 
   @ArchTest
   static final ArchRule noCycles =

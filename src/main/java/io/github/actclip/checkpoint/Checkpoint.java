@@ -4,7 +4,7 @@ import io.github.actclip.data.ImageDataset;
 import io.github.actclip.io.Json;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.OptimizerState;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.io.Json;
-import io.github.actclip.nn.NetOptions;
+import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.RuntimeInfo;

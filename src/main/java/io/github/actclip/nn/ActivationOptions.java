@@ -4,8 +4,8 @@ import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
 
 /**
- * How a {@link Net} limits its activations, as plain values that a file can hold. For anything
- * else, give the net a {@link Clip} or a {@link FakeQuantize} of your own.
+ * How a network limits its activations, as plain values that a file can hold. For anything else,
+ * give it a {@link Clip} or a {@link FakeQuantize} of your own.
  *
  * @param form of the clip; with activation bits, {@link ClipForm#TIED} only
  * @param rule how thresholds learn; with activation bits, the quantizer's own or FROZEN
@@ -104,7 +104,7 @@ public record ActivationOptions(
   }
 
   /** Makes the layer for activations with that many channels along dimension 1. */
-  ThresholdLayer layer(int channels) {
+  public ThresholdLayer layer(int channels) {
     return activationBits > 0 ? quantizer(channels) : clip(channels);
   }
 

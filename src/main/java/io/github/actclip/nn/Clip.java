@@ -97,7 +97,7 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
-  Tensor limit(Tensor x) {
+  public Tensor limit(Tensor x) {
     Tensor t = broadcast(first.value(), x);
     ThresholdGradient rule = options.gradient;
     return switch (options.form) {
@@ -125,7 +125,7 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
-  Tensor limitPooled(Tensor x) {
+  public Tensor limitPooled(Tensor x) {
     return clipsPooled()
         ? ClipFunctions.maxPoolClip(x, broadcast(first.value(), x))
         : super.limitPooled(x);

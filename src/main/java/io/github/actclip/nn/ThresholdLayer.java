@@ -25,6 +25,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 public abstract class ThresholdLayer extends Module {
 
+  private static final long POOL_SIZE = 2;
   private static final Consumer<Tensor> NOTHING = x -> {};
 
   private final int channels;
@@ -59,13 +60,13 @@ public abstract class ThresholdLayer extends Module {
   }
 
   /** What {@link #forward} gives for {@link #pooled} activations, in one pass if it knows how. */
-  final Tensor forwardPooled(Tensor x) {
+  public final Tensor forwardPooled(Tensor x) {
     observePooled(x::detach);
     return limitPooled(x);
   }
 
   /** Observes {@link #pooled} activations where that is due, for which x is then asked. */
-  final void observePooled(Supplier<Tensor> x) {
+  public final void observePooled(Supplier<Tensor> x) {
     requireOpen();
     if (isObserved()) {
       try (TensorScope scope = new TensorScope()) {
@@ -79,14 +80,14 @@ public abstract class ThresholdLayer extends Module {
    * By what {@link #forwardPooled} clips where it does no more than that: of one element, or
    * (channels, 1, 1).
    */
-  final Optional<Tensor> poolThreshold() {
+  public final Optional<Tensor> poolThreshold() {
     requireOpen();
     return clipsPooled() ? Optional.of(ofImages(limitAbove())) : Optional.empty();
   }
 
   /** Activations after max pooling, and after ReLU where this layer does not rectify. */
-  final Tensor pooled(Tensor x) {
-    Tensor largest = torch.max_pool2d(x, Net.POOL_SIZE);
+  public final Tensor pooled(Tensor x) {
+    Tensor largest = torch.max_pool2d(x, POOL_SIZE);
     return rectifies() ? largest : largest.relu_(); // the backward of pooling needs its input only
   }
 
@@ -112,7 +113,7 @@ public abstract class ThresholdLayer extends Module {
   }
 
   /** Looks at activations without limiting them, and without a trace in the layer. */
-  final ActivationStatistics statistics(Tensor x) {
+  public final ActivationStatistics statistics(Tensor x) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       return ActivationMonitor.look(x, top(x), thresholds.get(0).parameter());
@@ -169,12 +170,12 @@ public abstract class ThresholdLayer extends Module {
   }
 
   /** Computes the output for {@link #pooled} activations. */
-  Tensor limitPooled(Tensor x) {
+  public Tensor limitPooled(Tensor x) {
     return limit(pooled(x));
   }
 
   /** Computes the output. */
-  abstract Tensor limit(Tensor x);
+  public abstract Tensor limit(Tensor x);
 
   /** The value above which it clips, (1) or (channels). */
   abstract Tensor limitAbove();
@@ -239,7 +240,7 @@ public abstract class ThresholdLayer extends Module {
     return position;
   }
 
-  final void requireOpen() {
+  public final void requireOpen() {
     if (isNull()) {
       throw ActclipException.badInput(
           "this layer was closed: make it outside of the scope that closed it");

@@ -2,7 +2,7 @@ package io.github.actclip.nn;
 
 import io.github.actclip.autograd.ThresholdGradient;
 
-/** The rules of {@link ThresholdGradient} that a {@link Net} can be told by name. */
+/** The rules of {@link ThresholdGradient} that {@link ActivationOptions} can be told by name. */
 public enum ThresholdRule {
   /** {@link ThresholdGradient#SUM}: exact. */
   SUM(ThresholdGradient.SUM),

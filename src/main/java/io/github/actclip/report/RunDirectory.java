@@ -8,7 +8,7 @@ import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Json;
 import io.github.actclip.io.LockedFile;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;

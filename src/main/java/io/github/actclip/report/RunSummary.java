@@ -1,6 +1,6 @@
 package io.github.actclip.report;
 
-import io.github.actclip.nn.NetOptions;
+import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.TrainerOptions;

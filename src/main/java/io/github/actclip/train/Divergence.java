@@ -1,7 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;

@@ -4,7 +4,7 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;

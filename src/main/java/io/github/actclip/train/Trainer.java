@@ -4,7 +4,7 @@ import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;

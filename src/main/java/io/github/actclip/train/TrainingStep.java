@@ -2,7 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.autograd.Autograd;
 import io.github.actclip.data.Batch;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.GradScaler;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Autocast;

@@ -12,7 +12,7 @@ import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;

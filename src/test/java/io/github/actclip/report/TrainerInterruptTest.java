@@ -9,7 +9,7 @@ import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;

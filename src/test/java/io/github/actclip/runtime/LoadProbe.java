@@ -1,6 +1,6 @@
 package io.github.actclip.runtime;
 
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import java.io.IOException;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;

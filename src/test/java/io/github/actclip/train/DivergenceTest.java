@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;

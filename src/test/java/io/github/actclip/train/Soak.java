@@ -5,7 +5,7 @@ import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.TestData;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.report.RunDirectory;
 import io.github.actclip.report.RunSummary;

@@ -12,7 +12,7 @@ import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Devices;

@@ -3,7 +3,7 @@ package io.github.actclip.samples;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.report.NetDescription;
 import io.github.actclip.report.RunDirectory;
 import io.github.actclip.report.RunSummary;

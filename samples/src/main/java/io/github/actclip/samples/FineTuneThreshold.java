@@ -5,7 +5,7 @@ import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.report.RunDirectory;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;

@@ -1,6 +1,6 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.Tensor;

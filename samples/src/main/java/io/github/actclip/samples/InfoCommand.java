@@ -1,6 +1,6 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.RuntimeInfo;
 import org.bytedeco.pytorch.Device;

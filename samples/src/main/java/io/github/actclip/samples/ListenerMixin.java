@@ -1,6 +1,6 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.train.EarlyStopping;
 import io.github.actclip.train.ThresholdWatch;
 import io.github.actclip.train.TrainingListener;

@@ -1,8 +1,8 @@
 package io.github.actclip.samples;
 
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.Net;
-import io.github.actclip.nn.NetOptions;
+import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.TensorScope;

@@ -7,7 +7,7 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Locale;

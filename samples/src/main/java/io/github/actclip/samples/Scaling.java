@@ -1,6 +1,6 @@
 package io.github.actclip.samples;
 
-import io.github.actclip.nn.NetOptions;
+import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;

@@ -2,7 +2,7 @@ package io.github.actclip.samples;
 
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.Trainer;

@@ -4,7 +4,7 @@ import io.github.actclip.checkpoint.Checkpoint;
 import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.report.RunDirectory;
 import io.github.actclip.report.RunSummary;
 import io.github.actclip.report.StepLog;

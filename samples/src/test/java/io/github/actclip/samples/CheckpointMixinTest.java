@@ -3,7 +3,7 @@ package io.github.actclip.samples;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.github.actclip.checkpoint.CheckpointOptions;
-import io.github.actclip.nn.Net;
+import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.time.Duration;

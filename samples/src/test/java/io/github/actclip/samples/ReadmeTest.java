@@ -38,6 +38,7 @@ class ReadmeTest {
       import io.github.actclip.data.*;
       import io.github.actclip.io.*;
       import io.github.actclip.nn.*;
+      import io.github.actclip.nn.models.*;
       import io.github.actclip.op.*;
       import io.github.actclip.optim.*;
       import io.github.actclip.checkpoint.*;

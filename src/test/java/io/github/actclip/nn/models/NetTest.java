@@ -1,4 +1,4 @@
-package io.github.actclip.nn;
+package io.github.actclip.nn.models;
 
 import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.Clip;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;

@@ -1,8 +1,17 @@
-package io.github.actclip.nn;
+package io.github.actclip.nn.models;
 
 import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 
 import io.github.actclip.autograd.ClipFunctions;
+import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.nn.Calibration;
+import io.github.actclip.nn.Clip;
+import io.github.actclip.nn.FakeQuantize;
+import io.github.actclip.nn.FakeQuantizeOptions;
+import io.github.actclip.nn.Network;
+import io.github.actclip.nn.Threshold;
+import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;

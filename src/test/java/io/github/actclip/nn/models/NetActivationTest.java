@@ -1,4 +1,4 @@
-package io.github.actclip.nn;
+package io.github.actclip.nn.models;
 
 import static org.bytedeco.pytorch.global.torch.cross_entropy_loss;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
@@ -10,6 +10,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.nn.Calibration;
+import io.github.actclip.nn.Clip;
+import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
+import io.github.actclip.nn.Parameterization;
+import io.github.actclip.nn.QuantizationMethod;
+import io.github.actclip.nn.Threshold;
+import io.github.actclip.nn.ThresholdRule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;

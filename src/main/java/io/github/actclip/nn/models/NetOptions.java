@@ -1,5 +1,6 @@
-package io.github.actclip.nn;
+package io.github.actclip.nn.models;
 
+import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
 
