@@ -3,23 +3,24 @@ package io.github.actclip.data;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Arrays;
 import java.util.Random;
+import org.bytedeco.pytorch.Tensor;
 
 /**
  * Random changes to the images that a network learns from, so that it sees each of them in many
- * ways; with the names and the meaning that they have in torchvision.
+ * ways; with the names and the meaning that they have in torchvision. Black is 0, so it comes
+ * before any {@link Normalization}. The images of a test are not given one.
  *
- * @param cropPadding so many black pixels are put around the 32×32 image, 0 to 31, and 32×32 pixels
- *     are cut out of it at a place of which each is equally likely ({@code RandomCrop(32,
- *     padding)}); 0 for none
+ * @param cropPadding so many black pixels are put around the image, 0 to 31 and fewer than it has
+ *     itself, and its size is cut out of it at a place of which each is equally likely ({@code
+ *     RandomCrop(32, padding)}); 0 for none
  * @param horizontalFlip whether every other image, by chance, is seen in a mirror ({@code
  *     RandomHorizontalFlip})
  */
-public record Augmentation(int cropPadding, boolean horizontalFlip) {
+public record Augmentation(int cropPadding, boolean horizontalFlip) implements Transform {
 
   private static final Augmentation NONE = new Augmentation(0, false);
 
-  /** Floats of a row. */
-  private static final int ROW = PixelFormat.SIDE * PixelFormat.CHANNELS;
+  private static final int MAX_PADDING = 31;
 
   /**
    * Checks the values.
@@ -27,9 +28,8 @@ public record Augmentation(int cropPadding, boolean horizontalFlip) {
    * @throws ActclipException when the padding is out of range
    */
   public Augmentation {
-    if (cropPadding < 0 || cropPadding >= PixelFormat.SIDE) {
-      throw ActclipException.badInput(
-          "cropPadding (%d) must be 0 to %d", cropPadding, PixelFormat.SIDE - 1);
+    if (cropPadding < 0 || cropPadding > MAX_PADDING) {
+      throw ActclipException.badInput("cropPadding (%d) must be 0 to %d", cropPadding, MAX_PADDING);
     }
   }
 
@@ -39,51 +39,86 @@ public record Augmentation(int cropPadding, boolean horizontalFlip) {
   }
 
   /**
-   * Changes one image by chance.
+   * Crops and mirrors each image by chance, in place.
    *
-   * @param seed what the chance depends on, and nothing else
-   * @param from rows × columns × channels
-   * @param to gets the same of the changed image
+   * @param images float32 (B, C, H, W), of any number of channels, H and W above the padding
+   * @throws ActclipException bad input, when they are not
    */
-  void apply(long seed, float[] from, float[] to) {
+  @Override
+  public Tensor apply(Tensor images, long[] seeds) {
     if (equals(NONE)) {
-      System.arraycopy(from, 0, to, 0, to.length);
-      return;
+      return images;
     }
+    SampleValues values = new SampleValues(text(), images);
+    Window window = window(values);
+    float[] image = new float[values.size()];
+    float[] changed = new float[values.size()];
+    for (int i = 0; i < values.samples(); i++) {
+      values.get(i, image);
+      change(seeds[i], window, image, changed);
+      values.put(i, changed);
+    }
+    return values.tensor();
+  }
+
+  private Window window(SampleValues values) {
+    long[] shape = values.shape();
+    if (shape.length != 4 || Math.min(shape[2], shape[3]) <= cropPadding) {
+      throw ActclipException.badInput(
+          "%s takes images (B, C, H, W), H and W above %d, and was given the shape %s",
+          text(), cropPadding, Arrays.toString(shape));
+    }
+    return new Window((int) shape[2], (int) shape[3], values.step());
+  }
+
+  private void change(long seed, Window window, float[] from, float[] to) {
     Random random = new Random(seed);
     int down = random.nextInt(2 * cropPadding + 1) - cropPadding;
     int right = random.nextInt(2 * cropPadding + 1) - cropPadding;
     boolean mirrored = random.nextBoolean() && horizontalFlip;
-    crop(from, to, down, right);
+    window.crop(from, to, down, right);
     if (mirrored) {
-      mirror(to);
+      window.mirror(to);
     }
   }
 
-  /** Copies what an image shows through a window that was moved from it; black is beyond it. */
-  static void crop(float[] from, float[] to, int down, int right) {
-    Arrays.fill(to, 0);
-    int columns = PixelFormat.SIDE - Math.abs(right);
-    int source = Math.max(right, 0) * PixelFormat.CHANNELS;
-    int target = Math.max(-right, 0) * PixelFormat.CHANNELS;
-    for (int y = Math.max(-down, 0); y < PixelFormat.SIDE - Math.max(down, 0); y++) {
-      System.arraycopy(
-          from, (y + down) * ROW + source, to, y * ROW + target, columns * PixelFormat.CHANNELS);
-    }
-  }
+  /**
+   * How an image lies in memory: one or more planes of rows.
+   *
+   * @param rows of a plane
+   * @param columns pixels of a row
+   * @param values of a pixel
+   */
+  record Window(int rows, int columns, int values) {
 
-  static void mirror(float[] image) {
-    for (int row = 0; row < PixelFormat.VALUES; row += ROW) {
-      int left = row;
-      int right = row + ROW - PixelFormat.CHANNELS;
-      while (left < right) {
-        for (int channel = 0; channel < PixelFormat.CHANNELS; channel++) {
-          float swapped = image[left + channel];
-          image[left + channel] = image[right + channel];
-          image[right + channel] = swapped;
+    /** Copies what an image shows through a window that was moved from it; black is beyond it. */
+    void crop(float[] from, float[] to, int down, int right) {
+      Arrays.fill(to, 0);
+      int row = columns * values;
+      int length = (columns - Math.abs(right)) * values;
+      int source = down * row + Math.max(right, 0) * values;
+      int target = Math.max(-right, 0) * values;
+      for (int plane = 0; plane < to.length; plane += rows * row) {
+        for (int y = Math.max(-down, 0); y < rows - Math.max(down, 0); y++) {
+          int at = plane + y * row;
+          System.arraycopy(from, at + source, to, at + target, length);
         }
-        left += PixelFormat.CHANNELS;
-        right -= PixelFormat.CHANNELS;
+      }
+    }
+
+    void mirror(float[] image) {
+      for (int row = 0; row < image.length; row += columns * values) {
+        int left = row;
+        int right = row + (columns - 1) * values;
+        while (left < right) {
+          for (int value = 0; value < values; value++) {
+            float swapped = image[left + value];
+            image[left + value] = image[right + value];
+            image[right + value] = swapped;
+          }
+          left += values;
+          right -= values;
+        }
       }
     }
   }

@@ -1,13 +1,15 @@
 package io.github.actclip.data;
 
+import io.github.actclip.runtime.ActclipException;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
-import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /**
@@ -17,18 +19,17 @@ import java.util.function.UnaryOperator;
  */
 public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
 
-  /** Its threads end when they are idle, and do not keep the JVM alive. */
-  private static final ExecutorService WORKERS =
-      Executors.newCachedThreadPool(
-          task -> {
-            Thread thread = new Thread(task, "actclip-data");
-            thread.setDaemon(true);
-            return thread;
-          });
+  private static final long IDLE_SECONDS = 1;
 
   private final int batches;
-  private final IntFunction<Supplier<Batch>> prepare;
+  private final IntFunction<Batch> prepare;
   private final UnaryOperator<Batch> deliver;
+
+  /**
+   * One thread for all batches: what malloc keeps of freed memory it keeps for the thread that
+   * asked for it, so memory would grow where now one thread made a batch and now another.
+   */
+  private final ExecutorService worker = worker();
 
   private int taken;
   private CompletableFuture<Batch> ahead;
@@ -36,15 +37,32 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
 
   /**
    * @param batches how many there are
-   * @param prepare takes the number of a batch, on the consumer's thread, and returns what fills it
-   *     on a worker thread
+   * @param prepare makes the batch of a number, on the worker's thread
    * @param deliver makes of it, on the consumer's thread, what the consumer gets
    */
-  BatchIterator(int batches, IntFunction<Supplier<Batch>> prepare, UnaryOperator<Batch> deliver) {
+  BatchIterator(int batches, IntFunction<Batch> prepare, UnaryOperator<Batch> deliver) {
     this.batches = batches;
     this.prepare = prepare;
     this.deliver = deliver;
-    this.ahead = batches > 0 ? prepareAhead(0) : null;
+    prepareAhead();
+  }
+
+  /** Its thread ends when it is idle, and does not keep the JVM alive. */
+  private static ExecutorService worker() {
+    ThreadPoolExecutor worker =
+        new ThreadPoolExecutor(
+            1,
+            1,
+            IDLE_SECONDS,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            task -> {
+              Thread thread = new Thread(task, "actclip-data");
+              thread.setDaemon(true);
+              return thread;
+            });
+    worker.allowCoreThreadTimeOut(true);
+    return worker;
   }
 
   @Override
@@ -64,7 +82,7 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
     }
     Batch prepared = join(ahead);
     taken++;
-    ahead = taken < batches ? prepareAhead(taken) : null;
+    prepareAhead();
     current = deliver.apply(prepared);
     return current;
   }
@@ -77,6 +95,7 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
     if (ahead != null) {
       ahead.thenAccept(Batch::close); // it may still be in the making
       ahead = null;
+      worker.shutdown();
     }
   }
 
@@ -88,11 +107,13 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
   }
 
   /** What goes wrong is told by the call that asks for that batch. */
-  private CompletableFuture<Batch> prepareAhead(int batch) {
-    try {
-      return CompletableFuture.supplyAsync(prepare.apply(batch), WORKERS);
-    } catch (RuntimeException | Error e) {
-      return CompletableFuture.failedFuture(e);
+  private void prepareAhead() {
+    if (taken < batches) {
+      int batch = taken;
+      ahead = CompletableFuture.supplyAsync(() -> prepare.apply(batch), worker);
+    } else {
+      ahead = null;
+      worker.shutdown();
     }
   }
 
@@ -100,11 +121,14 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
     try {
       return prepared.join();
     } catch (CompletionException e) {
-      if (e.getCause() instanceof Error error) {
+      Throwable cause = e.getCause();
+      if (cause instanceof Error error) {
         throw error;
       }
-      // A function of java.util.function throws nothing else.
-      throw (RuntimeException) e.getCause();
+      if (cause instanceof RuntimeException exception) {
+        throw exception;
+      }
+      throw ActclipException.failure(cause, "A batch could not be made: %s", cause); // of Kotlin's
     }
   }
 }

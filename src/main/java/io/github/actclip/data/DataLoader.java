@@ -3,20 +3,13 @@ package io.github.actclip.data;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
-import java.nio.FloatBuffer;
-import java.nio.LongBuffer;
+import java.util.Arrays;
 import java.util.Iterator;
-import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntFunction;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.DeviceType;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Makes the batches of a data set, epoch by epoch.
@@ -38,96 +31,78 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class DataLoader implements Iterable<Batch> {
 
-  /** What a {@link FloatBuffer} over a tensor can hold. */
-  private static final int MAX_BATCH_SIZE = Integer.MAX_VALUE / (PixelFormat.VALUES * Float.BYTES);
-
-  private final ImageDataset dataset;
+  private final Dataset dataset;
+  private final int size;
   private final int batchSize;
   private final IntFunction<int[]> orderOfEpoch;
-  private final Augmentation augmentation;
-  private final long augmentationSeed;
-  private final Normalization normalization;
+  private final IntFunction<Dataset> samplesOfEpoch;
   private final DeviceType deviceType;
   private final byte deviceIndex;
   private final AtomicInteger nextEpoch = new AtomicInteger();
 
   private DataLoader(
-      ImageDataset dataset, int batchSize, IntFunction<int[]> orderOfEpoch, Device device) {
-    if (batchSize < 1 || batchSize > MAX_BATCH_SIZE) {
-      throw ActclipException.badInput(
-          "The batch size is %d; it can be 1 to %d", batchSize, MAX_BATCH_SIZE);
+      Dataset dataset,
+      int batchSize,
+      IntFunction<int[]> orderOfEpoch,
+      IntFunction<Dataset> samplesOfEpoch,
+      Device device) {
+    if (batchSize < 1) {
+      throw ActclipException.badInput("The batch size is %d; it must be at least 1", batchSize);
     }
     Devices.requireThere(device);
     this.dataset = dataset;
+    this.size = dataset.size();
+    if (size < 1) {
+      throw ActclipException.badInput(
+          "%s has %d samples; a data set has at least 1", dataset.name(), size);
+    }
     this.batchSize = batchSize;
     this.orderOfEpoch = orderOfEpoch;
-    this.augmentation = Augmentation.none();
-    this.augmentationSeed = 0;
-    this.normalization = Normalization.none();
+    this.samplesOfEpoch = samplesOfEpoch;
     // Not the native object, which the caller may close.
     this.deviceType = device.type().intern();
     this.deviceIndex = device.index();
   }
 
   /**
-   * Goes through the images in an order that is different in every epoch, and depends on the seed
-   * and the number of the epoch only.
+   * Goes through the samples in an order that is different in every epoch, and depends on the seed
+   * and the number of the epoch only; as {@link Dataset#ofEpoch} of this seed has them.
    *
    * @param device where the batches will be; not kept
-   * @throws ActclipException bad input, when the batch size is not positive, or too large, or this
-   *     machine has no such device
+   * @throws ActclipException bad input, when the batch size is not positive, or this machine has no
+   *     such device
    */
-  public static DataLoader shuffled(ImageDataset dataset, int batchSize, long seed, Device device) {
+  public static DataLoader shuffled(Dataset dataset, int batchSize, long seed, Device device) {
     int size = dataset.size();
-    return new DataLoader(dataset, batchSize, epoch -> Permutation.of(size, seed, epoch), device);
+    return new DataLoader(
+        dataset,
+        batchSize,
+        epoch -> Permutation.of(size, seed, epoch),
+        epoch -> dataset.ofEpoch(seed, epoch),
+        device);
   }
 
   /**
-   * Goes through the images in their own order.
+   * Goes through the samples in their own order, and as they are: the same in every epoch.
    *
    * @param device where the batches will be; not kept
-   * @throws ActclipException bad input, when the batch size is not positive, or too large, or this
-   *     machine has no such device
+   * @throws ActclipException bad input, when the batch size is not positive, or this machine has no
+   *     such device
    */
-  public static DataLoader sequential(ImageDataset dataset, int batchSize, Device device) {
+  public static DataLoader sequential(Dataset dataset, int batchSize, Device device) {
     int size = dataset.size();
-    return new DataLoader(dataset, batchSize, epoch -> IntStream.range(0, size).toArray(), device);
-  }
-
-  private DataLoader(
-      DataLoader other, Augmentation augmentation, long seed, Normalization normalization) {
-    this.dataset = other.dataset;
-    this.batchSize = other.batchSize;
-    this.orderOfEpoch = other.orderOfEpoch;
-    this.augmentation = augmentation;
-    this.augmentationSeed = seed;
-    this.normalization = normalization;
-    this.deviceType = other.deviceType;
-    this.deviceIndex = other.deviceIndex;
-  }
-
-  /**
-   * A loader of the same batches, from epoch 0, whose images are changed by chance: for training.
-   * The chance depends on the seed, the epoch and the number of the image only, not on the batch
-   * that it is in.
-   */
-  public DataLoader augmented(Augmentation by, long seed) {
-    return new DataLoader(this, Objects.requireNonNull(by, "by"), seed, normalization);
-  }
-
-  /** A loader of the same batches, from epoch 0, whose pixels are normalised. */
-  public DataLoader normalized(Normalization by) {
-    return new DataLoader(this, augmentation, augmentationSeed, Objects.requireNonNull(by, "by"));
+    return new DataLoader(
+        dataset, batchSize, epoch -> IntStream.range(0, size).toArray(), epoch -> dataset, device);
   }
 
   /** The data set that the batches are made of. */
-  public ImageDataset dataset() {
+  public Dataset dataset() {
     return dataset;
   }
 
   /** How many batches an epoch has. The last of them may be smaller than the others. */
   public int batches() {
-    return (int) (((long) dataset.size() + batchSize - 1) / batchSize);
+    return (int) (((long) size + batchSize - 1) / batchSize);
   }
 
   /**
@@ -171,56 +146,24 @@ public final class DataLoader implements Iterable<Batch> {
 
   private BatchIterator batchesInOrder(int epoch, int firstBatch) {
     int[] order = orderOfEpoch.apply(epoch);
+    Dataset samples = samplesOfEpoch.apply(epoch);
     return new BatchIterator(
         batches() - firstBatch,
         batch -> {
           int from = (firstBatch + batch) * batchSize;
-          return prepare(epoch, order, from, Math.min(batchSize, order.length - from));
+          int count = Math.min(batchSize, order.length - from);
+          return make(samples, Arrays.copyOfRange(order, from, from + count));
         },
         this::moveToDevice);
   }
 
-  /**
-   * What malloc keeps of freed memory it keeps for the thread that asked for it. So the consumer
-   * asks for a batch's, too, and not now one worker and now another.
-   */
-  private Supplier<Batch> prepare(int epoch, int[] order, int from, int count) {
-    Batch batch = empty(count);
-    return () -> {
-      try {
-        fill(batch, epoch, order, from);
-        return batch;
-      } catch (RuntimeException | Error e) {
-        batch.close();
-        throw e;
-      }
-    };
-  }
-
-  private static Batch empty(int count) {
+  /** In a scope, so that nothing is left of what the data set made on the way. */
+  private static Batch make(Dataset samples, int[] indices) {
     try (TensorScope scope = new TensorScope()) {
-      long[] shape = {count, PixelFormat.SIDE, PixelFormat.SIDE, PixelFormat.CHANNELS};
-      Tensor images = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
-      Tensor labels = torch.empty(new long[] {count}, new TensorOptions(ScalarType.Long), null);
-      return new Batch(scope.keep(images.permute(0, 3, 1, 2)), scope.keep(labels));
+      scope.noGrad();
+      Batch batch = Batch.require(samples.name(), samples.batch(indices), indices.length);
+      return new Batch(scope.keep(batch.data()), scope.keep(batch.target()));
     }
-  }
-
-  private void fill(Batch batch, int epoch, int[] order, int from) {
-    TensorScope.run(
-        () -> {
-          FloatBuffer pixels = batch.images().permute(0, 2, 3, 1).createBuffer();
-          LongBuffer labels = batch.labels().createBuffer();
-          float[] image = new float[PixelFormat.VALUES];
-          float[] changed = new float[PixelFormat.VALUES];
-          for (int i = from; i < from + labels.capacity(); i++) {
-            dataset.decode(order[i], image);
-            augmentation.apply(Seeds.ofImage(augmentationSeed, epoch, order[i]), image, changed);
-            normalization.apply(changed);
-            pixels.put(changed);
-            labels.put(dataset.label(order[i]));
-          }
-        });
   }
 
   /**
@@ -234,8 +177,8 @@ public final class DataLoader implements Iterable<Batch> {
     try (TensorScope scope = new TensorScope()) {
       Device device = new Device(deviceType, deviceIndex);
       return new Batch(
-          scope.keep(batch.images().to(device, ScalarType.Float)),
-          scope.keep(batch.labels().to(device, ScalarType.Long)));
+          scope.keep(batch.data().to(device, batch.data().scalar_type())),
+          scope.keep(batch.target().to(device, batch.target().scalar_type())));
     } finally {
       batch.close();
     }

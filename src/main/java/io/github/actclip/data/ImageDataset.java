@@ -1,22 +1,31 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.zip.CRC32C;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Labelled images of ten classes, presented as 3×32×32 whatever they are on the disk.
  *
  * <p>The raw bytes stay on the Java heap, so there is nothing to close. Immutable and thread-safe.
- * {@link DataLoader} makes batches of it.
  */
-public final class ImageDataset {
+public final class ImageDataset implements Dataset {
 
   /** The {@link #source} of the images that come with this library. */
   public static final String EMBEDDED = "embedded";
 
   private static final int CLASSES = 10;
+
+  /** What a {@link FloatBuffer} over a tensor can hold. */
+  private static final int MAX_BATCH_SIZE = Integer.MAX_VALUE / (PixelFormat.VALUES * Float.BYTES);
 
   private final String source;
   private final String name;
@@ -93,6 +102,7 @@ public final class ImageDataset {
   }
 
   /** How many images there are; at least one. */
+  @Override
   public int size() {
     return labels.length;
   }
@@ -116,6 +126,7 @@ public final class ImageDataset {
   }
 
   /** Where it came from: {@value #EMBEDDED}, or the folder's absolute path. */
+  @Override
   public String source() {
     return source;
   }
@@ -124,6 +135,7 @@ public final class ImageDataset {
    * The CRC-32C of the raw pixels and labels, by which a training that goes on notices other
    * images.
    */
+  @Override
   public long checksum() {
     Long known = checksum; // Every checkpoint asks; two threads may compute the same.
     if (known == null) {
@@ -136,9 +148,42 @@ public final class ImageDataset {
     return known;
   }
 
-  /** What it is, for a person to read. */
+  @Override
   public String name() {
     return name;
+  }
+
+  /**
+   * Makes a batch.
+   *
+   * @param indices which images, at most 174,762
+   * @return float32 (B, 3, 32, 32) in channels-last memory format, where a pixel's 0 to 255 are 0
+   *     to 1, and their classes, int64 (B); the open scope's, or the caller's to close
+   * @throws ActclipException bad input, when there is no such image, or none or too many are asked
+   *     for
+   */
+  @Override
+  public Batch batch(int... indices) {
+    if (indices.length < 1 || indices.length > MAX_BATCH_SIZE) {
+      throw ActclipException.badInput(
+          "A batch of %d images was asked for; it can have 1 to %d",
+          indices.length, MAX_BATCH_SIZE);
+    }
+    try (TensorScope scope = new TensorScope()) {
+      long[] shape = {indices.length, PixelFormat.SIDE, PixelFormat.SIDE, PixelFormat.CHANNELS};
+      Tensor images = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
+      Tensor classes =
+          torch.empty(new long[] {indices.length}, new TensorOptions(ScalarType.Long), null);
+      FloatBuffer pixels = images.createBuffer();
+      LongBuffer numbers = classes.createBuffer();
+      float[] image = new float[PixelFormat.VALUES];
+      for (int index : indices) {
+        numbers.put(label(index));
+        decode(index, image);
+        pixels.put(image);
+      }
+      return new Batch(scope.pass(images.permute(0, 3, 1, 2)), scope.pass(classes));
+    }
   }
 
   /** Decodes one image: see {@link PixelFormat#decode}. */

@@ -1,21 +1,34 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import org.bytedeco.pytorch.Tensor;
 
 /**
- * Brings the pixels of each channel to about mean 0 and standard deviation 1: {@code (pixel − mean)
- * / std}, as torchvision's {@code Normalize} does, after any {@link Augmentation}. A network has to
- * be tested with that of its training.
+ * Brings each channel of images, or each column of rows, to about mean 0 and standard deviation 1:
+ * {@code (value − mean) / std}, as torchvision's {@code Normalize} and scikit-learn's {@code
+ * StandardScaler} do; after any {@link Augmentation}. A network has to be tested with that of its
+ * training.
  *
- * @param mean of each of the three channels, of pixels from 0 to 1
+ * <pre>{@code
+ * Normalization normalization = Normalization.of(train);
+ * Dataset training = train.transformed(normalization);
+ * Dataset testing = test.transformed(normalization);
+ * }</pre>
+ *
+ * @param mean of each channel, of pixels from 0 to 1
  * @param std likewise, each a normal float32 number above 0
  */
-public record Normalization(List<Double> mean, List<Double> std) {
+public record Normalization(List<Double> mean, List<Double> std) implements Transform {
+
+  /** Samples that are looked at together. */
+  private static final int BATCH_SIZE = 64;
 
   private static final Normalization NONE =
       new Normalization(
@@ -25,15 +38,14 @@ public record Normalization(List<Double> mean, List<Double> std) {
   /**
    * Checks the values.
    *
-   * @throws ActclipException when there are not three of each, or one cannot be
+   * @throws ActclipException bad input, when there are not as many of each, or one cannot be
    */
   public Normalization {
     mean = List.copyOf(mean);
     std = List.copyOf(std);
-    if (mean.size() != PixelFormat.CHANNELS || std.size() != PixelFormat.CHANNELS) {
+    if (mean.isEmpty() || mean.size() != std.size()) {
       throw ActclipException.badInput(
-          "mean (%s) and std (%s) must have a number for each of the %d channels",
-          mean, std, PixelFormat.CHANNELS);
+          "mean (%s) and std (%s) must have a number for each channel", mean, std);
     }
     if (!mean.stream().allMatch(m -> Float.isFinite(m.floatValue()))) {
       throw ActclipException.badInput("mean (%s) must be finite numbers", mean);
@@ -44,38 +56,74 @@ public record Normalization(List<Double> mean, List<Double> std) {
     }
   }
 
-  /** Leaves the pixels as they are, from 0 to 1. */
+  /** Leaves the values as they are, whatever their shape. */
   public static Normalization none() {
     return NONE;
   }
 
   /**
-   * By mean and standard deviation of all pixels of a data set, as 3×32×32: what pads a grey image
-   * counts. The pixels are counted by their values first, so that rounding does not add up.
+   * By mean and standard deviation of all values of a data set, for each channel: of images, of all
+   * pixels as they are seen, what pads a grey image among them; of rows, of each column. Goes
+   * through the samples twice.
    *
-   * @throws ActclipException when all pixels of a channel are the same
+   * @param dataset that of the training, also for what a network is tested with; its data is
+   *     float32 (B, C, …)
+   * @throws ActclipException bad input, when all values of a channel are the same
    */
-  public static Normalization of(ImageDataset dataset) {
-    long[][] counts = new long[PixelFormat.CHANNELS][PixelFormat.LEVELS.length];
-    float[] image = new float[PixelFormat.VALUES];
-    for (int i = 0; i < dataset.size(); i++) {
-      dataset.decode(i, image);
-      for (int at = 0; at < image.length; at++) {
-        counts[at % PixelFormat.CHANNELS][PixelFormat.byteOf(image[at])]++;
-      }
-    }
-    double[] mean = channels().mapToDouble(c -> mean(counts[c], 0, 1)).toArray();
-    double[] std = channels().mapToDouble(c -> Math.sqrt(mean(counts[c], mean[c], 2))).toArray();
-    return new Normalization(boxed(mean), boxed(std));
+  public static Normalization of(Dataset dataset) {
+    double[] mean = means(dataset, new double[channels(dataset)], 1);
+    double[] variance = means(dataset, mean, 2);
+    return new Normalization(boxed(mean), boxed(Arrays.stream(variance).map(Math::sqrt).toArray()));
   }
 
-  /** The mean of (pixel − center)^power: of these differences, so that equal pixels give 0. */
-  private static double mean(long[] counts, double center, int power) {
-    double sum = 0;
-    for (int level = 0; level < counts.length; level++) {
-      sum += counts[level] * Math.pow(PixelFormat.LEVELS[level] - center, power);
+  private static int channels(Dataset dataset) {
+    try (TensorScope scope = new TensorScope()) {
+      return values(scope, dataset, 0).channels();
     }
-    return sum / Arrays.stream(counts).sum();
+  }
+
+  /** The mean of (value − center)^power in each channel: of differences, so that equals give 0. */
+  private static double[] means(Dataset dataset, double[] center, int power) {
+    // Their sums are compensated, so that rounding does not add up.
+    List<DoubleSummaryStatistics> channels =
+        Arrays.stream(center).mapToObj(c -> new DoubleSummaryStatistics()).toList();
+    for (int from = 0; from < dataset.size(); from += BATCH_SIZE) {
+      int[] indices = IntStream.range(from, Math.min(from + BATCH_SIZE, dataset.size())).toArray();
+      try (TensorScope scope = new TensorScope()) {
+        add(values(scope, dataset, indices), center, power, channels);
+      }
+    }
+    return channels.stream().mapToDouble(DoubleSummaryStatistics::getAverage).toArray();
+  }
+
+  private static void add(
+      SampleValues values, double[] center, int power, List<DoubleSummaryStatistics> channels) {
+    requireChannels("The data set", center.length, values);
+    float[] sample = new float[values.size()];
+    for (int i = 0; i < values.samples(); i++) {
+      values.get(i, sample);
+      for (int channel = 0; channel < center.length; channel++) {
+        int end = values.end(channel);
+        for (int at = values.start(channel); at < end; at += values.step()) {
+          double difference = sample[at] - center[channel];
+          channels.get(channel).accept(power == 1 ? difference : difference * difference);
+        }
+      }
+    }
+  }
+
+  private static void requireChannels(String what, int channels, SampleValues values) {
+    if (values.channels() != channels) {
+      throw ActclipException.badInput(
+          "%s is of %d channels, and there is data of shape %s",
+          what, channels, Arrays.toString(values.shape()));
+    }
+  }
+
+  private static SampleValues values(TensorScope scope, Dataset dataset, int... indices) {
+    scope.noGrad();
+    Batch batch = Batch.require(dataset.name(), dataset.batch(indices), indices.length);
+    return new SampleValues("the mean of each channel", batch.data());
   }
 
   private static List<Double> boxed(double[] values) {
@@ -99,21 +147,37 @@ public record Normalization(List<Double> mean, List<Double> std) {
     return values.stream().map(Double::floatValue).toList();
   }
 
-  private static IntStream channels() {
-    return IntStream.range(0, PixelFormat.CHANNELS);
+  @Override
+  public String text() {
+    return "Normalization[mean=" + floats(mean) + ", std=" + floats(std) + "]";
   }
 
-  /** Normalises an image in place, in float32. */
-  void apply(float[] image) {
+  /**
+   * Normalises in place, in float32.
+   *
+   * @param data float32 (B, C, …), with as many channels as there are means
+   * @throws ActclipException bad input, when it is not
+   */
+  @Override
+  public Tensor apply(Tensor data, long[] seeds) {
     if (equals(NONE)) {
-      return;
+      return data;
     }
-    for (int channel = 0; channel < PixelFormat.CHANNELS; channel++) {
-      float center = mean.get(channel).floatValue();
-      float scale = std.get(channel).floatValue();
-      for (int at = channel; at < image.length; at += PixelFormat.CHANNELS) {
-        image[at] = (image[at] - center) / scale;
+    SampleValues values = new SampleValues("a normalization", data);
+    requireChannels("The normalization", mean.size(), values);
+    float[] sample = new float[values.size()];
+    for (int i = 0; i < values.samples(); i++) {
+      values.get(i, sample);
+      for (int channel = 0; channel < mean.size(); channel++) {
+        float center = mean.get(channel).floatValue();
+        float scale = std.get(channel).floatValue();
+        int end = values.end(channel);
+        for (int at = values.start(channel); at < end; at += values.step()) {
+          sample[at] = (sample[at] - center) / scale;
+        }
       }
+      values.put(i, sample);
     }
+    return values.tensor();
   }
 }

@@ -2,7 +2,7 @@ package io.github.actclip.data;
 
 import java.util.Random;
 
-/** The order of the images in a shuffled epoch. */
+/** The order of the samples in a shuffled epoch. */
 final class Permutation {
 
   private Permutation() {}

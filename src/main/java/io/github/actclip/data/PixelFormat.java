@@ -69,11 +69,6 @@ enum PixelFormat {
    */
   abstract void decode(byte[] raw, int offset, float[] out);
 
-  /** The byte that a pixel was made of. */
-  static int byteOf(float level) {
-    return Math.round(level * (LEVELS.length - 1));
-  }
-
   private static float[] levels() {
     float[] levels = new float[256];
     for (int i = 0; i < levels.length; i++) {

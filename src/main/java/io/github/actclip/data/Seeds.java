@@ -15,8 +15,13 @@ final class Seeds {
     return mix(seed + STEP * (epoch + 1L));
   }
 
-  static long ofImage(long seed, int epoch, int index) {
+  static long ofSample(long seed, int epoch, int index) {
     return mix(ofEpoch(seed, epoch) + STEP * (index + 1L));
+  }
+
+  /** For the next of several that draw for the same sample. */
+  static long next(long seed) {
+    return mix(seed + STEP);
   }
 
   /**

@@ -40,7 +40,7 @@ public final class Evaluator {
       Net net, ImageDataset data, Normalization normalization, Device device) {
     Arguments.requireOpen("the network", net);
     Devices.requireUsable(device);
-    DataLoader loader = DataLoader.sequential(data, BATCH_SIZE, device).normalized(normalization);
+    DataLoader loader = DataLoader.sequential(data.transformed(normalization), BATCH_SIZE, device);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       RunningMetrics metrics = new RunningMetrics(device);
@@ -52,7 +52,7 @@ public final class Evaluator {
   }
 
   private static void addBatch(Net net, Batch batch, RunningMetrics metrics) {
-    Tensor logits = net.forward(batch.images());
-    metrics.add(torch.cross_entropy_loss(logits, batch.labels()), logits, batch.labels());
+    Tensor logits = net.forward(batch.data());
+    metrics.add(torch.cross_entropy_loss(logits, batch.target()), logits, batch.target());
   }
 }

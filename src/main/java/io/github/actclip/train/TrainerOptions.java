@@ -2,7 +2,7 @@ package io.github.actclip.train;
 
 import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.DataLoader;
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.optim.OptimizerConfig;
@@ -96,10 +96,9 @@ public record TrainerOptions(
    *
    * @param device where the batches will be; not kept
    */
-  public DataLoader loader(ImageDataset train, Device device) {
-    return DataLoader.shuffled(train, batchSize, seed, device)
-        .augmented(augmentation, seed)
-        .normalized(normalization);
+  public DataLoader loader(Dataset train, Device device) {
+    return DataLoader.shuffled(
+        train.transformed(augmentation, normalization), batchSize, seed, device);
   }
 
   /** How many steps a training on so many images does in an epoch. */

@@ -38,6 +38,7 @@ public final class Training {
   private final Net net;
   private final TrainerOptions options;
   private final Device device;
+  private final ImageDataset train;
   private final ImageDataset test;
   private final DataLoader loader;
   private final Optimizer optimizer;
@@ -69,6 +70,7 @@ public final class Training {
     this.net = net;
     this.options = options;
     this.device = device;
+    this.train = train;
     this.test = test;
     loader = options.loader(train, device);
     optimizer =
@@ -84,9 +86,9 @@ public final class Training {
 
   private Tensor observed(ImageDataset images) {
     DataLoader first =
-        DataLoader.sequential(images, OBSERVED, device).normalized(options.normalization());
+        DataLoader.sequential(images.transformed(options.normalization()), OBSERVED, device);
     try (BatchIterator batches = first.iterator()) {
-      return batches.next().images().clone();
+      return batches.next().data().clone();
     }
   }
 
@@ -126,7 +128,7 @@ public final class Training {
 
   /** The images that it is trained on. */
   public ImageDataset trainImages() {
-    return loader.dataset();
+    return train;
   }
 
   /** The images that it is tested with. */

@@ -62,7 +62,7 @@ final class TrainingStep {
       timer.end(Phase.DATA);
       Tensor share = addGradients(batch, metrics);
       loss = loss == null ? share : loss.add(share);
-      images += batch.labels().size(0);
+      images += batch.target().size(0);
       count++;
     }
     if (options.accumulation() > 1 && images < fullStep()) { // the last of an epoch
@@ -87,14 +87,14 @@ final class TrainingStep {
   private Tensor addGradients(Batch batch, RunningMetrics metrics) {
     PhaseTimer timer = training.timer();
     try (TensorScope scope = new TensorScope()) {
-      Tensor logits = forward(batch.images());
-      Tensor loss = torch.cross_entropy_loss(logits, batch.labels());
+      Tensor logits = forward(batch.data());
+      Tensor loss = torch.cross_entropy_loss(logits, batch.target());
       requireFinite(loss, batch);
       Tensor share = share(loss, batch);
       timer.end(Phase.FORWARD);
       Autograd.backward(scaler == null ? share : scaler.scale(share));
       timer.end(Phase.BACKWARD);
-      metrics.add(loss, logits, batch.labels());
+      metrics.add(loss, logits, batch.target());
       timer.end(Phase.OTHER);
       return scope.pass(share.detach());
     }
@@ -112,7 +112,7 @@ final class TrainingStep {
   private Tensor share(Tensor loss, Batch batch) {
     return options.accumulation() == 1
         ? loss
-        : loss.mul(new Scalar((double) batch.labels().size(0) / fullStep()));
+        : loss.mul(new Scalar((double) batch.target().size(0) / fullStep()));
   }
 
   /** The images of a step that has all its batches. */
@@ -142,7 +142,7 @@ final class TrainingStep {
   /** Before the update, so that the parameters are still those that gave this loss. */
   private void requireFinite(Tensor loss, Batch batch) {
     if (loss.is_cpu() || training.step() % CHECKED_ON_GPU_EVERY == 0) {
-      Divergence.requireFinite(training, "loss", loss.item_double(), batch.images());
+      Divergence.requireFinite(training, "loss", loss.item_double(), batch.data());
     }
   }
 }

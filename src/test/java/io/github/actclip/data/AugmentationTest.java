@@ -9,15 +9,19 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import java.util.zip.CRC32;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -28,6 +32,8 @@ class AugmentationTest {
 
   private static final Fixture FIXTURE = Fixture.load("data");
 
+  private static final Augmentation.Window WINDOW = new Augmentation.Window(32, 32, 3);
+
   static Stream<JsonNode> changed() {
     return StreamSupport.stream(FIXTURE.at("changed").spliterator(), false);
   }
@@ -36,16 +42,16 @@ class AugmentationTest {
   @MethodSource("changed")
   void anImageIsCroppedFlippedAndNormalisedToTheLastBit(JsonNode expected) {
     float[] image = new float[PixelFormat.VALUES];
-    Augmentation.crop(
+    WINDOW.crop(
         decode(colours(), 0), image, expected.get("down").asInt(), expected.get("right").asInt());
     if (expected.get("flipped").asBoolean()) {
-      Augmentation.mirror(image);
+      WINDOW.mirror(image);
     }
     assertEquals(expected.get("crc").asLong(), crc(image));
-    new Normalization(
-            boxed(FIXTURE.doubles("mean")).toList(), boxed(FIXTURE.doubles("std")).toList())
-        .apply(image);
-    assertEquals(expected.get("normalized_crc").asLong(), crc(image));
+    Normalization normalization =
+        new Normalization(
+            boxed(FIXTURE.doubles("mean")).toList(), boxed(FIXTURE.doubles("std")).toList());
+    assertEquals(expected.get("normalized_crc").asLong(), crc(apply(normalization, 0, image)));
   }
 
   /** The image of the fixture. */
@@ -55,6 +61,18 @@ class AugmentationTest {
       pixels[i] = (byte) (i * i / 7 + 31 * i);
     }
     return new ImageDataset("nowhere", "test", PixelFormat.RGB_32_PLANES, pixels, new byte[1]);
+  }
+
+  /** What becomes of one image, rows × columns × channels. */
+  static float[] apply(Transform transform, long seed, float[] image) {
+    float[] changed = new float[PixelFormat.VALUES];
+    TensorScope.run(
+        () -> {
+          Tensor planes = torch.tensor(image).view(1, 32, 32, 3).permute(0, 3, 1, 2);
+          Tensor result = transform.apply(planes, new long[] {seed});
+          result.permute(0, 2, 3, 1).<FloatBuffer>createBuffer().get(changed);
+        });
+    return changed;
   }
 
   private static long crc(float[] values) {
@@ -74,10 +92,9 @@ class AugmentationTest {
     float[] image = new float[PixelFormat.VALUES];
     // One pixel is white: where it is seen tells what was drawn.
     image[(16 * 32 + 10) * 3] = 1;
-    float[] seen = new float[PixelFormat.VALUES];
     Augmentation both = new Augmentation(padding, true);
     for (int i = 0; i < draws; i++) {
-      both.apply(Seeds.ofImage(7, i / 100, i % 100), image, seen);
+      float[] seen = apply(both, Seeds.ofSample(7, i / 100, i % 100), image);
       int at = 0;
       while (seen[at] == 0) {
         at += 3;
@@ -98,16 +115,15 @@ class AugmentationTest {
   void withoutAFlipNoneIsFlippedAndWithoutACropNoneIsMoved() {
     float[] image = decode(colours(), 0);
     float[] mirrored = image.clone();
-    Augmentation.mirror(mirrored);
-    float[] seen = new float[PixelFormat.VALUES];
+    WINDOW.mirror(mirrored);
     int flips = 0;
     for (int seed = 0; seed < 100; seed++) {
-      new Augmentation(0, true).apply(seed, image, seen);
+      float[] seen = apply(new Augmentation(0, true), seed, image);
       boolean flipped = Arrays.equals(mirrored, seen);
       flips += flipped ? 1 : 0;
       assertArrayEquals(flipped ? mirrored : image, seen);
-      new Augmentation(1, false).apply(seed, image, seen);
-      assertFalse(Arrays.equals(mirrored, seen));
+      float[] moved = apply(new Augmentation(1, false), seed, image);
+      assertFalse(Arrays.equals(mirrored, moved));
     }
     assertEquals(50, flips, 25);
   }
@@ -115,18 +131,16 @@ class AugmentationTest {
   /** A resumed run must see the pixels that the first one would have. */
   @Test
   void neverChanges() {
-    float[] seen = new float[PixelFormat.VALUES];
-    new Augmentation(4, true).apply(Seeds.ofImage(1, 2, 3), decode(colours(), 0), seen);
+    float[] image = decode(colours(), 0);
+    float[] seen = apply(new Augmentation(4, true), Seeds.ofSample(1, 2, 3), image);
     assertEquals(94_803_225L, crc(seen));
   }
 
   @Test
   void noneLeavesTheBits() {
     float[] image = decode(grey(3), 2);
-    float[] seen = new float[PixelFormat.VALUES];
-    Augmentation.none().apply(5, image, seen);
-    Normalization.none().apply(seen);
-    assertArrayEquals(image, seen);
+    assertArrayEquals(image, apply(Augmentation.none(), 5, image));
+    assertArrayEquals(image, apply(Normalization.none(), 5, image));
   }
 
   @Test
@@ -217,7 +231,10 @@ class AugmentationTest {
   @Test
   void refusesNumbersThatCannotNormalise() {
     List<Double> three = List.of(0.5, 0.5, 0.5);
-    assertBadInput(() -> new Normalization(List.of(0.5), three), "each of the 3 channels");
+    assertBadInput(
+        () -> new Normalization(List.of(0.5), three),
+        "mean ([0.5]) and std ([0.5, 0.5, 0.5])",
+        "each channel");
     assertBadInput(
         () -> new Normalization(List.of(0.5, Double.NaN, 0.5), three), "mean ([0.5, NaN, 0.5])");
     assertBadInput(() -> new Normalization(three, List.of(0.5, 0.0, 0.5)), "std ([0.5, 0.0, 0.5])");

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.runtime.ActclipException;
+import java.io.IOException;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -27,8 +29,7 @@ class BatchIteratorTest {
   }
 
   private static BatchIterator iterator(int batches, IntFunction<Batch> prepare) {
-    return new BatchIterator(
-        batches, number -> () -> prepare.apply(number), UnaryOperator.identity());
+    return new BatchIterator(batches, prepare, UnaryOperator.identity());
   }
 
   @Test
@@ -37,15 +38,15 @@ class BatchIteratorTest {
     Batch before = null;
     for (int i = 0; i < 3; i++) {
       assertTrue(batches.hasNext());
-      assertTrue(before == null || !before.images().isNull());
+      assertTrue(before == null || !before.data().isNull());
       Batch batch = batches.next();
-      assertEquals(i + 1, batch.labels().size(0));
-      assertTrue(before == null || (before.images().isNull() && before.labels().isNull()));
+      assertEquals(i + 1, batch.target().size(0));
+      assertTrue(before == null || (before.data().isNull() && before.target().isNull()));
       before = batch;
     }
     assertFalse(batches.hasNext());
-    assertTrue(before.images().isNull());
-    assertTrue(before.labels().isNull());
+    assertTrue(before.data().isNull());
+    assertTrue(before.target().isNull());
   }
 
   @Test
@@ -53,7 +54,7 @@ class BatchIteratorTest {
     BatchIterator batches = iterator(1, BatchIteratorTest::batch);
     Batch last = batches.next();
     assertThrows(NoSuchElementException.class, batches::next);
-    assertTrue(last.images().isNull());
+    assertTrue(last.data().isNull());
     assertFalse(batches.hasNext());
   }
 
@@ -94,11 +95,11 @@ class BatchIteratorTest {
     assertTrue(second.await(30, TimeUnit.SECONDS));
     batches.close();
     assertFalse(batches.hasNext());
-    assertTrue(prepared.get(0).images().isNull());
-    for (int i = 0; i < 3000 && !prepared.get(1).images().isNull(); i++) {
+    assertTrue(prepared.get(0).data().isNull());
+    for (int i = 0; i < 3000 && !prepared.get(1).data().isNull(); i++) {
       Thread.sleep(10); // Its maker may still be handing it over.
     }
-    assertTrue(prepared.get(1).images().isNull());
+    assertTrue(prepared.get(1).data().isNull());
     assertEquals(2, prepared.size());
     batches.close();
   }
@@ -110,7 +111,7 @@ class BatchIteratorTest {
     BatchIterator batches =
         new BatchIterator(
             1,
-            number -> () -> batch(number),
+            BatchIteratorTest::batch,
             prepared -> {
               deliverer.set(Thread.currentThread());
               return delivered;
@@ -118,25 +119,56 @@ class BatchIteratorTest {
     assertSame(delivered, batches.next());
     assertSame(Thread.currentThread(), deliverer.get());
     assertFalse(batches.hasNext());
-    assertTrue(delivered.images().isNull());
+    assertTrue(delivered.data().isNull());
   }
 
   @Test
-  void whatGoesWrongBeforeTheWorkerIsToldWhenItsBatchIsAskedFor() {
-    Thread consumer = Thread.currentThread();
+  void oneThreadMakesAllBatchesAndEndsWithThem() throws InterruptedException {
+    List<Thread> makers = new CopyOnWriteArrayList<>();
     BatchIterator batches =
-        new BatchIterator(
-            2,
+        iterator(
+            20,
             number -> {
-              assertSame(consumer, Thread.currentThread());
-              if (number == 1) {
-                throw new IllegalStateException("no memory for 1");
-              }
-              return () -> batch(number);
-            },
-            UnaryOperator.identity());
-    assertEquals(1, batches.next().labels().size(0));
-    assertThrows(IllegalStateException.class, batches::next);
+              makers.add(Thread.currentThread());
+              return batch(number);
+            });
+    while (batches.hasNext()) {
+      batches.next();
+    }
+    assertEquals(20, makers.size());
+    assertEquals(1, makers.stream().distinct().count());
+    makers.get(0).join(30_000);
+    assertFalse(makers.get(0).isAlive());
+  }
+
+  /** Neither closed nor gone through to the end. */
+  @Test
+  void theThreadOfAnIteratorThatIsForgottenEnds() throws InterruptedException {
+    AtomicReference<Thread> worker = new AtomicReference<>();
+    iterator(
+            4,
+            number -> {
+              worker.set(Thread.currentThread());
+              return batch(number);
+            })
+        .next();
+    worker.get().join(30_000);
+    assertFalse(worker.get().isAlive());
+  }
+
+  /** As Kotlin and Scala let a method throw it. */
+  @Test
+  void anExceptionThatJavaWouldHaveDeclaredIsTheCause() {
+    IOException thrown = new IOException("no such disk");
+    BatchIterator batches = iterator(1, number -> sneak(thrown));
+    ActclipException e = assertThrows(ActclipException.class, batches::next);
+    assertSame(thrown, e.getCause());
+    assertTrue(e.getMessage().contains("no such disk"));
+  }
+
+  @SuppressWarnings("unchecked")
+  private static <T extends Throwable> Batch sneak(Throwable thrown) throws T {
+    throw (T) thrown;
   }
 
   @ParameterizedTest
@@ -155,7 +187,7 @@ class BatchIteratorTest {
     Batch first = batches.next();
     assertTrue(batches.hasNext());
     assertSame(thrown, assertThrows(type, batches::next));
-    assertTrue(first.images().isNull());
+    assertTrue(first.data().isNull());
     assertSame(thrown, assertThrows(type, batches::next));
   }
 

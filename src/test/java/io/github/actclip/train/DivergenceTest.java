@@ -91,7 +91,7 @@ class DivergenceTest {
           public void onStart(Training training) {
             Batch batch =
                 DataLoader.sequential(ShortTraining.IMAGES, 8, Devices.of("cpu")).iterator().next();
-            plant(batch.images(), Double.POSITIVE_INFINITY);
+            plant(batch.data(), Double.POSITIVE_INFINITY);
             training.step(List.of(batch).iterator());
           }
         };

@@ -152,7 +152,7 @@ class TrainerTest {
       double rate = ONE_CYCLE.at(0.05, step++, loader.batches(), loader.batches(), List.of());
       optimizer.param_groups().get(0).options().set_lr(rate);
       optimizer.zero_grad();
-      torch.cross_entropy_loss(plain.forward(batch.images()), batch.labels()).backward();
+      torch.cross_entropy_loss(plain.forward(batch.data()), batch.target()).backward();
       optimizer.step();
     }
 
@@ -451,7 +451,7 @@ class TrainerTest {
   private double plainLoss(Net net) {
     double[] loss = new double[1];
     for (Batch batch : DataLoader.sequential(IMAGES, IMAGES.size(), device)) {
-      loss[0] = torch.cross_entropy_loss(net.forward(batch.images()), batch.labels()).item_double();
+      loss[0] = torch.cross_entropy_loss(net.forward(batch.data()), batch.target()).item_double();
     }
     return loss[0];
   }

@@ -103,7 +103,7 @@ class TrainingOnCudaTest {
           net.to(device, false);
           try (BatchIterator batches = options(1).build().loader(IMAGES, device).iterator()) {
             Batch batch = batches.next();
-            Tensor loss = cross_entropy_loss(net.forward(batch.images()), batch.labels());
+            Tensor loss = cross_entropy_loss(net.forward(batch.data()), batch.target());
             loss.backward();
             result.put("loss", Fixture.values(loss));
           }

@@ -300,7 +300,7 @@ class TrainingStepTest {
     Net net = net();
     EpochMetrics epoch = fit(FEW, net, options).get(0);
     Batch seen = options.loader(FEW, device).epoch(0).iterator().next();
-    double loss = torch.cross_entropy_loss(net.forward(seen.images()), seen.labels()).item_double();
+    double loss = torch.cross_entropy_loss(net.forward(seen.data()), seen.target()).item_double();
     assertEquals(loss, epoch.trainLoss(), ROUNDING * loss);
     assertEquals(
         Evaluator.evaluate(net, FEW, options.normalization(), device).loss(), epoch.testLoss());

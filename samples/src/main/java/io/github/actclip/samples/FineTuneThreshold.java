@@ -49,7 +49,7 @@ final class FineTuneThreshold {
       TensorScope.run(
           () -> {
             optimizer.zero_grad();
-            cross_entropy_loss(net.forward(batch.images()), batch.labels()).backward();
+            cross_entropy_loss(net.forward(batch.data()), batch.target()).backward();
             optimizer.step();
           });
     }

@@ -62,7 +62,7 @@ final class OwnNetwork extends Network {
       TensorScope.run(
           () -> {
             optimizer.zero_grad();
-            cross_entropy_loss(net.forward(batch.images()), batch.labels()).backward();
+            cross_entropy_loss(net.forward(batch.data()), batch.target()).backward();
             optimizer.step();
           });
     }
@@ -85,8 +85,8 @@ final class OwnNetwork extends Network {
     for (Batch batch : DataLoader.sequential(test, 250, device)) {
       try (TensorScope scope = new TensorScope()) {
         scope.noGrad();
-        Tensor classes = net.forward(batch.images()).argmax(new LongOptional(1), false);
-        right += classes.eq(batch.labels()).sum().item_long();
+        Tensor classes = net.forward(batch.data()).argmax(new LongOptional(1), false);
+        right += classes.eq(batch.target()).sum().item_long();
       }
     }
     return (double) right / test.size();

@@ -34,7 +34,7 @@ final class Question {
       TensorScope.run(
           () -> {
             optimizer.zero_grad();
-            Tensor loss = cross_entropy_loss(net.forward(batch.images()), batch.labels());
+            Tensor loss = cross_entropy_loss(net.forward(batch.data()), batch.target());
             loss.backward();
             optimizer.step(); // act_max too: no act_max.data -= 0.001 * act_max.grad.data
           });

@@ -129,7 +129,7 @@ final class TrainCommand implements Runnable {
     }
     try (BatchIterator batches = options.loader(train, Devices.of("cpu")).iterator()) {
       Batch first = batches.next();
-      TensorScope.run(() -> net.calibrate(first.images(), activation.calibration()));
+      TensorScope.run(() -> net.calibrate(first.data(), activation.calibration()));
     }
   }
 

@@ -1,0 +1,37 @@
+package io.github.actclip.data;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Changes the data of a batch, such as {@link Augmentation} and {@link Normalization} do; see
+ * {@link Dataset#transformed}. Called by several threads at once.
+ *
+ * <p>Best as a record, whose {@link #text} says all of it. A lambda has no text that tells it from
+ * another one of its class: a training that goes on does not notice when it was changed.
+ */
+@FunctionalInterface
+public interface Transform {
+
+  /**
+   * Changes a batch. In a scope that ends with the call and without gradients: nothing needs to be
+   * closed.
+   *
+   * @param data on the CPU, (B, …); it may be changed in place
+   * @param seeds one for each sample, for what is left to chance ({@code new
+   *     java.util.Random(seeds[i])}), of the seed of the training, its epoch and the number of the
+   *     sample; other ones for each transform of a data set
+   * @return (B, …) on the CPU: {@code data} itself, or a new tensor
+   */
+  Tensor apply(Tensor data, long[] seeds);
+
+  /**
+   * By which a checkpoint tells it from another: what {@code toString} says, or else the name of
+   * its class; the same in every JVM.
+   */
+  default String text() {
+    String type = getClass().getName();
+    boolean saysNothing = toString().startsWith(type + "@");
+    // A lambda's class has a number that is another one in the next JVM.
+    return saysNothing ? type.replaceFirst("(?<=\\$\\$Lambda).*", "") : toString();
+  }
+}
