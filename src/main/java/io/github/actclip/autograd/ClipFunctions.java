@@ -2,10 +2,9 @@ package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.Limits;
-import io.github.actclip.op.Pooled;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
-import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -60,7 +59,7 @@ public final class ClipFunctions {
    * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
    */
   public static Tensor maxPoolClip(Tensor x, Tensor t) {
-    return ClipOp.isPoolNative(x, t) && x.numel() >= NATIVE_PAYS_FROM
+    return PoolOp.isNative(x, t) && x.numel() >= NATIVE_PAYS_FROM
         ? new MaxPoolClipFunction().apply(x, t)
         : relu(torch.max_pool2d(x, 2, 2), t, ThresholdGradient.SUM);
   }
@@ -72,39 +71,14 @@ public final class ClipFunctions {
    * @return (B, C, ⌊H/2⌋, ⌊W/2⌋), of the dtype and the memory format of x
    */
   public static Tensor maxPoolRelu(Tensor x) {
-    ClipOp.requirePoolable(x);
+    PoolOp.requirePoolable(x);
     if (x.numel() >= NATIVE_PAYS_FROM) {
       Tensor none = torch.full(ONE, new Scalar(Double.POSITIVE_INFINITY), x.options());
-      if (ClipOp.isPoolNative(x, none)) {
+      if (PoolOp.isNative(x, none)) {
         return new MaxPoolClipFunction().apply(x, none);
       }
     }
     return torch.max_pool2d(x, 2, 2).relu_();
-  }
-
-  /**
-   * A convolution of stride 1 without padding, then {@link #maxPoolClip}, in one pass forward and
-   * one backward. Other than the single operations it has no second derivative.
-   *
-   * @param x (B, C, H, W)
-   * @param weight (N, C, kH, kW)
-   * @param bias (N)
-   * @param t of one element, or (N, 1, 1); null for no limit
-   * @return (B, N, H', W'); null where it does not do that, and the single operations are to be
-   *     asked: see {@link ClipOp#convMaxPoolClip}, and where gradients are recorded {@link
-   *     ClipOp#isConvolutionNative}
-   */
-  public static Tensor convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    if (!GradMode.is_enabled()) {
-      Pooled pooled = ClipOp.convMaxPoolClip(x, weight, bias, t, false);
-      return pooled == null ? null : pooled.output();
-    }
-    if (!ClipOp.isConvolutionNative(x, weight, bias, t)) {
-      return null;
-    }
-    Tensor[] inputs =
-        t == null ? new Tensor[] {x, weight, bias} : new Tensor[] {x, weight, bias, t};
-    return new ConvMaxPoolClipFunction().apply(inputs);
   }
 
   /**

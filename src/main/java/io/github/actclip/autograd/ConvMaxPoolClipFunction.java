@@ -1,15 +1,23 @@
 package io.github.actclip.autograd;
 
-import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.op.Pooled;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import java.util.Arrays;
+import java.util.Optional;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.DetailConv2dOptions;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * A convolution, max pooling of 2×2, ReLU and the clip, of (x, weight, bias, t) or, without a
- * limit, (x, weight, bias). Of what is convolved it keeps half a byte for each pooled one.
+ * A convolution, max pooling of 2×2 with stride 2, ReLU and the clip, of (x, weight, bias, t) or,
+ * without a limit, (x, weight, bias); t gets its exact gradient. Of what is convolved it keeps half
+ * a byte for each pooled one. Thread-safe.
  */
-final class ConvMaxPoolClipFunction extends CustomFunction {
+public final class ConvMaxPoolClipFunction extends CustomFunction {
 
   private static final int X = 0;
   private static final int WEIGHT = 1;
@@ -19,11 +27,85 @@ final class ConvMaxPoolClipFunction extends CustomFunction {
   // What is saved: x and the weight at their places among the inputs, and
   private static final int CODES = 2;
 
+  /** For what the kernels take, forward and backward. */
+  private ConvMaxPoolClipFunction() {}
+
+  /**
+   * {@code clip(relu(max_pool2d(conv.forward(x), 2)), t)}: in one pass forward and one backward
+   * where the convolution is of stride 1 without padding, and the kernels take it and its gradients
+   * ({@link PoolOp#isConvolutionNative}; without a gradient also {@link PoolOp#convMaxPoolClip}),
+   * else by single operations. In one pass it has no second derivative.
+   *
+   * @param conv of any kind; N are its channels
+   * @param x (B, C, H, W), as the convolution takes it
+   * @param t of one element, or (N, 1, 1)
+   * @return (B, N, H', W'); the caller's scope owns it
+   * @throws ActclipException bad input, when one of them was closed, or t is of another shape
+   */
+  public static Tensor convMaxPoolClip(Conv2dImpl conv, Tensor x, Tensor t) {
+    requireOpen(conv, x);
+    Arguments.requireTensor("the threshold", t);
+    return inOnePass(conv, x, t).orElseGet(() -> ClipFunctions.maxPoolClip(conv.forward(x), t));
+  }
+
+  /** The same without a limit: {@code relu(max_pool2d(conv.forward(x), 2))}. */
+  public static Tensor convMaxPoolRelu(Conv2dImpl conv, Tensor x) {
+    requireOpen(conv, x);
+    return inOnePass(conv, x, null).orElseGet(() -> ClipFunctions.maxPoolRelu(conv.forward(x)));
+  }
+
+  private static void requireOpen(Conv2dImpl conv, Tensor x) {
+    Arguments.requireOpen("the convolution", conv);
+    Arguments.requireTensor("the activations", x);
+  }
+
+  private static Optional<Tensor> inOnePass(Conv2dImpl conv, Tensor x, Tensor t) {
+    if (!isPlain(conv)) {
+      return Optional.empty();
+    }
+    Tensor weight = conv.weight();
+    Tensor bias = conv.bias();
+    if (!GradMode.is_enabled()) {
+      return PoolOp.convMaxPoolClip(x, weight, bias, t, false).map(Pooled::output);
+    }
+    if (!PoolOp.isConvolutionNative(x, weight, bias, t)) {
+      return Optional.empty();
+    }
+    Tensor[] inputs =
+        t == null ? new Tensor[] {x, weight, bias} : new Tensor[] {x, weight, bias, t};
+    return Optional.of(new ConvMaxPoolClipFunction().apply(inputs));
+  }
+
+  /** Whether it is no more than a convolution of stride 1 without padding. */
+  private static boolean isPlain(Conv2dImpl conv) {
+    if (conv.getClass() != Conv2dImpl.class) { // Its forward may be another.
+      return false;
+    }
+    DetailConv2dOptions options = conv.options();
+    return isEverywhere(options.stride(), 1)
+        && isEverywhere(options.dilation(), 1)
+        && options.groups().get() == 1
+        && isWithoutPadding(options);
+  }
+
+  private static boolean isWithoutPadding(DetailConv2dOptions options) {
+    try {
+      return isEverywhere(options.padding().get0(), 0);
+    } catch (RuntimeException e) { // It is given as a word, "same" or "valid".
+      return false;
+    }
+  }
+
+  private static boolean isEverywhere(LongPointer pair, long value) {
+    return pair.get(0) == value && pair.get(1) == value;
+  }
+
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Tensor t = inputs.length > T ? inputs[T] : null;
     boolean recorded = context.needsAnyGrad();
-    Pooled pooled = ClipOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, recorded);
+    Pooled pooled =
+        PoolOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, recorded).orElseThrow();
     if (recorded) {
       Tensor copy = t == null ? null : t.clone(); // An optimizer may step before backward.
       Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), copy};
@@ -36,7 +118,7 @@ final class ConvMaxPoolClipFunction extends CustomFunction {
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
     Tensor t = context.inputs() > T ? context.saved(T) : null;
     Tensor[] gradients =
-        ClipOp.convMaxPoolClipBackward(
+        PoolOp.convMaxPoolClipBackward(
             gradOutput,
             context.saved(CODES),
             context.saved(X),

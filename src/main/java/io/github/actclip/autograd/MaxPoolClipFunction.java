@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.op.Pooled;
 import org.bytedeco.pytorch.Tensor;
 
@@ -19,14 +20,14 @@ final class MaxPoolClipFunction extends CustomFunction {
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
-    Pooled pooled = ClipOp.maxPoolClip(inputs[X], inputs[T], true);
+    Pooled pooled = PoolOp.maxPoolClip(inputs[X], inputs[T], true);
     context.saveClip(ClipOp.withVersionOf(inputs[X], pooled.codes()), inputs[T]);
     return pooled.output();
   }
 
   @Override
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
-    return ClipOp.maxPoolClipBackward(
+    return PoolOp.maxPoolClipBackward(
         gradOutput, context.saved(CODES), context.saved(THRESHOLD), context.inputShape(X));
   }
 }

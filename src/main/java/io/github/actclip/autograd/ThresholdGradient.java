@@ -3,7 +3,7 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.ClipStatistics;
 import io.github.actclip.runtime.ActclipException;
-import org.bytedeco.pytorch.Scalar;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -24,24 +24,26 @@ public interface ThresholdGradient {
    * Σ g over the clipped elements: the exact derivative of a tied clip (PACT, arXiv 1805.06085,
    * section 3).
    */
-  ThresholdGradient SUM = ClipStatistics::clippedSum;
+  ThresholdGradient SUM = NamedGradient.SUM;
 
   /**
    * The mean of g over the clipped elements, 0 when there are none: the exact derivative divided by
    * their number. Its sign is right; its size does not depend on the batch. A heuristic.
    */
-  ThresholdGradient MEAN = s -> mean(s.clippedSum(), s.clippedCount());
+  ThresholdGradient MEAN = NamedGradient.MEAN;
 
   /**
    * The question's second rule: the mean of g over the clipped plus the mean of g over the positive
    * elements that are not clipped. A heuristic: the second mean has nothing to do with the
    * derivative, and the sign can be wrong.
    */
-  ThresholdGradient SUM_OF_MEANS =
-      s -> mean(s.clippedSum(), s.clippedCount()).add(mean(s.positiveSum(), s.positiveCount()));
+  ThresholdGradient SUM_OF_MEANS = NamedGradient.SUM_OF_MEANS;
+
+  /** {@link #lsq} of one level: the exact one over √N. */
+  ThresholdGradient LSQ = NamedGradient.LSQ;
 
   /** None: a clip of this library that is given this rule freezes its threshold. */
-  ThresholdGradient FROZEN = s -> s.clippedSum().zero_();
+  ThresholdGradient FROZEN = NamedGradient.FROZEN;
 
   /**
    * The gradient of a threshold, to be descended.
@@ -63,7 +65,7 @@ public interface ThresholdGradient {
     if (levels < 1) {
       throw ActclipException.badInput("levels (%d) must be at least 1", levels);
     }
-    return s -> s.clippedSum().div(new Scalar(Math.sqrt((double) s.count() * levels)));
+    return s -> NamedGradient.balanced(s, levels);
   }
 
   /**
@@ -82,7 +84,22 @@ public interface ThresholdGradient {
     return s -> s.kernelSum(bandwidth);
   }
 
-  private static Tensor mean(Tensor sum, Tensor count) {
-    return sum.div(count.clamp_min(new Scalar(1)));
+  /** The rules that have a name, which is their text: the constants above. */
+  static List<ThresholdGradient> named() {
+    return List.of(NamedGradient.values());
+  }
+
+  /**
+   * The rule of a name, as files and command lines have it.
+   *
+   * @param name such as {@code SUM_OF_MEANS}
+   * @throws ActclipException bad input, when there is none
+   */
+  static ThresholdGradient valueOf(String name) {
+    return named().stream()
+        .filter(rule -> rule.toString().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () -> ActclipException.badInput("the rule (%s) must be one of %s", name, named()));
   }
 }

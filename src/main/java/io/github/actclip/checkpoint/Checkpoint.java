@@ -1,10 +1,10 @@
 package io.github.actclip.checkpoint;
 
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.io.Json;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.Network;
 import io.github.actclip.optim.OptimizerState;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
@@ -13,17 +13,12 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.Training;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.apache.logging.log4j.Logger;
-import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.Generator;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * A training as it stood between two steps, in a file from which it goes on bit for bit: parameters
@@ -35,8 +30,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <pre>{@code
  * Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
- * Net net = checkpoint.net();
- * new Trainer(net, checkpoint.options(), device, listeners).resume(checkpoint::restore, train, test);
+ * Network network = new Classifier();
+ * checkpoint.load(network);
+ * new Trainer(network, checkpoint.options()).resume(checkpoint::restore, train, test);
  * }</pre>
  */
 public final class Checkpoint {
@@ -44,9 +40,6 @@ public final class Checkpoint {
   private static final Logger LOG = Loggers.of(Checkpoint.class);
 
   static final String STATE = "training";
-  private static final String NET = "net.";
-  private static final String OPTIMIZER = "optimizer";
-  private static final String RANDOM = "random";
 
   private final Path file;
   private final CheckpointState state;
@@ -120,10 +113,8 @@ public final class Checkpoint {
     Path file = CheckpointFiles.of(folder, training.step());
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Map<String, Tensor> tensors = new LinkedHashMap<>();
-      StateDict.of(training.net()).forEach((name, tensor) -> tensors.put(NET + name, tensor));
-      tensors.put(OPTIMIZER, OptimizerState.save(training.optimizer()));
-      tensors.put(RANDOM, generator(training.device()).get_state());
+      Map<String, Tensor> tensors =
+          Snapshot.tensors(training.network(), training.optimizer(), training.device());
       new SealedTensors(tensors, Map.of(STATE, Json.line(CheckpointState.of(training))))
           .write(file);
     }
@@ -145,31 +136,32 @@ public final class Checkpoint {
     return state.options();
   }
 
-  /** Where the training's images are: see {@link ImageDataset#source}. */
+  /** Where the training's data is: see {@link Dataset#source}. */
   public String source() {
     return state.train().source();
   }
 
+  /** What was noted with the training: see {@link io.github.actclip.train.Trainer#note}. */
+  public Map<String, String> notes() {
+    return state.notes();
+  }
+
   /**
-   * The network as it was, on the CPU; the caller owns it.
+   * Brings a network to where it stood: its tensors, and which thresholds learn.
    *
-   * @throws ActclipException when it clips by a layer of its own, which no file knows
+   * @param network of the same kind, on any device
+   * @throws ActclipException bad input when it is of another kind; nothing was changed then
    */
-  public Net net() {
-    if (!state.describedByOptions()) {
-      throw ActclipException.badInput(
-          "%s is of a network that clips by a layer of its own: make that, and load its state",
-          file);
-    }
-    Net net = new Net(state.net());
-    TensorScope.run(() -> StateDict.load(net, net(content())));
-    TensorScope.run(() -> freezeAsThen(net));
-    return net;
+  public void load(Network network) {
+    state.requireKind(file, network);
+    TensorScope.run(() -> StateDict.load(network, Snapshot.network(content())));
+    TensorScope.run(() -> freezeAsThen(network));
   }
 
   /** Those that learned go on to, too, where the options begin with all of them frozen. */
-  private void freezeAsThen(Net net) {
-    net.thresholds()
+  private void freezeAsThen(Network network) {
+    network
+        .thresholds()
         .forEach(
             (name, threshold) -> {
               boolean then = state.frozen().contains(name);
@@ -193,14 +185,14 @@ public final class Checkpoint {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, Tensor> tensors = content();
-      StateDict.load(training.net(), net(tensors));
+      StateDict.load(training.network(), Snapshot.network(tensors));
       OptimizerState.load(
           training.optimizer(),
           training.options().optimizer().type(),
-          tensors.get(OPTIMIZER),
+          Snapshot.optimizer(tensors),
           training.device());
       if (state.device().equals(training.device().str().getString())) {
-        setRandomState(training.device(), tensors.get(RANDOM));
+        Snapshot.restoreRandomState(tensors, training.device());
       }
       training.restore(state.run(), state.progress());
     }
@@ -211,45 +203,13 @@ public final class Checkpoint {
     return SealedTensors.read(file).tensors();
   }
 
-  private static Map<String, Tensor> net(Map<String, Tensor> tensors) {
-    Map<String, Tensor> net = new LinkedHashMap<>();
-    tensors.forEach(
-        (name, tensor) -> {
-          if (name.startsWith(NET)) {
-            net.put(name.substring(NET.length()), tensor);
-          }
-        });
-    return net;
-  }
-
   private static CheckpointState state(Path file, SealedTensors content) {
     String text = content.metadata().get(STATE);
     if (text == null) {
       throw ActclipException.badInput("%s is not a checkpoint of a training", file);
     }
-    CheckpointState state = CheckpointState.read(file, text);
-    Tensor random = content.tensors().get(RANDOM);
-    if (!isBytes(random) || !isBytes(content.tensors().get(OPTIMIZER))) {
-      throw ActclipException.badInput(
-          "%s is not a checkpoint of a training: its optimizer or random state is no uint8", file);
-    }
+    CheckpointState state = CheckpointState.read(file, text, content.tensors().keySet());
+    Snapshot.requireWhole(file, content);
     return state;
-  }
-
-  private static boolean isBytes(Tensor tensor) {
-    return tensor != null && tensor.dim() == 1 && tensor.scalar_type().intern() == ScalarType.Byte;
-  }
-
-  private static void setRandomState(Device device, Tensor random) {
-    try {
-      generator(device).set_state(random);
-    } catch (RuntimeException e) {
-      throw ActclipException.failure(
-          e, "LibTorch's random state cannot be taken up: %s", ActclipException.firstLine(e));
-    }
-  }
-
-  private static Generator generator(Device device) {
-    return torch.globalContext().defaultGenerator(device);
   }
 }

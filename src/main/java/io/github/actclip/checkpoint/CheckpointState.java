@@ -1,10 +1,9 @@
 package io.github.actclip.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.io.Json;
-import io.github.actclip.nn.models.NetOptions;
+import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.RuntimeInfo;
@@ -13,6 +12,8 @@ import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingProgress;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.global.torch;
 
@@ -25,12 +26,15 @@ import org.bytedeco.pytorch.global.torch;
  * @param run the training's {@link Training#run}; empty where an older version wrote it
  * @param device where the training ran
  * @param threads how many threads one operation of LibTorch used
- * @param net the network's shape
- * @param describedByOptions whether that is all that the network is
+ * @param network the kind of the network, by its {@link Network#toString}; empty where an older
+ *     version wrote it
+ * @param notes what was said of the training besides
  * @param frozen the names of the thresholds that do not learn
  * @param options how it is trained
- * @param train the images that it is trained on
- * @param test the images that it is tested with
+ * @param loss what it minimises
+ * @param metrics by what else it is judged
+ * @param train what it is trained on
+ * @param test what it is tested with
  * @param progress where it stood
  */
 record CheckpointState(
@@ -40,12 +44,14 @@ record CheckpointState(
     String run,
     String device,
     int threads,
-    NetOptions net,
-    boolean describedByOptions,
+    String network,
+    Map<String, String> notes,
     List<String> frozen,
     TrainerOptions options,
-    Images train,
-    Images test,
+    String loss,
+    List<String> metrics,
+    Data train,
+    Data test,
     TrainingProgress progress) {
 
   private static final Logger LOG = Loggers.of(CheckpointState.class);
@@ -63,28 +69,28 @@ record CheckpointState(
         training.run(),
         training.device().str().getString(),
         environment.threads(),
-        training.net().options(),
-        training.net().isDescribedByOptions(),
+        training.network().toString(),
+        training.notes(),
         training.frozen(),
         training.options(),
-        Images.of(training.trainImages()),
-        Images.of(training.testImages()),
+        training.loss().text(),
+        training.metrics(),
+        Data.of(training.trainData()),
+        Data.of(training.testData()),
         training.progress());
   }
 
   /**
    * Reads what a checkpoint holds.
    *
+   * @param tensors the names of those in the file
    * @throws ActclipException bad input when it is of a newer format, or none
    */
-  static CheckpointState read(Path file, String text) {
+  static CheckpointState read(Path file, String text, Set<String> tensors) {
     String what = file + " is not a checkpoint of this version";
     JsonNode json = Json.parse(text, what);
     requireKnownFormat(file, json); // before anything else, which a newer one may have otherwise
-    if (json.isObject() && !json.has(RUN)) {
-      ((ObjectNode) json).put(RUN, "");
-    }
-    OldFormats.upgradeOptions(json.path("options"));
+    OldFormats.upgradeState(json, tensors);
     CheckpointState state = Json.read(json, CheckpointState.class, what);
     if (state.progress().epoch() > state.options().epochs()) {
       throw ActclipException.badInput(
@@ -115,17 +121,14 @@ record CheckpointState(
    * @param file this one's, for the message
    */
   void requireSame(Path file, Training training) {
-    require(file, "network", net, training.net().options());
-    require(
-        file,
-        "description by its options",
-        describedByOptions,
-        training.net().isDescribedByOptions());
+    requireKind(file, training.network());
     require(file, "frozen thresholds", frozen, training.frozen());
     int epochs = training.options().epochs();
     require(file, "options", options.toBuilder().epochs(epochs).build(), training.options());
-    require(file, "training images", train, training.trainImages());
-    require(file, "test images", test, training.testImages());
+    require(file, "loss", loss, training.loss().text());
+    require(file, "metrics", metrics, training.metrics());
+    require(file, "training data", train, training.trainData());
+    require(file, "test data", test, training.testData());
     int begun = progress.epoch() + (progress.batch() > 0 ? 1 : 0);
     if (epochs < begun) {
       throw ActclipException.badInput(
@@ -161,29 +164,40 @@ record CheckpointState(
     }
   }
 
-  private static void require(Path file, String what, Images then, ImageDataset now) {
+  /** Refuses a network of another kind, if an older version did not leave that out. */
+  void requireKind(Path file, Network other) {
+    if (!network.isEmpty() && !network.equals(other.toString())) {
+      throw ActclipException.badInput(
+          "%s is of another network: it had the network %s, and this one is %s",
+          file, network, other);
+    }
+  }
+
+  private static void require(Path file, String what, Data then, Dataset now) {
     if (!then.isSame(now)) {
       throw ActclipException.badInput(
           "%s is of another training: it had other %s, from %s, than those from %s",
           file, what, then.source(), now.source());
     }
+    require(file, "transforms of the " + what, then.transforms(), now.transforms());
   }
 
   /**
    * A data set, by which another one is told from it.
    *
    * @param source where it is
-   * @param size how many images
-   * @param checksum of pixels and labels
+   * @param size how many samples
+   * @param checksum of them
+   * @param transforms what changes them on their way
    */
-  record Images(String source, int size, long checksum) {
+  record Data(String source, int size, long checksum, List<String> transforms) {
 
-    static Images of(ImageDataset images) {
-      return new Images(images.source(), images.size(), images.checksum());
+    static Data of(Dataset data) {
+      return new Data(data.source(), data.size(), data.checksum(), data.transforms());
     }
 
-    boolean isSame(ImageDataset images) {
-      return size == images.size() && checksum == images.checksum();
+    boolean isSame(Dataset data) {
+      return size == data.size() && checksum == data.checksum();
     }
   }
 }

@@ -139,7 +139,7 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   private static boolean isFinite(Training training) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      return StateDict.of(training.net()).values().stream().allMatch(TensorNumbers::areFinite);
+      return StateDict.of(training.network()).values().stream().allMatch(TensorNumbers::areFinite);
     }
   }
 

@@ -6,9 +6,6 @@ import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 import java.util.function.UnaryOperator;
 
@@ -19,17 +16,11 @@ import java.util.function.UnaryOperator;
  */
 public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
 
-  private static final long IDLE_SECONDS = 1;
-
   private final int batches;
   private final IntFunction<Batch> prepare;
   private final UnaryOperator<Batch> deliver;
 
-  /**
-   * One thread for all batches: what malloc keeps of freed memory it keeps for the thread that
-   * asked for it, so memory would grow where now one thread made a batch and now another.
-   */
-  private final ExecutorService worker = worker();
+  private final ExecutorService worker = Workers.take();
 
   private int taken;
   private CompletableFuture<Batch> ahead;
@@ -45,24 +36,6 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
     this.prepare = prepare;
     this.deliver = deliver;
     prepareAhead();
-  }
-
-  /** Its thread ends when it is idle, and does not keep the JVM alive. */
-  private static ExecutorService worker() {
-    ThreadPoolExecutor worker =
-        new ThreadPoolExecutor(
-            1,
-            1,
-            IDLE_SECONDS,
-            TimeUnit.SECONDS,
-            new LinkedBlockingQueue<>(),
-            task -> {
-              Thread thread = new Thread(task, "actclip-data");
-              thread.setDaemon(true);
-              return thread;
-            });
-    worker.allowCoreThreadTimeOut(true);
-    return worker;
   }
 
   @Override
@@ -94,8 +67,8 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
     taken = batches;
     if (ahead != null) {
       ahead.thenAccept(Batch::close); // it may still be in the making
+      ahead.whenComplete((batch, error) -> Workers.giveBack(worker));
       ahead = null;
-      worker.shutdown();
     }
   }
 
@@ -113,7 +86,7 @@ public final class BatchIterator implements Iterator<Batch>, AutoCloseable {
       ahead = CompletableFuture.supplyAsync(() -> prepare.apply(batch), worker);
     } else {
       ahead = null;
-      worker.shutdown();
+      Workers.giveBack(worker);
     }
   }
 

@@ -35,7 +35,9 @@ final class DataFolder {
         "emnist-.*",
         "is of EMNIST, whose images are transposed, and mostly of more than 10 classes: it is not"
             + " read"),
-    CSV(".*\\.csv", "is CSV, which is not read: download the IDX files or CIFAR-10's binary ones"),
+    CSV(
+        ".*\\.csv",
+        "is CSV, which is not read as images: download the IDX files or CIFAR-10's binary ones"),
     ARCHIVE(".*\\.(zip|tar|tgz|gz|7z|rar)", "is packed: unpack it");
 
     private final Pattern name;

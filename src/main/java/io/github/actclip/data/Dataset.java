@@ -59,6 +59,14 @@ public interface Dataset {
   long checksum();
 
   /**
+   * The names of the classes, by their numbers, for a person to read; empty where targets are no
+   * classes, or these have no names.
+   */
+  default List<String> classes() {
+    return List.of();
+  }
+
+  /**
    * What changes the samples on their way: the {@link Transform#text texts} of the transforms, in
    * their order, by which a training that goes on notices others.
    */

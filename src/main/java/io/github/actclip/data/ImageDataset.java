@@ -6,10 +6,13 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.zip.CRC32C;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -23,6 +26,19 @@ public final class ImageDataset implements Dataset {
   public static final String EMBEDDED = "embedded";
 
   private static final int CLASSES = 10;
+
+  private static final List<String> FASHION_MNIST =
+      List.of(
+          "T-shirt/top",
+          "trouser",
+          "pullover",
+          "dress",
+          "coat",
+          "sandal",
+          "shirt",
+          "sneaker",
+          "bag",
+          "ankle boot");
 
   /** What a {@link FloatBuffer} over a tensor can hold. */
   private static final int MAX_BATCH_SIZE = Integer.MAX_VALUE / (PixelFormat.VALUES * Float.BYTES);
@@ -125,6 +141,12 @@ public final class ImageDataset implements Dataset {
     return CLASSES;
   }
 
+  /** Those of the embedded images; a folder does not say what its classes are. */
+  @Override
+  public List<String> classes() {
+    return source.equals(EMBEDDED) ? FASHION_MNIST : List.of();
+  }
+
   /** Where it came from: {@value #EMBEDDED}, or the folder's absolute path. */
   @Override
   public String source() {
@@ -170,11 +192,15 @@ public final class ImageDataset implements Dataset {
           indices.length, MAX_BATCH_SIZE);
     }
     try (TensorScope scope = new TensorScope()) {
-      long[] shape = {indices.length, PixelFormat.SIDE, PixelFormat.SIDE, PixelFormat.CHANNELS};
-      Tensor images = torch.empty(shape, new TensorOptions(ScalarType.Float), null);
+      long[] shape = {indices.length, PixelFormat.CHANNELS, PixelFormat.SIDE, PixelFormat.SIDE};
+      Tensor images =
+          torch.empty(
+              shape,
+              new TensorOptions(ScalarType.Float),
+              new MemoryFormatOptional(MemoryFormat.ChannelsLast));
       Tensor classes =
           torch.empty(new long[] {indices.length}, new TensorOptions(ScalarType.Long), null);
-      FloatBuffer pixels = images.createBuffer();
+      FloatBuffer pixels = images.permute(0, 2, 3, 1).createBuffer();
       LongBuffer numbers = classes.createBuffer();
       float[] image = new float[PixelFormat.VALUES];
       for (int index : indices) {
@@ -182,7 +208,7 @@ public final class ImageDataset implements Dataset {
         decode(index, image);
         pixels.put(image);
       }
-      return new Batch(scope.pass(images.permute(0, 3, 1, 2)), scope.pass(classes));
+      return new Batch(scope.pass(images), scope.pass(classes));
     }
   }
 

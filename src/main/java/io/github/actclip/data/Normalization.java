@@ -71,8 +71,8 @@ public record Normalization(List<Double> mean, List<Double> std) implements Tran
    * @throws ActclipException bad input, when all values of a channel are the same
    */
   public static Normalization of(Dataset dataset) {
-    double[] mean = means(dataset, new double[channels(dataset)], 1);
-    double[] variance = means(dataset, mean, 2);
+    double[] mean = means(dataset, new double[channels(dataset)], false);
+    double[] variance = means(dataset, mean, true);
     return new Normalization(boxed(mean), boxed(Arrays.stream(variance).map(Math::sqrt).toArray()));
   }
 
@@ -82,33 +82,46 @@ public record Normalization(List<Double> mean, List<Double> std) implements Tran
     }
   }
 
-  /** The mean of (value − center)^power in each channel: of differences, so that equals give 0. */
-  private static double[] means(Dataset dataset, double[] center, int power) {
-    // Their sums are compensated, so that rounding does not add up.
+  /** The mean of value − center in each channel, or of its square: equal values give 0. */
+  private static double[] means(Dataset dataset, double[] center, boolean squared) {
+    // Added up with compensation, so that rounding does not add up.
     List<DoubleSummaryStatistics> channels =
         Arrays.stream(center).mapToObj(c -> new DoubleSummaryStatistics()).toList();
+    long count = 0;
     for (int from = 0; from < dataset.size(); from += BATCH_SIZE) {
       int[] indices = IntStream.range(from, Math.min(from + BATCH_SIZE, dataset.size())).toArray();
       try (TensorScope scope = new TensorScope()) {
-        add(values(scope, dataset, indices), center, power, channels);
+        SampleValues values = values(scope, dataset, indices);
+        add(values, center, squared, channels);
+        count += (long) values.samples() * values.size() / center.length;
       }
     }
-    return channels.stream().mapToDouble(DoubleSummaryStatistics::getAverage).toArray();
+    double[] means = new double[center.length];
+    for (int channel = 0; channel < means.length; channel++) {
+      means[channel] = channels.get(channel).getSum() / count;
+    }
+    return means;
   }
 
   private static void add(
-      SampleValues values, double[] center, int power, List<DoubleSummaryStatistics> channels) {
+      SampleValues values,
+      double[] center,
+      boolean squared,
+      List<DoubleSummaryStatistics> channels) {
     requireChannels("The data set", center.length, values);
+    int[] channelOf = values.channelOf();
+    double[] centers = Arrays.stream(channelOf).mapToDouble(channel -> center[channel]).toArray();
+    double[] sums = new double[values.size()];
     float[] sample = new float[values.size()];
     for (int i = 0; i < values.samples(); i++) {
       values.get(i, sample);
-      for (int channel = 0; channel < center.length; channel++) {
-        int end = values.end(channel);
-        for (int at = values.start(channel); at < end; at += values.step()) {
-          double difference = sample[at] - center[channel];
-          channels.get(channel).accept(power == 1 ? difference : difference * difference);
-        }
+      for (int at = 0; at < sums.length; at++) {
+        double difference = sample[at] - centers[at];
+        sums[at] += squared ? difference * difference : difference;
       }
+    }
+    for (int at = 0; at < sums.length; at++) {
+      channels.get(channelOf[at]).accept(sums[at]);
     }
   }
 
@@ -165,19 +178,26 @@ public record Normalization(List<Double> mean, List<Double> std) implements Tran
     }
     SampleValues values = new SampleValues("a normalization", data);
     requireChannels("The normalization", mean.size(), values);
+    float[] center = ofEach(values, mean);
+    float[] scale = ofEach(values, std);
     float[] sample = new float[values.size()];
     for (int i = 0; i < values.samples(); i++) {
       values.get(i, sample);
-      for (int channel = 0; channel < mean.size(); channel++) {
-        float center = mean.get(channel).floatValue();
-        float scale = std.get(channel).floatValue();
-        int end = values.end(channel);
-        for (int at = values.start(channel); at < end; at += values.step()) {
-          sample[at] = (sample[at] - center) / scale;
-        }
+      for (int at = 0; at < sample.length; at++) {
+        sample[at] = (sample[at] - center[at]) / scale[at];
       }
       values.put(i, sample);
     }
     return values.tensor();
+  }
+
+  /** The number of the channel of each value: a loop over such arrays is the fastest. */
+  private static float[] ofEach(SampleValues values, List<Double> ofChannels) {
+    int[] channelOf = values.channelOf();
+    float[] numbers = new float[channelOf.length];
+    for (int at = 0; at < numbers.length; at++) {
+      numbers[at] = ofChannels.get(channelOf[at]).floatValue();
+    }
+    return numbers;
   }
 }

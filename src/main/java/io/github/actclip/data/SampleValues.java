@@ -74,14 +74,13 @@ final class SampleValues {
     return channelsLast ? channels() : 1;
   }
 
-  /** Where the values of a channel begin. */
-  int start(int channel) {
-    return channelsLast ? channel : channel * (size() / channels());
-  }
-
-  /** Where they end: all of them are from {@link #start} to before it, by {@link #step}. */
-  int end(int channel) {
-    return channelsLast ? size() : start(channel + 1);
+  /** The channel of each value of a sample. */
+  int[] channelOf() {
+    int[] channels = new int[size()];
+    for (int at = 0; at < channels.length; at++) {
+      channels[at] = channelsLast ? at % channels() : at / (size() / channels());
+    }
+    return channels;
   }
 
   void get(int sample, float[] values) {

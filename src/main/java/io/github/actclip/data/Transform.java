@@ -1,5 +1,6 @@
 package io.github.actclip.data;
 
+import io.github.actclip.runtime.Texts;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -29,9 +30,6 @@ public interface Transform {
    * its class; the same in every JVM.
    */
   default String text() {
-    String type = getClass().getName();
-    boolean saysNothing = toString().startsWith(type + "@");
-    // A lambda's class has a number that is another one in the next JVM.
-    return saysNothing ? type.replaceFirst("(?<=\\$\\$Lambda).*", "") : toString();
+    return Texts.of(this);
   }
 }

@@ -83,4 +83,9 @@ final class TransformedDataset implements Dataset {
   public long checksum() {
     return samples.checksum();
   }
+
+  @Override
+  public List<String> classes() {
+    return samples.classes();
+  }
 }

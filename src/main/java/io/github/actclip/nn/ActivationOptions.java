@@ -1,5 +1,6 @@
 package io.github.actclip.nn;
 
+import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
 
@@ -8,7 +9,8 @@ import java.util.Objects;
  * give it a {@link Clip} or a {@link FakeQuantize} of your own.
  *
  * @param form of the clip; with activation bits, {@link ClipForm#TIED} only
- * @param rule how thresholds learn; with activation bits, the quantizer's own or FROZEN
+ * @param rule how thresholds learn, one of {@link ThresholdGradient#named}; with activation bits,
+ *     the quantizer's own or FROZEN
  * @param initial the threshold at the start
  * @param perChannel whether each of the channels has a threshold of its own
  * @param parameterization how the parameter becomes the threshold, without activation bits
@@ -22,7 +24,7 @@ import java.util.Objects;
  */
 public record ActivationOptions(
     ClipForm form,
-    ThresholdRule rule,
+    ThresholdGradient rule,
     double initial,
     boolean perChannel,
     Parameterization parameterization,
@@ -45,6 +47,11 @@ public record ActivationOptions(
     Objects.requireNonNull(rule, "rule");
     Objects.requireNonNull(parameterization, "parameterization");
     Objects.requireNonNull(quantization, "quantization");
+    if (!ThresholdGradient.named().contains(rule)) {
+      throw ActclipException.badInput(
+          "rule (%s) must be one of %s: a file cannot hold another; give one to a Clip of yours",
+          rule, ThresholdGradient.named());
+    }
     requireBits("activationBits", activationBits);
     requireBits("weightBits", weightBits);
     if (activationBits == 0 && weightBits == 0) {
@@ -57,8 +64,8 @@ public record ActivationOptions(
       requireOnly("floor", floor, Double.NEGATIVE_INFINITY, with);
       requireOnly("beta", beta, DEFAULT_BETA, with);
       requireOnly("cutBandwidth", cutBandwidth, 0.0, with);
-      if (rule != ThresholdRule.FROZEN) {
-        requireOnly("rule", rule, ThresholdRule.SUM, with);
+      if (rule != ThresholdGradient.FROZEN) {
+        requireOnly("rule", rule, ThresholdGradient.SUM, with);
       }
     }
     if (!(cutBandwidth >= 0 && cutBandwidth <= Float.MAX_VALUE)) {
@@ -68,11 +75,11 @@ public record ActivationOptions(
 
   /** The original's: a tied clip after the ReLU, from 1, by its exact gradient. */
   public static ActivationOptions original() {
-    return of(ClipForm.TIED, ThresholdRule.SUM);
+    return of(ClipForm.TIED, ThresholdGradient.SUM);
   }
 
   /** A clip from 1, one threshold for all channels. */
-  public static ActivationOptions of(ClipForm form, ThresholdRule rule) {
+  public static ActivationOptions of(ClipForm form, ThresholdGradient rule) {
     return new ActivationOptions(
         form,
         rule,
@@ -113,7 +120,7 @@ public record ActivationOptions(
     FakeQuantize layer =
         new FakeQuantize(
             new FakeQuantizeOptions(quantization, activationBits, false, initial, scales, 1));
-    if (rule == ThresholdRule.FROZEN) {
+    if (rule == ThresholdGradient.FROZEN) {
       layer.freeze();
     }
     return layer;
@@ -126,7 +133,7 @@ public record ActivationOptions(
             .parameterization(parameterization)
             .floor(floor)
             .beta(beta)
-            .gradient(rule.gradient());
+            .gradient(rule);
     if (perChannel) {
       options.perChannel(channels, 1);
     }

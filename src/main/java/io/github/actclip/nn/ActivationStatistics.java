@@ -15,7 +15,8 @@ import java.util.List;
 public record ActivationStatistics(
     double threshold, double gradient, double clipRate, List<Long> histogram) {
 
-  ActivationStatistics withGradient(double now) {
+  /** The same with another gradient. */
+  public ActivationStatistics withGradient(double now) {
     return new ActivationStatistics(threshold, now, clipRate, histogram);
   }
 }

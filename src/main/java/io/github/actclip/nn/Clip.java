@@ -1,9 +1,11 @@
 package io.github.actclip.nn;
 
 import io.github.actclip.autograd.ClipFunctions;
+import io.github.actclip.autograd.ConvMaxPoolClipFunction;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
@@ -27,6 +29,9 @@ public final class Clip extends ThresholdLayer {
 
   /** MSE and KL ask for a quantizer's bits; a clip has none, and 8 are the usual ones. */
   private static final int CALIBRATION_BITS = 8;
+
+  /** The dimensions of (B, C, H, W). */
+  private static final int IMAGES = 4;
 
   private final ClipOptions options;
   private final Threshold first;
@@ -97,7 +102,7 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
-  public Tensor limit(Tensor x) {
+  Tensor limit(Tensor x) {
     Tensor t = broadcast(first.value(), x);
     ThresholdGradient rule = options.gradient;
     return switch (options.form) {
@@ -118,17 +123,26 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
-  boolean clipsPooled() {
-    boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
-    boolean exact = options.gradient == ThresholdGradient.SUM || !GradMode.is_enabled();
-    return oneSided && exact && (options.channels == 1 || options.axis == 1 || options.axis == -3);
+  Tensor convMaxPool(Conv2dImpl conv, Tensor x) {
+    if (isShowing() || !clipsImagesFromAbove(conv, x)) {
+      return super.convMaxPool(conv, x);
+    }
+    Tensor t = first.value();
+    Tensor ofImages = channels() == 1 ? t : t.view(channels(), 1, 1);
+    Tensor y = ConvMaxPoolClipFunction.convMaxPoolClip(conv, x, ofImages);
+    observeLimited(y);
+    return y;
   }
 
-  @Override
-  public Tensor limitPooled(Tensor x) {
-    return clipsPooled()
-        ? ClipFunctions.maxPoolClip(x, broadcast(first.value(), x))
-        : super.limitPooled(x);
+  /** Whether it does no more to pooled images, and its gradient is the exact one, if any. */
+  private boolean clipsImagesFromAbove(Conv2dImpl conv, Tensor x) {
+    boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
+    boolean exact = options.gradient == ThresholdGradient.SUM || !GradMode.is_enabled();
+    return oneSided && exact && x.dim() == IMAGES && (channels() == 1 || isOfChannels(conv));
+  }
+
+  private boolean isOfChannels(Conv2dImpl conv) {
+    return (options.axis == 1 || options.axis == 1 - IMAGES) && conv.weight().size(0) == channels();
   }
 
   @Override

@@ -138,7 +138,7 @@ public final class FakeQuantize extends ThresholdLayer {
   }
 
   @Override
-  public Tensor limit(Tensor x) {
+  Tensor limit(Tensor x) {
     return fakeQuantize.apply(x, broadcast(scale(), x), broadcast(offset(), x));
   }
 

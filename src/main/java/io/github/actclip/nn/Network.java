@@ -10,6 +10,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiConsumer;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringTensorDictItem;
@@ -28,10 +29,6 @@ import org.bytedeco.pytorch.global.torch.MemoryFormat;
  *   private final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(32)));
  *   private final Clip clip = register("clip", new Clip(new ClipOptions(ClipForm.RELU)));
  *   private final LinearImpl head = register("head", new LinearImpl(32, 5));
- *
- *   Classifier() {
- *     super("Classifier");
- *   }
  *
  *   public Tensor forward(Tensor x) {
  *     x = clip.forward(bn.forward(conv.forward(x)));
@@ -53,14 +50,19 @@ public abstract class Network extends Module {
   /** By name. JavaCPP frees some kinds of modules with their Java object, parent or not. */
   private final Map<String, Module> children = new LinkedHashMap<>();
 
-  /**
-   * An empty network on the CPU.
-   *
-   * @param name of its kind, such as "Classifier"
-   */
-  protected Network(String name) {
-    super(name);
+  /** An empty network on the CPU. */
+  protected Network() {
     LibTorch.load(); // Module's own initialiser may have loaded it, but did not size its pools.
+  }
+
+  /**
+   * By which a checkpoint tells this network from one that it cannot go on with, besides the names
+   * and shapes of its tensors: the name of its class. Override it where a network is made with
+   * options that these do not show.
+   */
+  @Override
+  public String toString() {
+    return getClass().getSimpleName();
   }
 
   /**
@@ -95,7 +97,7 @@ public abstract class Network extends Module {
     if (child == this || children.putIfAbsent(name, child) != null) {
       throw ActclipException.badInput(
           "%s cannot be registered as %s: %s",
-          child.name().getString(),
+          child.getClass().getSimpleName(),
           name,
           child == this ? "it is this network itself" : "the network has one of that name");
     }
@@ -193,16 +195,50 @@ public abstract class Network extends Module {
    * @throws ActclipException as {@link ThresholdLayer#calibrate} does; the layers before that one
    *     are set then
    */
-  public void calibrate(Tensor x, Calibration calibration) {
+  public final void calibrate(Tensor x, Calibration calibration) {
     Arguments.requireTensor("the data to calibrate from", x);
-    Set<ThresholdLayer> layers = new HashSet<>();
-    thresholds().values().forEach(threshold -> layers.add(threshold.layer()));
-    layers.forEach(layer -> layer.calibrateOnForward(calibration));
+    Map<String, Threshold> thresholds = thresholds();
+    observe(x, (name, input) -> thresholds.get(name).layer().calibrate(input, calibration));
+  }
+
+  /**
+   * What the threshold layers see of some data, all of it, with the gradients as they are now.
+   *
+   * @param x as {@link #forward} takes it
+   * @return by the names of the layers' first thresholds, in the order of {@link #forward}
+   */
+  public final Map<String, ActivationStatistics> observe(Tensor x) {
+    Map<String, Threshold> thresholds = thresholds();
+    Map<String, ActivationStatistics> seen = new LinkedHashMap<>();
+    observe(x, (name, input) -> seen.put(name, thresholds.get(name).layer().statistics(input)));
+    return Collections.unmodifiableMap(seen);
+  }
+
+  /**
+   * Shows what comes to the threshold layers in one forward pass without a gradient, before they
+   * limit it; of a layer that is used several times, what comes first. Blocks go their plain way
+   * meanwhile. The network is in the mode it is in; in training mode, batch normalisation counts
+   * this pass. Nobody else may use the network at the same time.
+   *
+   * @param x as {@link #forward} takes it
+   * @param viewer gets the name of the layer's first threshold, and its input, which is freed after
+   *     the call
+   */
+  public final void observe(Tensor x, BiConsumer<String, Tensor> viewer) {
+    Arguments.requireTensor("the data to observe", x);
+    Map<ThresholdLayer, String> layers = new LinkedHashMap<>();
+    thresholds().forEach((name, threshold) -> layers.putIfAbsent(threshold.layer(), name));
+    layers.forEach((layer, name) -> layer.showNext(input -> viewer.accept(name, input)));
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       forward(x);
     } finally {
-      layers.forEach(ThresholdLayer::endCalibration);
+      layers.keySet().forEach(ThresholdLayer::stopShowing);
     }
+  }
+
+  /** Calls {@link ThresholdLayer#setObserved} of all layers. */
+  public final void setObserved(boolean observed) {
+    thresholds().values().forEach(threshold -> threshold.layer().setObserved(observed));
   }
 }

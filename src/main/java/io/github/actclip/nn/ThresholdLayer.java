@@ -10,7 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
+import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
@@ -32,7 +32,7 @@ public abstract class ThresholdLayer extends Module {
   private final int axis;
   private final List<Threshold> thresholds = new ArrayList<>();
   private final ActivationMonitor monitor = new ActivationMonitor();
-  private volatile Consumer<Tensor> preparation = NOTHING;
+  private volatile Consumer<Tensor> viewer = NOTHING;
 
   ThresholdLayer(String name, int channels, int axis) {
     super(name);
@@ -52,43 +52,25 @@ public abstract class ThresholdLayer extends Module {
   public final Tensor forward(Tensor x) {
     requireOpen();
     requireChannels(x);
-    preparation.accept(x);
+    viewer.accept(x);
     if (isObserved()) {
-      observe(x);
+      observe(x, false);
     }
     return limit(x);
   }
 
-  /** What {@link #forward} gives for {@link #pooled} activations, in one pass if it knows how. */
-  public final Tensor forwardPooled(Tensor x) {
-    observePooled(x::detach);
-    return limitPooled(x);
+  /** {@link Blocks#convMaxPoolClip} of what is open. */
+  Tensor convMaxPool(Conv2dImpl conv, Tensor x) {
+    Tensor largest = torch.max_pool2d(conv.forward(x), POOL_SIZE);
+    // The backward of pooling needs its input only.
+    return forward(rectifies() ? largest : largest.relu_());
   }
 
-  /** Observes {@link #pooled} activations where that is due, for which x is then asked. */
-  public final void observePooled(Supplier<Tensor> x) {
-    requireOpen();
+  /** Observes what came out of a clip from above, where that is due, in place of what went in. */
+  final void observeLimited(Tensor y) {
     if (isObserved()) {
-      try (TensorScope scope = new TensorScope()) {
-        scope.noGrad();
-        observe(pooled(x.get()));
-      }
+      observe(y, true);
     }
-  }
-
-  /**
-   * By what {@link #forwardPooled} clips where it does no more than that: of one element, or
-   * (channels, 1, 1).
-   */
-  public final Optional<Tensor> poolThreshold() {
-    requireOpen();
-    return clipsPooled() ? Optional.of(ofImages(limitAbove())) : Optional.empty();
-  }
-
-  /** Activations after max pooling, and after ReLU where this layer does not rectify. */
-  public final Tensor pooled(Tensor x) {
-    Tensor largest = torch.max_pool2d(x, POOL_SIZE);
-    return rectifies() ? largest : largest.relu_(); // the backward of pooling needs its input only
   }
 
   /** What is learned, in the order of registration; it is the layer's. */
@@ -107,13 +89,29 @@ public abstract class ThresholdLayer extends Module {
     }
   }
 
-  /** What the last observed forward pass looked like; empty before the first. */
+  /**
+   * What the last observed forward pass looked like, by at most 4,096 activations, evenly spread
+   * over those that came; empty before the first. Observed are the first pass that records
+   * gradients, and then one of 16, which layers take by turns. {@link Network#observe} looks at all
+   * activations.
+   *
+   * <p>Where {@link Blocks} clip in one pass it sees what was let through: what was clipped is
+   * counted in the first tenth above the threshold then, wherever it was, and so is what equalled
+   * the threshold.
+   */
   public final Optional<ActivationStatistics> statistics() {
     return monitor.last(thresholds.get(0).parameter());
   }
 
-  /** Looks at activations without limiting them, and without a trace in the layer. */
-  public final ActivationStatistics statistics(Tensor x) {
+  /**
+   * Whether forward passes are observed from now on, for {@link #statistics()}; at first they are.
+   */
+  public final void setObserved(boolean observed) {
+    monitor.setEnabled(observed);
+  }
+
+  /** Looks at all these activations without limiting them, and without a trace in the layer. */
+  final ActivationStatistics statistics(Tensor x) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       return ActivationMonitor.look(x, top(x), thresholds.get(0).parameter());
@@ -133,17 +131,22 @@ public abstract class ThresholdLayer extends Module {
    */
   public abstract void calibrate(Tensor x, Calibration calibration);
 
-  /** Calibrates from the first activations that come to {@link #forward}. */
-  final void calibrateOnForward(Calibration calibration) {
-    preparation =
+  /** Shows the next activations that come to {@link #forward}, before it limits them. */
+  final void showNext(Consumer<Tensor> to) {
+    viewer =
         x -> {
-          endCalibration();
-          calibrate(x, calibration);
+          stopShowing();
+          to.accept(x);
         };
   }
 
-  final void endCalibration() {
-    preparation = NOTHING;
+  final void stopShowing() {
+    viewer = NOTHING;
+  }
+
+  /** Whether the next activations are to be shown, which must come to {@link #forward} then. */
+  final boolean isShowing() {
+    return viewer != NOTHING;
   }
 
   /** Stops learning all thresholds; said in the log. */
@@ -161,21 +164,8 @@ public abstract class ThresholdLayer extends Module {
     return false;
   }
 
-  /**
-   * Whether {@link #limitPooled} is no more than a clip from above, of images' channels, with its
-   * exact gradient where one is recorded.
-   */
-  boolean clipsPooled() {
-    return false;
-  }
-
-  /** Computes the output for {@link #pooled} activations. */
-  public Tensor limitPooled(Tensor x) {
-    return limit(pooled(x));
-  }
-
   /** Computes the output. */
-  public abstract Tensor limit(Tensor x);
+  abstract Tensor limit(Tensor x);
 
   /** The value above which it clips, (1) or (channels). */
   abstract Tensor limitAbove();
@@ -213,10 +203,6 @@ public abstract class ThresholdLayer extends Module {
     return (signed ? channel.abs() : channel).max().item_double() <= 0;
   }
 
-  private Tensor ofImages(Tensor value) {
-    return channels == 1 ? value : value.view(channels, 1, 1);
-  }
-
   /** A value of shape (1) or (channels) in a shape that broadcasts to x's. */
   final Tensor broadcast(Tensor value, Tensor x) {
     if (channels == 1) {
@@ -240,7 +226,7 @@ public abstract class ThresholdLayer extends Module {
     return position;
   }
 
-  public final void requireOpen() {
+  final void requireOpen() {
     if (isNull()) {
       throw ActclipException.badInput(
           "this layer was closed: make it outside of the scope that closed it");
@@ -251,10 +237,10 @@ public abstract class ThresholdLayer extends Module {
     return GradMode.is_enabled() && monitor.isDue();
   }
 
-  private void observe(Tensor x) {
+  private void observe(Tensor x, boolean limited) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      monitor.observe(x, top(x));
+      monitor.observe(x, top(x), limited);
     }
   }
 

@@ -66,6 +66,11 @@ final class Backends {
     return requires && GradMode.is_enabled();
   }
 
+  /** Whether the kernels were chosen. */
+  static boolean isNative() {
+    return chosen().backend() != COMPOSED;
+  }
+
   static Choice chosen() {
     LibTorch.load();
     Choice choice = chosen;

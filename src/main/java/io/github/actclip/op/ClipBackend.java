@@ -41,7 +41,7 @@ interface ClipBackend {
   /** The sums for {@code upper} and {@code value}, and for {@code lower}, if there is one. */
   Sums[] statistics(Tensor g, Tensor x, Limits limits);
 
-  /** The formula of {@link ClipOp#maxPoolClip}. */
+  /** The formula of {@link PoolOp#maxPoolClip}. */
   Pooled maxPoolClip(Tensor x, Tensor t, boolean relu);
 
   /**

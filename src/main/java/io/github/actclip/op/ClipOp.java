@@ -1,7 +1,6 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Arguments;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
@@ -9,7 +8,6 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorIndex;
 import org.bytedeco.pytorch.TensorIndexVector;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.DeviceType;
 
 /**
  * The clips as operations on tensors. LibTorch differentiates them: where it records a gradient,
@@ -52,8 +50,7 @@ public final class ClipOp {
 
   /** Whether the native kernels compute the clip of x by these limits. */
   public static boolean isNative(Tensor x, Limits limits) {
-    return Backends.chosen().backend() instanceof NativeBackend kernels
-        && kernels.supports(x, limits.thresholds());
+    return Backends.isNative() && Backends.chosen().backend().supports(x, limits.thresholds());
   }
 
   /**
@@ -216,125 +213,6 @@ public final class ClipOp {
    */
   static Tensor maskFor(Tensor x, Tensor mask) {
     return GradMode.is_enabled() ? withVersionOf(x, mask) : mask;
-  }
-
-  /**
-   * Max pooling of 2×2 with stride 2, then the clip: {@code clip(max_pool2d(x, 2), t)}, or {@code
-   * relu} in place of {@code clip}. Where a gradient is recorded it is LibTorch's operations that
-   * compute; {@code ClipFunctions.maxPoolClip} has the gradient in one pass.
-   *
-   * @param x (B, C, H, W); an odd last row or column is left out
-   * @param t of one element, or (C, 1, 1)
-   * @param relu whether it rectifies
-   */
-  public static Pooled maxPoolClip(Tensor x, Tensor t, boolean relu) {
-    ClipArguments.requirePoolable(x, t);
-    return Backends.forward(() -> {}, x, t).maxPoolClip(x, t, relu);
-  }
-
-  /**
-   * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call.
-   * Where {@link #isConvolutionNative}, what is convolved never gets into memory, and it equals the
-   * single operations but for float32's rounding; elsewhere its bits are theirs, unless only the
-   * gradient by x is what the kernels lack. Not recorded: {@code ClipFunctions.convMaxPoolClip} can
-   * be differentiated.
-   *
-   * @param x (B, C, H, W)
-   * @param weight (N, C, kH, kW)
-   * @param bias (N), contiguous
-   * @param t of one element, or (N, 1, 1); null for no limit
-   * @param codes whether {@link #convMaxPoolClipBackward} is to follow: else there are none
-   * @return null where it does not do that, and the single operations are to be asked: where a
-   *     gradient may be recorded, within autocast, where one of them is undefined, not float32 on
-   *     the CPU or of a shape that does not fit, and where the backend is not native
-   */
-  public static Pooled convMaxPoolClip(
-      Tensor x, Tensor weight, Tensor bias, Tensor t, boolean codes) {
-    NativeBackend kernels = backendOrNull();
-    return kernels != null && !GradMode.is_enabled() && !isAutocast()
-        ? kernels.convMaxPoolClip(x, weight, bias, t, codes)
-        : null;
-  }
-
-  /**
-   * Whether the native kernels compute {@link #convMaxPoolClip} and its gradients, that by x only
-   * if x requires one: for float32 numbers on an x86 processor with AVX2, in tensors that are
-   * channels-last, whose channels (of x only for its gradient) are a multiple of 16, or of 32 with
-   * AVX-512; for at most 262,144 weights; and not within autocast.
-   */
-  public static boolean isConvolutionNative(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    NativeBackend kernels = backendOrNull();
-    return kernels != null && !isAutocast() && kernels.suitConvolution(x, weight, bias, t);
-  }
-
-  /**
-   * The exact gradients of {@link #convMaxPoolClip} where {@link #isConvolutionNative}.
-   *
-   * @param g the gradient of the loss by the output, of its shape and dtype
-   * @param codes as forward gave them
-   * @param x as forward took it; weight and t too
-   * @param byX whether the gradient by x is wanted
-   * @param byWeight whether that by the weight is
-   * @return the gradients by x, the weight, the bias and t; null for what is not wanted, and a t
-   *     that there is not
-   * @throws ActclipException bad input, when one of them was closed or is not forward's
-   */
-  public static Tensor[] convMaxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX, boolean byWeight) {
-    NativeBackend kernels = backendOrNull();
-    if (kernels == null) {
-      throw ActclipException.badInput("the backend is not native: it gave no such codes");
-    }
-    ClipArguments.requireFloating(ClipArguments.GRADIENT, g);
-    Arguments.requireTensor("the codes", codes);
-    Arguments.requireTensor("the images", x);
-    Arguments.requireTensor("the weight", weight);
-    if (t != null) {
-      Arguments.requireTensor(ClipArguments.THRESHOLD, t);
-    }
-    if (NativeBackend.isAnyNegated(x, weight, t)) {
-      throw ActclipException.badInput(
-          "the images, the weight or the threshold is lazily negated: forward took none that is");
-    }
-    Tensor given = ClipArguments.inMemory(g);
-    return kernels.convMaxPoolClipBackward(given, codes, x, weight, t, byX, byWeight);
-  }
-
-  private static NativeBackend backendOrNull() {
-    return Backends.chosen().backend() instanceof NativeBackend kernels ? kernels : null;
-  }
-
-  private static boolean isAutocast() {
-    return torch.is_autocast_enabled(DeviceType.CPU);
-  }
-
-  /**
-   * Checks that x can be pooled.
-   *
-   * @throws ActclipException bad input, when it is not floating point or not (B, C, H, W)
-   */
-  public static void requirePoolable(Tensor x) {
-    ClipArguments.requirePoolable(x);
-  }
-
-  /** Whether the native kernels compute {@link #maxPoolClip}. */
-  public static boolean isPoolNative(Tensor x, Tensor t) {
-    ClipArguments.requirePoolable(x, t);
-    return isNative(x, Limits.above(t));
-  }
-
-  /**
-   * The exact gradients of {@link #maxPoolClip}.
-   *
-   * @param g the gradient of the loss by the output, of its shape and dtype
-   * @param codes as forward gave them
-   * @param t as forward took it
-   * @param shape of x
-   * @return the gradients by x and by t
-   */
-  public static Tensor[] maxPoolClipBackward(Tensor g, Tensor codes, Tensor t, long... shape) {
-    Tensor given = ClipArguments.pooledGradient(g, codes, t, shape);
-    return Backends.ofCodes(codes).maxPoolClipBackward(given, codes, t, shape);
   }
 
   /**

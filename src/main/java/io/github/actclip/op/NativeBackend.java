@@ -26,7 +26,7 @@ final class NativeBackend implements ClipBackend {
         && !isAnyNegated(thresholds);
   }
 
-  private static boolean isThere(Tensor tensor) {
+  static boolean isThere(Tensor tensor) {
     return tensor != null && !tensor.isNull();
   }
 
@@ -123,69 +123,6 @@ final class NativeBackend implements ClipBackend {
     return pooled;
   }
 
-  /** {@link ClipOp#convMaxPoolClip}; null where it does not do that. */
-  Pooled convMaxPoolClip(Tensor x, Tensor weight, Tensor bias, Tensor t, boolean codes) {
-    if (!isThereOrNull(t) || isAnyNegated(x, weight, bias, t)) {
-      return null;
-    }
-    Pooled pooled = new Pooled(new Tensor(), codes ? new Tensor() : null);
-    run(
-        () ->
-            NativeKernels.convMaxPoolClip(
-                address(x),
-                address(weight),
-                address(bias),
-                address(t),
-                address(pooled.output()),
-                address(pooled.codes())));
-    return pooled.output().defined() ? pooled : null;
-  }
-
-  /** {@link ClipOp#isConvolutionNative}. */
-  boolean suitConvolution(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    try {
-      return isThere(x)
-          && isThereOrNull(t)
-          && !isAnyNegated(x, weight, bias, t)
-          && NativeKernels.suitConvolution(
-              address(x), address(weight), address(bias), address(t), x.requires_grad());
-    } finally {
-      Reference.reachabilityFence(x);
-      Reference.reachabilityFence(weight);
-      Reference.reachabilityFence(bias);
-      Reference.reachabilityFence(t);
-    }
-  }
-
-  /** One that was closed is no threshold either, for the kernels, and would not clip. */
-  private static boolean isThereOrNull(Tensor t) {
-    return t == null || isThere(t);
-  }
-
-  /** {@link ClipOp#convMaxPoolClipBackward}. */
-  Tensor[] convMaxPoolClipBackward(
-      Tensor g, Tensor codes, Tensor x, Tensor weight, Tensor t, boolean byX, boolean byWeight) {
-    Tensor[] gradients = {
-      byX ? new Tensor() : null,
-      byWeight ? new Tensor() : null,
-      new Tensor(),
-      t == null ? null : new Tensor()
-    };
-    run(
-        () ->
-            NativeKernels.convMaxPoolClipBackward(
-                address(g),
-                address(codes),
-                address(x),
-                address(weight),
-                address(t),
-                address(gradients[0]),
-                address(gradients[1]),
-                address(gradients[2]),
-                address(gradients[3])));
-    return gradients;
-  }
-
   /** Lazily: the kernels would read what is not negated. */
   static boolean isAnyNegated(Tensor... tensors) {
     for (Tensor tensor : tensors) {
@@ -267,7 +204,7 @@ final class NativeBackend implements ClipBackend {
   }
 
   /** Of the C++ object: one of several in a row has a position from the first. */
-  private static long address(Tensor tensor) {
+  static long address(Tensor tensor) {
     if (tensor == null) {
       return 0;
     }
@@ -279,7 +216,7 @@ final class NativeBackend implements ClipBackend {
    * Runs a kernel on arguments that were checked: what it throws is no fault of theirs. Holds the
    * tensors that the task refers to, which the garbage collector would free after their last use.
    */
-  private static void run(Runnable task) {
+  static void run(Runnable task) {
     try {
       task.run();
     } catch (RuntimeException e) {

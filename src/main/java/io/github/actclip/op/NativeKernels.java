@@ -42,12 +42,12 @@ final class NativeKernels {
   static native void maxPoolClip(long x, long t, boolean relu, long y, long codes);
 
   /**
-   * {@link ClipOp#convMaxPoolClip}; the results stay undefined where it does not do that. Codes may
+   * {@link PoolOp#convMaxPoolClip}; the results stay undefined where it does not do that. Codes may
    * be 0.
    */
   static native void convMaxPoolClip(long x, long weight, long bias, long t, long y, long codes);
 
-  /** {@link ClipOp#isConvolutionNative}, for tensors of which nothing is known. */
+  /** {@link PoolOp#isConvolutionNative}, for tensors of which nothing is known. */
   static native boolean suitConvolution(long x, long weight, long bias, long t, boolean byX);
 
   static native void convMaxPoolClipBackward(

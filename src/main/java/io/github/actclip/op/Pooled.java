@@ -3,10 +3,10 @@ package io.github.actclip.op;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * What {@link ClipOp#maxPoolClip} and {@link ClipOp#convMaxPoolClip} give.
+ * What {@link PoolOp#maxPoolClip} and {@link PoolOp#convMaxPoolClip} give.
  *
  * @param output (B, C, ⌊H/2⌋, ⌊W/2⌋) of (B, C, H, W) that are pooled, of their dtype
- * @param codes what {@link ClipOp#maxPoolClipBackward} or {@link ClipOp#convMaxPoolClipBackward}
+ * @param codes what {@link PoolOp#maxPoolClipBackward} or {@link PoolOp#convMaxPoolClipBackward}
  *     needs to know, in a form that only they read: which of the four was the largest, and whether
  *     it passed; null where backward was said not to follow
  */

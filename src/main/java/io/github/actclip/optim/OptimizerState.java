@@ -1,6 +1,7 @@
 package io.github.actclip.optim;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -26,7 +27,11 @@ public final class OptimizerState {
 
   private OptimizerState() {}
 
-  /** Returns uint8 of shape (N); the caller's scope owns it. */
+  /**
+   * Saves the state of any of LibTorch's optimizers.
+   *
+   * @return uint8 of shape (N); the caller's scope owns it
+   */
   public static Tensor save(Optimizer optimizer) {
     try (TensorScope scope = new TensorScope();
         OutputArchive archive = new OutputArchive();
@@ -38,30 +43,47 @@ public final class OptimizerState {
   }
 
   /**
-   * Brings an optimizer of the same parameters into a state.
+   * Brings an optimizer of the same kind and parameters into a state.
    *
-   * @param type which one it is
    * @param state what {@link #save} gave, undamaged: LibTorch's reader is not made for other bytes
    * @param device of the parameters, which need not be where they were when they were saved
+   * @throws ActclipException a failure when LibTorch cannot take it up, which may have changed a
+   *     part
    */
-  public static void load(Optimizer optimizer, OptimizerType type, Tensor state, Device device) {
-    List<Double> decays = decays(optimizer, type);
+  public static void load(Optimizer optimizer, Tensor state, Device device) {
+    Arguments.requireOpen("the optimizer", optimizer);
+    Arguments.requireTensor("the state of the optimizer", state);
     try (InputArchive archive = new InputArchive();
         DeviceOptional there = new DeviceOptional(device)) {
       archive.load_from(state.data_ptr_byte(), state.numel(), there);
       optimizer.load(archive);
-      List<Double> loaded = decays(optimizer, type);
-      if (!loaded.equals(decays)) { // LibTorch takes the groups' options from the archive.
-        throw new IllegalStateException("its groups decay by " + loaded + " instead of " + decays);
-      }
     } catch (RuntimeException e) {
-      throw ActclipException.failure(
-          e,
-          "the optimizer cannot take up its state: %s; it is of other thresholds, or of an older"
-              + " actclip, whose weight decay pulled on what softplus, exp, log2 and TQT store:"
-              + " begin a new training with its weights",
-          ActclipException.firstLine(e));
+      throw refusal(e, ActclipException.firstLine(e));
     }
+  }
+
+  /**
+   * The same of an optimizer that {@link OptimizerType#create} made, whose groups must be the same,
+   * too.
+   *
+   * @param type which one it is
+   */
+  public static void load(Optimizer optimizer, OptimizerType type, Tensor state, Device device) {
+    List<Double> decays = decays(optimizer, type);
+    load(optimizer, state, device);
+    List<Double> loaded = decays(optimizer, type);
+    if (!loaded.equals(decays)) { // LibTorch takes the groups' options from the archive.
+      throw refusal(null, "its groups decay by " + loaded + " instead of " + decays);
+    }
+  }
+
+  private static ActclipException refusal(RuntimeException cause, String reason) {
+    return ActclipException.failure(
+        cause,
+        "the optimizer cannot take up its state: %s; it is of other thresholds, or of an older"
+            + " actclip, whose weight decay pulled on what softplus, exp, log2 and TQT store:"
+            + " begin a new training with its weights",
+        reason);
   }
 
   private static List<Double> decays(Optimizer optimizer, OptimizerType type) {

@@ -1,6 +1,6 @@
 package io.github.actclip.report;
 
-import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.nn.ActivationStatistics;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -54,7 +54,7 @@ record Histogram(
    * Of activations, whose values are no longer known: each counts as the middle of its bin.
    *
    * @param threshold the end of the tenth bin, above 0
-   * @param tenths as in {@link EpochMetrics#activations}
+   * @param tenths as in {@link ActivationStatistics#histogram}
    */
   static Histogram ofTenths(double threshold, List<Long> tenths) {
     double width = threshold / 10;

@@ -26,7 +26,6 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  */
 final class Plot {
 
-  private static final int HEIGHT = 260;
   private static final Font FONT = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
   private static final Color CLEAR = new Color(0, 0, 0, 0);
   private static final int THIN_ALPHA = 110;
@@ -62,6 +61,7 @@ final class Plot {
 
   private final String title;
   private final String unit;
+  private final PlotSize size;
   private final XAxis xAxis;
   private final XYChart chart;
   private final StringBuilder legend = new StringBuilder();
@@ -72,13 +72,15 @@ final class Plot {
    * An empty one.
    *
    * @param unit of the values upwards, or what they are
-   * @param width in pixels where the page has room for it
+   * @param size a small one has neither a legend nor a name at its axis
    */
-  Plot(String title, String unit, int width, XAxis xAxis) {
+  Plot(String title, String unit, PlotSize size, XAxis xAxis) {
     this.title = title;
     this.unit = unit;
+    this.size = size;
     this.xAxis = xAxis;
-    chart = new XYChartBuilder().width(width).height(HEIGHT).xAxisTitle(xAxis.name()).build();
+    String name = size == PlotSize.SMALL ? "" : xAxis.name();
+    chart = new XYChartBuilder().width(size.width()).height(size.height()).xAxisTitle(name).build();
     style(chart.getStyler());
     chart.getStyler().setXAxisMin(xAxis.min()).setXAxisMax(xAxis.max());
   }
@@ -107,6 +109,11 @@ final class Plot {
 
   /** Adds a line, with its points marked where they are few. */
   Plot line(String name, Ink ink, Curve curve) {
+    return unnamed(ink, curve).entry(name, ink);
+  }
+
+  /** The same without a word in the legend. */
+  Plot unnamed(Ink ink, Curve curve) {
     XYSeries series = add(curve);
     if (series != null) {
       boolean marked = curve.x().length <= MOST_MARKERS;
@@ -115,7 +122,7 @@ final class Plot {
       series.setMarker(marked ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
       series.setMarkerColor(ink.color());
     }
-    return entry(name, ink);
+    return this;
   }
 
   /** Adds a line for the background, without a word in the legend. */
@@ -164,8 +171,8 @@ final class Plot {
   }
 
   /** Limits what is shown upwards. */
-  Plot upTo(double most) {
-    chart.getStyler().setYAxisMin(0.0).setYAxisMax(most);
+  Plot between(double least, double most) {
+    chart.getStyler().setYAxisMin(least).setYAxisMax(most);
     return this;
   }
 

@@ -9,6 +9,7 @@ import java.awt.Font;
 import java.awt.GraphicsEnvironment;
 import java.awt.font.FontRenderContext;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -63,6 +64,8 @@ final class Report {
       </html>
       """;
 
+  private static final String SEEN = "Activations that the first 250 test samples cause";
+
   private Report() {}
 
   /**
@@ -74,80 +77,88 @@ final class Report {
   static String html(RunSummary summary, List<EpochMetrics> epochs, List<StepMetrics> steps) {
     return format(
         PAGE,
-        Html.escape(headline(summary)),
-        Html.escape("Net on " + summary.dataName()),
+        Html.escape(ReportHead.headline(summary)),
+        Html.escape(summary.network() + " on " + summary.dataName()),
         styleSheet(),
-        tiles(summary, epochs),
-        plots(new ReportPlots(summary, epochs, steps), ReportTables.phases(epochs)),
+        ReportHead.tiles(summary, epochs),
+        findings(summary, new Timeline(summary.stepsPerEpoch(), epochs, steps)),
         ReportTables.epochs(epochs),
         ReportTables.options(summary),
         ReportTables.environment(summary),
         Html.escape(reproduction(summary)));
   }
 
-  private static String headline(RunSummary summary) {
-    EpochMetrics last = summary.last();
-    return format(
-        "%.2f %% of %,d test images right after %s%s; the threshold ended at %.4f.",
-        100 * last.testAccuracy(),
-        summary.testImages(),
-        length(summary),
-        summary.stopped() ? " (stopped early)" : "",
-        last.actMax());
-  }
-
-  private static String length(RunSummary summary) {
-    EpochMetrics last = summary.last();
-    if (last.step() < last.epoch() * summary.stepsPerEpoch()) {
-      return format("%,d step%s", last.step(), last.step() == 1 ? "" : "s");
-    }
-    return format("%d epoch%s", last.epoch(), last.epoch() == 1 ? "" : "s");
-  }
-
-  private static String tiles(RunSummary summary, List<EpochMetrics> epochs) {
-    EpochMetrics last = summary.last();
-    double seconds = epochs.stream().mapToDouble(e -> e.seconds().total()).sum();
-    return "<dl class=\"tiles\">"
-        + tile("test accuracy", format("%.2f %%", 100 * last.testAccuracy()))
-        + tile("test loss", format("%.4f", last.testLoss()))
-        + tile("threshold", format("%.4f", last.actMax()))
-        + tile("clip rate", format("%.2f %%", 100 * last.clipRate()))
-        + tile("steps", format("%,d", last.step()))
-        + tile("training", format(seconds < 600 ? "%.1f s" : "%,.0f s", seconds))
-        + "</dl>";
-  }
-
-  private static String tile(String name, String value) {
-    return "<div><dt>" + name + "</dt><dd>" + value + "</dd></div>\n";
-  }
-
-  private static String plots(ReportPlots plots, String phases) {
+  private static String findings(RunSummary summary, Timeline timeline) {
+    String phases = scroll(ReportTables.phases(timeline.epochs()));
+    String thresholds = scroll(ReportTables.thresholds(timeline.epochs()));
+    boolean isMany = timeline.thresholds().size() > 1;
     if (!canLabel()) {
       return "<p>No plots: this machine has no font to label them with"
-          + " (on Debian, install fontconfig and fonts-dejavu-core).</p>";
+          + " (on Debian, install fontconfig and fonts-dejavu-core).</p>"
+          + confusion(summary.confusion())
+          + (isMany ? section("Thresholds", thresholds) : "");
     }
-    return section("Learning", "plots", figures("learning", plots.learning()))
-        + section("Thresholds", "plots", figures("threshold", plots.thresholds()))
-        + section(
-            "Activations that the first 250 test images cause",
-            "plots three",
-            figures("activation", plots.activations()))
-        + section(
-            "Time",
-            "plots",
-            plots.phases().html("time") + "<div class=\"scroll\">" + phases + "</div>");
+    ReportPlots plots = new ReportPlots(timeline);
+    ThresholdPlots own = new ThresholdPlots(timeline);
+    List<Plot> learning = new ArrayList<>(plots.learning(summary.loss()));
+    learning.addAll(own.clipRate());
+    String time = "<div class=\"plots\">\n" + plots.phases().html("time") + phases + "</div>\n";
+    return section("Learning", figures("plots", "learning", learning))
+        + confusion(summary.confusion())
+        + (isMany ? ofMany(thresholds, timeline, own) : ofOne(timeline, own))
+        + section("Time", time);
   }
 
-  private static String figures(String name, List<Plot> plots) {
+  private static String confusion(ConfusionMatrix matrix) {
+    ConfusionTable table = new ConfusionTable(matrix);
+    return matrix.classes().isEmpty()
+        ? ""
+        : section("What the test samples were taken for", table.sentence(), scroll(table.table()));
+  }
+
+  /** Of a network with one layer that clips, or none. */
+  private static String ofOne(Timeline timeline, ThresholdPlots own) {
+    if (timeline.thresholds().isEmpty()) {
+      return "";
+    }
+    List<Plot> seen = new ActivationPlots(timeline).overTime();
+    return section("Thresholds", figures("plots", "threshold", own.parameters()))
+        + section(SEEN, figures("plots three", "activation", seen));
+  }
+
+  private static String ofMany(String table, Timeline timeline, ThresholdPlots own) {
+    int layers = timeline.thresholds().size();
+    String limit =
+        layers > ThresholdPlots.MOST_SMALL
+            ? format(
+                "<p>The small plots are of the first %d of %d layers; the table has all.</p>\n",
+                ThresholdPlots.MOST_SMALL, layers)
+            : "";
+    List<Plot> seen = new ActivationPlots(timeline).ofLayers();
+    return section(
+            "Thresholds",
+            table,
+            limit,
+            figures("plots", "threshold", own.parameters()),
+            "<h3>Threshold, after each epoch</h3>\n",
+            figures("plots small", "value", own.values()),
+            "<h3>Clip rate, % of the activations, after each epoch</h3>\n",
+            figures("plots small", "clipped", own.clipRates()))
+        + section(SEEN, figures("plots small", "activation", seen));
+  }
+
+  private static String scroll(String table) {
+    return "<div class=\"scroll\">" + table + "</div>\n";
+  }
+
+  private static String figures(String style, String name, List<Plot> plots) {
     return IntStream.range(0, plots.size())
         .mapToObj(i -> plots.get(i).html(name + i))
-        .collect(Collectors.joining());
+        .collect(Collectors.joining("", "<div class=\"" + style + "\">\n", "</div>\n"));
   }
 
-  private static String section(String title, String style, String content) {
-    return format(
-        "<section>\n<h2>%s</h2>\n<div class=\"%s\">\n%s</div>\n</section>\n",
-        title, style, content);
+  private static String section(String title, String... content) {
+    return "<section>\n<h2>" + title + "</h2>\n" + String.join("", content) + "</section>\n";
   }
 
   /**
@@ -168,7 +179,7 @@ final class Report {
 
   private static String reproduction(RunSummary summary) {
     return format(
-        "On the CPU, the same options, seed and images give the same bits again at the same number"
+        "On the CPU, the same options, seed and samples give the same bits again at the same number"
             + " of threads (%d for LibTorch, %d for OpenBLAS), with the same vector instructions"
             + " (%s) and the same builds of actclip (%s) and of LibTorch (%s). Another one of these"
             + " rounds otherwise, and a training soon makes much of that. On a GPU, no two trainings"

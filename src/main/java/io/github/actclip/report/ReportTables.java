@@ -1,7 +1,10 @@
 package io.github.actclip.report;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import io.github.actclip.io.Json;
+import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.Phase;
 import io.github.actclip.train.PhaseSeconds;
@@ -11,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -32,40 +36,65 @@ final class ReportTables {
 
   private ReportTables() {}
 
-  /** One row an epoch, the best marked. */
+  /** One row an epoch, the best marked; with the threshold where there is one. */
   static String epochs(List<EpochMetrics> epochs) {
-    double best = epochs.stream().mapToDouble(EpochMetrics::testAccuracy).max().orElse(Double.NaN);
-    String head =
-        Html.row(
-            "th",
-            "epoch",
-            "learning rate",
-            "training loss",
-            "training accuracy",
-            "test loss",
-            "test accuracy",
-            "threshold",
-            "clip rate",
-            "seconds",
-            "images/s");
+    double best = epochs.stream().mapToDouble(ReportTables::merit).max().orElse(Double.NaN);
+    Set<String> names = columns(epochs.get(0)).keySet();
+    String head = Html.row("th", names.toArray(String[]::new));
     return epochs.stream()
-        .map(e -> (e.testAccuracy() == best ? "<tbody class=\"best\">" : "<tbody>") + epoch(e))
+        .map(e -> (merit(e) == best ? "<tbody class=\"best\">" : "<tbody>") + epoch(e))
         .collect(Collectors.joining("", "<table class=\"numbers\">\n<thead>" + head, "</table>"));
   }
 
+  /** By the accuracy where there is one, or else by the loss; the more, the better. */
+  private static double merit(EpochMetrics e) {
+    return e.test().getOrDefault("accuracy", -e.testLoss());
+  }
+
   private static String epoch(EpochMetrics e) {
-    return Html.row(
-        "td",
-        String.valueOf(e.epoch()),
-        format("%.3g", e.learningRate()),
-        format("%.4f", e.trainLoss()),
-        format("%.2f %%", 100 * e.trainAccuracy()),
-        format("%.4f", e.testLoss()),
-        format("%.2f %%", 100 * e.testAccuracy()),
-        format("%.4f", e.actMax()),
-        format("%.2f %%", 100 * e.clipRate()),
-        format("%.1f", e.seconds().total()),
-        format("%,.0f", e.imagesPerSecond()));
+    return Html.row("td", columns(e).values().toArray(String[]::new));
+  }
+
+  private static Map<String, String> columns(EpochMetrics e) {
+    Map<String, String> columns = new LinkedHashMap<>();
+    columns.put("epoch", String.valueOf(e.epoch()));
+    columns.put("learning rate", format("%.3g", e.learningRate()));
+    e.train().forEach((name, v) -> columns.put("training " + Shown.label(name), text(name, v)));
+    e.test().forEach((name, v) -> columns.put("test " + Shown.label(name), text(name, v)));
+    if (e.thresholds().size() == 1) {
+      ActivationStatistics seen = e.thresholds().values().iterator().next();
+      columns.put("threshold", Shown.number(seen.threshold()));
+      columns.put("clip rate", Shown.percent(seen.clipRate()));
+    }
+    columns.put("seconds", format("%.1f", e.seconds().total()));
+    columns.put("samples/s", format("%,.0f", e.samplesPerSecond()));
+    return columns;
+  }
+
+  private static String text(String metric, double value) {
+    return Shown.text(metric, value);
+  }
+
+  /** One row for each layer with thresholds, as they are after the last epoch. */
+  static String thresholds(List<EpochMetrics> epochs) {
+    Map<String, ActivationStatistics> first = epochs.get(0).thresholds();
+    StringBuilder rows =
+        new StringBuilder(
+            Html.row("th", "threshold", "value", "since epoch 1", "gradient", "clip rate"));
+    epochs
+        .get(epochs.size() - 1)
+        .thresholds()
+        .forEach(
+            (name, seen) ->
+                rows.append(
+                    Html.row(
+                        "td",
+                        name,
+                        Shown.number(seen.threshold()),
+                        format("%+.4f", seen.threshold() - first.get(name).threshold()),
+                        format("%.2e", seen.gradient()),
+                        Shown.percent(seen.clipRate()))));
+    return "<table class=\"numbers\">\n" + rows + "</table>";
   }
 
   /** Where the time of all epochs went. */
@@ -93,17 +122,34 @@ final class ReportTables {
 
   /** What the training was told: every option that there is, so that none can be forgotten. */
   static String options(RunSummary summary) {
+    Map<String, String> rows = new LinkedHashMap<>();
+    rows.put("network", summary.network());
+    rows.put("data", summary.dataName());
+    rows.put("data from", summary.data());
+    rows.put("training samples", format("%,d", summary.trainSamples()));
+    rows.put("test samples", format("%,d", summary.testSamples()));
+    rows.put("loss", summary.loss());
     Map<String, String> options = new LinkedHashMap<>();
     flatten("", Json.tree(summary.options()), options);
-    flatten("", Json.tree(summary.net()), options);
+    summary.notes().forEach((name, text) -> flatten(subject(name), note(text), options));
     options.replaceAll((name, value) -> ENUM.matcher(value).matches() ? lowerCase(value) : value);
-    Map<String, String> rows = new LinkedHashMap<>();
-    rows.put("images", summary.dataName());
-    rows.put("images from", summary.data());
-    rows.put("training images", format("%,d", summary.trainImages()));
-    rows.put("test images", format("%,d", summary.testImages()));
     rows.putAll(options);
     return table(rows);
+  }
+
+  /** What a note is about: of this library's own, those of its network need no word for it. */
+  private static String subject(String note) {
+    return note.equals("actclip.net") ? "" : note.replaceFirst("^actclip\\.", "");
+  }
+
+  /** Of one that is JSON, what it says; any other is one text. */
+  private static JsonNode note(String text) {
+    boolean isObject = text.startsWith("{") && text.endsWith("}");
+    try {
+      return isObject ? Json.parse(text, "a note") : TextNode.valueOf(text);
+    } catch (ActclipException e) {
+      return TextNode.valueOf(text);
+    }
   }
 
   /** What the training ran on; not the cache, whose folder may name a user. */

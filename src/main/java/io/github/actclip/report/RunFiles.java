@@ -17,6 +17,8 @@ final class RunFiles {
   static final String TABLE = "metrics.csv";
   static final String MODEL = "model.safetensors";
   static final String SUMMARY = "summary.json";
+  static final String REPORT = "report.html";
+  static final String LISTENERS = "listeners.properties";
   static final String CHECKPOINTS = "checkpoints";
 
   private static final List<String> ALL =
@@ -27,8 +29,8 @@ final class RunFiles {
           TensorBoardListener.FOLDER,
           MODEL,
           SUMMARY,
-          RunDirectory.REPORT,
-          RunDirectory.LISTENERS,
+          REPORT,
+          LISTENERS,
           CHECKPOINTS);
 
   private RunFiles() {}

@@ -2,6 +2,7 @@ package io.github.actclip.report;
 
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.StateDict;
+import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
@@ -29,11 +30,12 @@ import org.bytedeco.pytorch.Tensor;
  *   <li>Of the steps of {@link StepLog}: {@code loss/step}, {@code learning_rate}, and of each
  *       threshold its parameter, {@code threshold/act_max} (the mean over the channels), and {@code
  *       threshold_gradient/act_max} (the sum over them).
- *   <li>Of each epoch, at its last step: {@code loss/train}, {@code loss/test}, {@code
- *       accuracy/train}, {@code accuracy/test}, {@code clip_rate}, {@code images_per_second}; the
- *       histograms {@code activations}, of those up to 2 times the threshold, and {@code
- *       parameters/conv1.weight} and so on, of every parameter with more than one element, such as
- *       the thresholds of channels.
+ *   <li>Of each epoch, at its last step: {@code loss/train}, {@code loss/test}, each metric
+ *       likewise, such as {@code accuracy/test}, {@code samples_per_second}, and of each layer with
+ *       thresholds {@code clip_rate/layer1.clip.max} (only {@code clip_rate} where there is one
+ *       such layer); the histograms {@code activations/layer1.clip.max} (likewise), of those up to
+ *       2 times the threshold, and {@code parameters/conv1.weight} and so on, of every parameter
+ *       with more than one element, such as the thresholds of channels.
  * </ul>
  *
  * <p>A training that goes on from a checkpoint gets a further file. What the files before it have
@@ -161,23 +163,28 @@ public final class TensorBoardListener implements TrainingListener, AutoCloseabl
   @Override
   public void onEpoch(Training training, EpochMetrics metrics) {
     long step = metrics.step();
-    events.addScalar("loss/train", metrics.trainLoss(), step);
-    events.addScalar("loss/test", metrics.testLoss(), step);
-    events.addScalar("accuracy/train", metrics.trainAccuracy(), step);
-    events.addScalar("accuracy/test", metrics.testAccuracy(), step);
-    events.addScalar("clip_rate", metrics.clipRate(), step);
-    events.addScalar("images_per_second", metrics.imagesPerSecond(), step);
-    if (metrics.actMax() > 0) {
-      Histogram activations = Histogram.ofTenths(metrics.actMax(), metrics.activations());
-      events.addHistogram("activations", activations, step);
-    }
+    metrics.train().forEach((name, v) -> events.addScalar(name + "/train", v, step));
+    metrics.test().forEach((name, v) -> events.addScalar(name + "/test", v, step));
+    events.addScalar("samples_per_second", metrics.samplesPerSecond(), step);
+    boolean isOne = metrics.thresholds().size() == 1;
+    metrics
+        .thresholds()
+        .forEach((name, seen) -> addActivations(seen, isOne ? "" : "/" + name, step));
     addParameters(training, step);
+  }
+
+  private void addActivations(ActivationStatistics seen, String of, long step) {
+    events.addScalar("clip_rate" + of, seen.clipRate(), step);
+    if (seen.threshold() > 0) {
+      Histogram activations = Histogram.ofTenths(seen.threshold(), seen.histogram());
+      events.addHistogram("activations" + of, activations, step);
+    }
   }
 
   private void addParameters(Training training, long step) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      for (Map.Entry<String, Tensor> parameter : StateDict.of(training.net()).entrySet()) {
+      for (Map.Entry<String, Tensor> parameter : StateDict.of(training.network()).entrySet()) {
         double[] values = TensorNumbers.of(parameter.getValue());
         if (values.length > 1 && Arrays.stream(values).allMatch(Double::isFinite)) {
           events.addHistogram("parameters/" + parameter.getKey(), Histogram.of(values), step);

@@ -1,12 +1,13 @@
 package io.github.actclip.train;
 
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiConsumer;
 import org.bytedeco.pytorch.Tensor;
 
 /** A loss or threshold that is no longer a number, and where that began. */
@@ -18,11 +19,11 @@ final class Divergence {
    * Ends a training of which something is NaN or infinite.
    *
    * @param what names it
-   * @param images some that cause it
+   * @param data some that causes it
    * @throws ActclipException a failure that names the step, the first parameter or layer that is
    *     not finite, and the last checkpoint
    */
-  static void requireFinite(Training training, String what, double value, Tensor images) {
+  static void requireFinite(Training training, String what, double value, Tensor data) {
     if (Double.isFinite(value)) {
       return;
     }
@@ -35,24 +36,27 @@ final class Divergence {
         what,
         training.step(),
         value,
-        first(training.net(), images),
+        first(training.network(), data),
         training.options().optimizer().learningRate(),
         checkpoint);
   }
 
-  /** The first tensor, from the images to the logits, that is not finite. */
-  private static String first(Net net, Tensor images) {
+  /** The first tensor, from the data to the output, that is not finite. */
+  private static String first(Network network, Tensor data) {
+    List<String> found = new ArrayList<>();
+    BiConsumer<String, Tensor> look =
+        (name, tensor) -> {
+          if (!TensorNumbers.areFinite(tensor)) {
+            found.add(name);
+          }
+        };
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Map<String, Tensor> tensors = new LinkedHashMap<>();
-      tensors.put("an image", images);
-      StateDict.of(net).forEach((name, tensor) -> tensors.put("the parameter " + name, tensor));
-      net.outputs(images).forEach((name, tensor) -> tensors.put("the output of " + name, tensor));
-      return tensors.entrySet().stream()
-          .filter(entry -> !TensorNumbers.areFinite(entry.getValue()))
-          .map(Map.Entry::getKey)
-          .findFirst()
-          .orElse("the loss itself");
+      look.accept("the data", data);
+      StateDict.of(network).forEach((name, tensor) -> look.accept("the parameter " + name, tensor));
+      network.observe(data, (name, input) -> look.accept("the input of " + name, input));
+      look.accept("the output of the network", network.forward(data));
     }
+    return found.isEmpty() ? "the loss itself" : found.get(0);
   }
 }

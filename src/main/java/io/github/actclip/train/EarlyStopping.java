@@ -44,32 +44,38 @@ public final class EarlyStopping implements TrainingListener {
   }
 
   private void stopIfOver(Training training) {
-    List<EpochMetrics> epochs = training.epochs();
-    if (training.isComplete() || training.isStopping() || !isOver(epochs)) {
+    List<Double> losses = training.epochs().stream().map(EpochMetrics::testLoss).toList();
+    if (training.isComplete() || training.isStopping() || !isOver(losses)) {
       return;
     }
-    EpochMetrics best = best(epochs);
+    int best = best(losses);
     LOG.info(
         "The training ends early: the test loss was best, {}, after epoch {}, and is {} after epoch"
             + " {}",
-        (float) best.testLoss(),
-        best.epoch(),
-        (float) epochs.get(epochs.size() - 1).testLoss(),
-        epochs.size());
+        losses.get(best - 1).floatValue(),
+        best,
+        losses.get(losses.size() - 1).floatValue(),
+        losses.size());
     training.stop();
   }
 
-  boolean isOver(List<EpochMetrics> epochs) {
-    return !epochs.isEmpty() && epochs.size() - best(epochs).epoch() >= patience;
+  /**
+   * Whether a training should end, for a loop of one's own.
+   *
+   * @param testLosses after each epoch so far
+   */
+  public boolean isOver(List<Double> testLosses) {
+    return !testLosses.isEmpty() && testLosses.size() - best(testLosses) >= patience;
   }
 
-  private EpochMetrics best(List<EpochMetrics> epochs) {
-    EpochMetrics best = epochs.get(0);
-    for (EpochMetrics epoch : epochs) {
-      if (epoch.testLoss() < best.testLoss() - minDelta) {
-        best = epoch;
+  /** The epoch with the best loss, from 1. */
+  private int best(List<Double> losses) {
+    int best = 0;
+    for (int i = 1; i < losses.size(); i++) {
+      if (losses.get(i) < losses.get(best) - minDelta) {
+        best = i;
       }
     }
-    return best;
+    return best + 1;
   }
 }

@@ -1,40 +1,49 @@
 package io.github.actclip.train;
 
-import java.util.List;
+import io.github.actclip.nn.ActivationStatistics;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
- * What one epoch came to; a line of {@code metrics.jsonl}. Losses are mean cross-entropies in nats,
- * accuracies go from 0 to 1.
+ * What one epoch came to; a line of {@code metrics.jsonl}.
  *
  * @param epoch from 1
  * @param step steps done since the start of the training
  * @param learningRate of the last step
- * @param trainLoss over the epoch's steps, while the network was changing
- * @param trainAccuracy likewise
- * @param testLoss after the epoch
- * @param testAccuracy after the epoch
- * @param actMax the threshold after the epoch; of the untied clip and the generalised ReLU the cut,
- *     of a quantizer the largest value
- * @param clipRate the share of the activations above the threshold, from 0 to 1, that the first 250
- *     test images cause after the epoch
- * @param thresholdGradient the gradient of the first threshold in the last step, summed over the
- *     channels; 0 when it is frozen
- * @param imagesPerSecond of training, without the test
+ * @param train the {@code loss} and the metrics over the epoch's steps, while the network was
+ *     changing, by their names
+ * @param test the same after the epoch
+ * @param thresholds what each layer with thresholds saw of the first 250 test samples after the
+ *     epoch, by the name of its first threshold in the state dict; the gradients are those of the
+ *     last step
+ * @param samplesPerSecond of training, without the test
  * @param seconds of training, without the test, by what they went into
- * @param activations of the same images: how many lie in each tenth of the threshold, from 0 to 2
- *     times the threshold; 20 counts
  */
 public record EpochMetrics(
     int epoch,
     long step,
     double learningRate,
-    double trainLoss,
-    double trainAccuracy,
-    double testLoss,
-    double testAccuracy,
-    double actMax,
-    double clipRate,
-    double thresholdGradient,
-    double imagesPerSecond,
-    PhaseSeconds seconds,
-    List<Long> activations) {}
+    Map<String, Double> train,
+    Map<String, Double> test,
+    Map<String, ActivationStatistics> thresholds,
+    double samplesPerSecond,
+    PhaseSeconds seconds) {
+
+  /** Keeps the order of the maps. */
+  public EpochMetrics {
+    train = Collections.unmodifiableMap(new LinkedHashMap<>(train));
+    test = Collections.unmodifiableMap(new LinkedHashMap<>(test));
+    thresholds = Collections.unmodifiableMap(new LinkedHashMap<>(thresholds));
+  }
+
+  /** The mean loss over the epoch's steps. */
+  public double trainLoss() {
+    return train.get("loss");
+  }
+
+  /** The mean loss after the epoch. */
+  public double testLoss() {
+    return test.get("loss");
+  }
+}

@@ -1,16 +1,42 @@
 package io.github.actclip.train;
 
-/**
- * How well a network did on some images.
- *
- * @param loss the mean cross-entropy per image, in nats
- * @param correct how many images it named right
- * @param images how many images there were
- */
-public record Evaluation(double loss, long correct, long images) {
+import io.github.actclip.runtime.ActclipException;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
-  /** The share of images that it named right, from 0 to 1. */
+/**
+ * How well a network did on some samples.
+ *
+ * @param loss the mean loss per sample
+ * @param metrics the mean of each {@link Metric} per sample, by its name
+ * @param samples how many there were
+ */
+public record Evaluation(double loss, Map<String, Double> metrics, long samples) {
+
+  /** Keeps the order of the metrics. */
+  public Evaluation {
+    metrics = Collections.unmodifiableMap(new LinkedHashMap<>(metrics));
+  }
+
+  /**
+   * The share of samples that were named right, from 0 to 1.
+   *
+   * @throws ActclipException bad input, when that was not measured
+   */
   public double accuracy() {
-    return (double) correct / images;
+    Double accuracy = metrics.get("accuracy");
+    if (accuracy == null) {
+      throw ActclipException.badInput("the accuracy was not measured, only %s", metrics.keySet());
+    }
+    return accuracy;
+  }
+
+  /** The loss, called {@code loss}, and the metrics. */
+  Map<String, Double> all() {
+    Map<String, Double> all = new LinkedHashMap<>();
+    all.put("loss", loss);
+    all.putAll(metrics);
+    return all;
   }
 }

@@ -2,15 +2,17 @@ package io.github.actclip.train;
 
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.DataLoader;
-import io.github.actclip.data.ImageDataset;
-import io.github.actclip.data.Normalization;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.data.Dataset;
+import io.github.actclip.nn.Network;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /** Measures a network on a data set. */
 public final class Evaluator {
@@ -21,38 +23,75 @@ public final class Evaluator {
   private Evaluator() {}
 
   /**
-   * Runs every image through the network as it is, without gradients and in the order of the data
-   * set.
+   * Measures cross-entropy and accuracy.
    *
-   * @param device where the network is
+   * @see #evaluate(Network, Dataset, Loss, List, Device)
    */
-  public static Evaluation evaluate(Net net, ImageDataset data, Device device) {
-    return evaluate(net, data, Normalization.none(), device);
+  public static Evaluation evaluate(Network network, Dataset data, Device device) {
+    return evaluate(network, data, Loss.crossEntropy(), List.of(Metric.accuracy()), device);
   }
 
   /**
-   * Runs every image through the network, without gradients and in the order of the data set.
+   * Runs every sample through the network, in evaluation mode, without gradients and in the order
+   * of the data set. The network is in its own mode again afterwards; no other thread may use it
+   * meanwhile in another one.
    *
-   * @param normalization that of the network's training
+   * @param data as in the network's training, but for what was changed by chance
    * @param device where the network is
    */
   public static Evaluation evaluate(
-      Net net, ImageDataset data, Normalization normalization, Device device) {
-    Arguments.requireOpen("the network", net);
+      Network network, Dataset data, Loss loss, List<Metric> metrics, Device device) {
+    Arguments.requireOpen("the network", network);
     Devices.requireUsable(device);
-    DataLoader loader = DataLoader.sequential(data.transformed(normalization), BATCH_SIZE, device);
+    DataLoader loader = DataLoader.sequential(data, BATCH_SIZE, device);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      RunningMetrics metrics = new RunningMetrics(device);
-      for (Batch batch : loader) {
-        TensorScope.run(() -> addBatch(net, batch, metrics));
-      }
-      return metrics.read();
+      RunningMetrics running = new RunningMetrics(device, metrics);
+      return inEvaluationMode(
+          network,
+          () -> {
+            for (Batch batch : loader) {
+              TensorScope.run(() -> addBatch(network, batch, loss, running));
+            }
+            return running.read();
+          });
     }
   }
 
-  private static void addBatch(Net net, Batch batch, RunningMetrics metrics) {
-    Tensor logits = net.forward(batch.data());
-    metrics.add(torch.cross_entropy_loss(logits, batch.target()), logits, batch.target());
+  private static void addBatch(Network network, Batch batch, Loss loss, RunningMetrics running) {
+    Tensor output = forward(network, batch.data());
+    running.add(loss.of(output, batch.target()), output, batch.target());
+  }
+
+  /**
+   * The output of a network.
+   *
+   * @throws ActclipException a failure, in place of what LibTorch throws, which is many lines
+   */
+  static Tensor forward(Network network, Tensor data) {
+    try {
+      return network.forward(data);
+    } catch (RuntimeException e) {
+      if (e.getClass() != RuntimeException.class) { // not LibTorch's
+        throw e;
+      }
+      throw ActclipException.failure(
+          e,
+          "the network %s fails on data of shape %s: %s",
+          network,
+          Arrays.toString(data.shape()),
+          ActclipException.firstLine(e));
+    }
+  }
+
+  /** Does something with a network in evaluation mode, and brings it back into its own. */
+  static <T> T inEvaluationMode(Network network, Supplier<T> work) {
+    boolean trains = network.is_training();
+    network.eval();
+    try {
+      return work.get();
+    } finally {
+      network.train(trains);
+    }
   }
 }

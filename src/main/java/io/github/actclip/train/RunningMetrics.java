@@ -2,9 +2,12 @@ package io.github.actclip.train;
 
 import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.TensorScope;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.DoubleUnaryOperator;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -12,53 +15,57 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Sums up loss and hits on the device, so that a step never waits for a number: only {@link #read}
- * and {@link #sums} do. Its tensors belong to the scope that it is made in.
+ * Sums up loss and metrics on the device, so that a step never waits for a number: only {@link
+ * #read} and {@link #sums} do. Its tensors belong to the scope that it is made in.
  */
 @Internal
 public final class RunningMetrics {
 
-  private static final long CLASS_DIM = 1;
-
+  private final List<Metric> metrics;
   private final Tensor lossSum;
-  private final Tensor correct;
-  private long images;
+  private final List<Tensor> metricSums;
+  private long samples;
 
-  RunningMetrics(Device device) {
-    lossSum = zero(device, ScalarType.Double);
-    correct = zero(device, ScalarType.Long);
+  RunningMetrics(Device device, List<Metric> metrics) {
+    this.metrics = metrics;
+    lossSum = zero(device);
+    metricSums = metrics.stream().map(metric -> zero(device)).toList();
   }
 
-  private static Tensor zero(Device device, ScalarType type) {
-    return torch.zeros(new long[] {1}, new TensorOptions(type).device(new DeviceOptional(device)));
+  private static Tensor zero(Device device) {
+    TensorOptions options = new TensorOptions(ScalarType.Double);
+    return torch.zeros(new long[] {1}, options.device(new DeviceOptional(device)));
   }
 
   /**
    * What was added so far.
    *
-   * @param loss the sum over the images, in nats
+   * @param loss the sum over the samples
+   * @param metrics the sum of each over the samples, by its name
    */
-  public record Sums(double loss, long correct, long images) {
+  public record Sums(double loss, Map<String, Double> metrics, long samples) {
 
     /** Of nothing. */
-    public static final Sums ZERO = new Sums(0, 0, 0);
+    static final Sums ZERO = new Sums(0, Map.of(), 0);
   }
 
   /**
    * Adds a batch.
    *
    * @param loss the batch's mean loss, a scalar
-   * @param logits (B, classes)
-   * @param labels (B) int64
+   * @param output (B, …) of the network
+   * @param target (B, …)
    */
-  void add(Tensor loss, Tensor logits, Tensor labels) {
-    long batch = labels.size(0);
+  void add(Tensor loss, Tensor output, Tensor target) {
+    long batch = target.size(0);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       lossSum.add_(loss, new Scalar((double) batch));
-      correct.add_(logits.argmax(new LongOptional(CLASS_DIM), false).eq(labels).sum());
+      for (int i = 0; i < metrics.size(); i++) {
+        metricSums.get(i).add_(metrics.get(i).sum().apply(output, target));
+      }
     }
-    images += batch;
+    samples += batch;
   }
 
   /** Goes on from sums, or starts anew from {@link Sums#ZERO}. */
@@ -66,19 +73,30 @@ public final class RunningMetrics {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       lossSum.fill_(new Scalar(from.loss()));
-      correct.fill_(new Scalar(from.correct()));
+      for (int i = 0; i < metrics.size(); i++) {
+        double sum = from.metrics().getOrDefault(metrics.get(i).name(), 0.0);
+        metricSums.get(i).fill_(new Scalar(sum));
+      }
     }
-    images = from.images();
+    samples = from.samples();
   }
 
   /** The sums so far, waiting for the device. */
   Sums sums() {
-    return new Sums(lossSum.item_double(), correct.item_long(), images);
+    return new Sums(lossSum.item_double(), metrics(sum -> sum), samples);
   }
 
   /** The means so far, waiting for the device; there must have been a batch. */
   Evaluation read() {
-    Sums sums = sums();
-    return new Evaluation(sums.loss() / images, sums.correct(), images);
+    return new Evaluation(lossSum.item_double() / samples, metrics(sum -> sum / samples), samples);
+  }
+
+  private Map<String, Double> metrics(DoubleUnaryOperator of) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    for (int i = 0; i < metrics.size(); i++) {
+      double sum = metricSums.get(i).item_double();
+      values.put(metrics.get(i).name(), of.applyAsDouble(sum));
+    }
+    return values;
   }
 }

@@ -3,22 +3,27 @@ package io.github.actclip.train;
 import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
-import io.github.actclip.data.ImageDataset;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.data.Dataset;
+import io.github.actclip.nn.Network;
 import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.bytedeco.pytorch.Device;
 
 /**
- * Trains a {@link Net}: LibTorch's own loop (zero_grad, forward, backward, step) with a schedule, a
- * test after each epoch, and listeners.
+ * Trains a {@link Network}: LibTorch's own loop (zero_grad, forward, backward, step) with a
+ * schedule, a test after each epoch, and listeners.
  *
  * <p>{@link #stop} may be called from any thread; everything else belongs to one thread. An
  * interrupt of that thread, such as that of {@code Future.cancel(true)}, is the same as {@link
@@ -30,33 +35,88 @@ public final class Trainer {
 
   private static final long NANOS_PER_PROGRESS = 250_000_000;
 
-  private final Net net;
+  private final Network network;
   private final TrainerOptions options;
   private final Device device;
-  private final List<TrainingListener> listeners;
+  private final List<TrainingListener> listeners = new ArrayList<>();
+  private final Map<String, String> notes = new LinkedHashMap<>();
+  private Loss loss = Loss.crossEntropy();
+  private List<Metric> metrics = List.of(Metric.accuracy());
   private volatile boolean stopping;
   private volatile boolean complete;
   private boolean interrupted;
   private long reported;
   private long steps;
 
+  /** Moves the network to the GPU where there is one: see {@link Devices#auto}. */
+  public Trainer(Network network, TrainerOptions options) {
+    this(network, options, Devices.auto());
+  }
+
   /**
-   * Moves the network to the device.
+   * Moves the network to a device. It is trained by cross-entropy, and judged by accuracy, too,
+   * unless {@link #loss} says otherwise.
    *
-   * @param net what is trained, in place; the caller keeps it
+   * @param network what is trained, in place; the caller keeps it
    * @param device where
-   * @param listeners called in this order
    * @throws ActclipException bad input, when the network or the device was closed, this machine has
    *     no such device, or the device no such precision
    */
-  public Trainer(Net net, TrainerOptions options, Device device, List<TrainingListener> listeners) {
-    Arguments.requireOpen("the network", net);
+  public Trainer(Network network, TrainerOptions options, Device device) {
+    Arguments.requireOpen("the network", network);
     options.precision().requireOn(device);
-    this.net = net;
+    this.network = network;
     this.options = options;
     this.device = device;
-    this.listeners = List.copyOf(listeners);
-    net.to(device, false);
+    network.to(device, false);
+  }
+
+  /** Trains by this loss, and judges by it and these metrics alone. */
+  public Trainer loss(Loss by, Metric... judges) {
+    loss = Objects.requireNonNull(by, "by");
+    metrics = List.of(judges);
+    return this;
+  }
+
+  /** Has listeners called, in this order, after those that were given before. */
+  public Trainer with(TrainingListener... more) {
+    listeners.addAll(List.of(more));
+    return this;
+  }
+
+  /**
+   * Notes a text with the training, such as how its network is made: checkpoints, reports and files
+   * of weights keep it.
+   *
+   * @param name such as {@code "actclip.net"}
+   */
+  public Trainer note(String name, String text) {
+    notes.put(name, text);
+    return this;
+  }
+
+  Network network() {
+    return network;
+  }
+
+  TrainerOptions options() {
+    return options;
+  }
+
+  Device device() {
+    return device;
+  }
+
+  Loss loss() {
+    return loss;
+  }
+
+  List<Metric> metrics() {
+    return metrics;
+  }
+
+  Map<String, String> notes() {
+    return Collections.unmodifiableMap(notes);
   }
 
   /**
@@ -82,22 +142,12 @@ public final class Trainer {
   }
 
   /**
-   * Refuses what {@link #fit} would refuse before it begins, such as batches that are too large,
-   * and changes nothing: for whoever makes files for a training before it begins.
-   *
-   * @throws ActclipException as {@link #fit} does
-   */
-  public void check(ImageDataset train, ImageDataset test) {
-    TensorScope.run(() -> new Training(this, net, options, device, train, test));
-  }
-
-  /**
    * Trains on {@code train} and tests on {@code test} after each epoch.
    *
    * @return one entry an epoch, the last for a part of one if the training was stopped within it
    * @throws ActclipException when the loss is no longer a finite number
    */
-  public List<EpochMetrics> fit(ImageDataset train, ImageDataset test) {
+  public List<EpochMetrics> fit(Dataset train, Dataset test) {
     return fit(train, test, training -> {});
   }
 
@@ -113,20 +163,18 @@ public final class Trainer {
    *
    * @param checkpoint brings a training that has not begun to where it stood: {@code
    *     checkpoint::restore}
-   * @param train the images that the training began with
-   * @return as {@link #fit(ImageDataset, ImageDataset)}, with the epochs before the checkpoint
-   * @throws ActclipException bad input when the network, the options or the images are not those of
+   * @param train what the training began with
+   * @return as {@link #fit(Dataset, Dataset)}, with the epochs before the checkpoint
+   * @throws ActclipException bad input when the network, the options or the data are not those of
    *     the checkpoint, or when it is of a later epoch than the options' last; a failure when the
    *     loss is no longer a finite number
    */
-  public List<EpochMetrics> resume(
-      Consumer<Training> checkpoint, ImageDataset train, ImageDataset test) {
+  public List<EpochMetrics> resume(Consumer<Training> checkpoint, Dataset train, Dataset test) {
     return fit(train, test, checkpoint);
   }
 
-  private List<EpochMetrics> fit(
-      ImageDataset train, ImageDataset test, Consumer<Training> beginning) {
-    Arguments.requireOpen("the network", net);
+  private List<EpochMetrics> fit(Dataset train, Dataset test, Consumer<Training> beginning) {
+    Arguments.requireOpen("the network", network);
     Arguments.requireOpen("the device", device);
     List<EpochMetrics> epochs = new ArrayList<>();
     steps = 0;
@@ -134,7 +182,7 @@ public final class Trainer {
     try {
       TensorScope.run(
           () -> {
-            Training training = new Training(this, net, options, device, train, test);
+            Training training = new Training(this, train, test);
             beginning.accept(training);
             run(training);
             epochs.addAll(training.epochs());
@@ -160,6 +208,16 @@ public final class Trainer {
   }
 
   private void run(Training training) {
+    boolean trained = network.is_training();
+    network.train(true);
+    try {
+      runEpochs(training);
+    } finally {
+      network.train(trained);
+    }
+  }
+
+  private void runEpochs(Training training) {
     stopIfInterrupted();
     listeners.forEach(listener -> listener.onPrepare(training));
     listeners.forEach(listener -> listener.onStart(training));

@@ -1,9 +1,7 @@
 package io.github.actclip.train;
 
-import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.Dataset;
-import io.github.actclip.data.Normalization;
 import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.optim.OptimizerConfig;
 import io.github.actclip.optim.OptimizerType;
@@ -20,17 +18,15 @@ import org.bytedeco.pytorch.Device;
  *     TrainerOptions.builder(OptimizerType.SGD).epochs(30).precision(Precision.BFLOAT16).build();
  * }</pre>
  *
- * @param epochs how often it goes through the images, at least 1
- * @param batchSize images a batch, at least 1
- * @param accumulation batches a step, at least 1; the gradient is that of all their images at once
+ * @param epochs how often it goes through the samples, at least 1
+ * @param batchSize samples a batch, at least 1
+ * @param accumulation batches a step, at least 1; the gradient is that of all their samples at once
  * @param optimizer what the optimizer is made with
  * @param schedule how the learning rate changes
  * @param maxGradNorm at least 0; a gradient that is longer, all parameters' taken as one vector, is
  *     shortened to that length (arXiv 1211.5063, algorithm 1); 0 for no such limit
  * @param precision in what forward and backward compute
- * @param augmentation how the training images are changed by chance
- * @param normalization of training and test images
- * @param seed of the order of the images, and of their augmentation
+ * @param seed of the order of the samples, and of what transforms leave to chance
  */
 public record TrainerOptions(
     int epochs,
@@ -40,8 +36,6 @@ public record TrainerOptions(
     LearningRateSchedule schedule,
     double maxGradNorm,
     Precision precision,
-    Augmentation augmentation,
-    Normalization normalization,
     long seed) {
 
   /**
@@ -57,8 +51,6 @@ public record TrainerOptions(
     Objects.requireNonNull(schedule, "schedule");
     requireNotNegative("maxGradNorm", maxGradNorm);
     Objects.requireNonNull(precision, "precision");
-    Objects.requireNonNull(augmentation, "augmentation");
-    Objects.requireNonNull(normalization, "normalization");
   }
 
   /** What suits {@code Net} with this optimizer: 12 epochs of batches of 128, one cycle, seed 0. */
@@ -92,18 +84,17 @@ public record TrainerOptions(
   }
 
   /**
-   * The batches of a training: shuffled, augmented and normalised as these options say.
+   * The batches of a training: shuffled by the seed.
    *
    * @param device where the batches will be; not kept
    */
   public DataLoader loader(Dataset train, Device device) {
-    return DataLoader.shuffled(
-        train.transformed(augmentation, normalization), batchSize, seed, device);
+    return DataLoader.shuffled(train, batchSize, seed, device);
   }
 
-  /** How many steps a training on so many images does in an epoch. */
-  public long stepsPerEpoch(int images) {
-    long batches = ((long) images + batchSize - 1) / batchSize;
+  /** How many steps a training on so many samples does in an epoch. */
+  public long stepsPerEpoch(int samples) {
+    long batches = ((long) samples + batchSize - 1) / batchSize;
     return (batches + accumulation - 1) / accumulation;
   }
 
@@ -136,8 +127,6 @@ public record TrainerOptions(
         LearningRateSchedule.of(LearningRateSchedule.Type.ONE_CYCLE);
     private double maxGradNorm;
     private Precision precision = Precision.FLOAT32;
-    private Augmentation augmentation = Augmentation.none();
-    private Normalization normalization = Normalization.none();
     private long seed;
 
     private Builder(OptimizerType optimizer) {
@@ -161,8 +150,6 @@ public record TrainerOptions(
       schedule = options.schedule;
       maxGradNorm = options.maxGradNorm;
       precision = options.precision;
-      augmentation = options.augmentation;
-      normalization = options.normalization;
       seed = options.seed;
     }
 
@@ -232,18 +219,6 @@ public record TrainerOptions(
       return this;
     }
 
-    /** See {@link TrainerOptions#augmentation}. */
-    public Builder augmentation(Augmentation value) {
-      augmentation = value;
-      return this;
-    }
-
-    /** See {@link TrainerOptions#normalization}. */
-    public Builder normalization(Normalization value) {
-      normalization = value;
-      return this;
-    }
-
     /** See {@link TrainerOptions#seed}. */
     public Builder seed(long value) {
       seed = value;
@@ -270,8 +245,6 @@ public record TrainerOptions(
           schedule,
           maxGradNorm,
           precision,
-          augmentation,
-          normalization,
           seed);
     }
   }

@@ -3,20 +3,16 @@ package io.github.actclip.train;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.DataLoader;
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.nn.ActivationStatistics;
-import io.github.actclip.nn.Threshold;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.Network;
+import io.github.actclip.optim.OptimizerConfig;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Internal;
-import io.github.actclip.runtime.TensorNumbers;
-import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -31,21 +27,20 @@ import org.bytedeco.pytorch.Tensor;
  */
 public final class Training {
 
-  /** How many test images the activations are looked at with. */
+  /** How many test samples the activations are looked at with. */
   private static final int OBSERVED = 250;
 
   private final Trainer trainer;
-  private final Net net;
+  private final Network network;
   private final TrainerOptions options;
-  private final Device device;
-  private final ImageDataset train;
-  private final ImageDataset test;
+  private final Dataset train;
+  private final Dataset test;
   private final DataLoader loader;
   private final Optimizer optimizer;
   private final TrainingStep trainingStep;
   private final RunningMetrics metrics;
   private final Tensor observed;
-  private final Map<String, Threshold> thresholds;
+  private final ThresholdReadings thresholds;
   private final PhaseTimer timer = new PhaseTimer();
   private String run = UUID.randomUUID().toString();
   private boolean resumed;
@@ -55,39 +50,26 @@ public final class Training {
   private int batch;
   private Tensor lastLoss;
   private double learningRate;
-  private double lastThresholdGradient;
   private Path lastCheckpoint;
 
   /** Its native objects belong to the caller's scope. */
-  Training(
-      Trainer trainer,
-      Net net,
-      TrainerOptions options,
-      Device device,
-      ImageDataset train,
-      ImageDataset test) {
+  Training(Trainer trainer, Dataset train, Dataset test) {
     this.trainer = trainer;
-    this.net = net;
-    this.options = options;
-    this.device = device;
+    network = trainer.network();
+    options = trainer.options();
     this.train = train;
     this.test = test;
-    loader = options.loader(train, device);
-    optimizer =
-        options
-            .optimizer()
-            .type()
-            .create(net.parameters(), net.thresholds().values(), options.optimizer());
+    loader = options.loader(train, device());
+    thresholds = new ThresholdReadings(network);
+    OptimizerConfig config = options.optimizer();
+    optimizer = config.type().create(network.parameters(), network.thresholds().values(), config);
     trainingStep = new TrainingStep(this);
-    metrics = new RunningMetrics(device);
-    thresholds = net.thresholds();
-    observed = observed(test);
+    metrics = new RunningMetrics(device(), trainer.metrics());
+    observed = observed();
   }
 
-  private Tensor observed(ImageDataset images) {
-    DataLoader first =
-        DataLoader.sequential(images.transformed(options.normalization()), OBSERVED, device);
-    try (BatchIterator batches = first.iterator()) {
+  private Tensor observed() {
+    try (BatchIterator batches = DataLoader.sequential(test, OBSERVED, device()).iterator()) {
       return batches.next().data().clone();
     }
   }
@@ -107,8 +89,23 @@ public final class Training {
   }
 
   /** The network that is trained; its owner is whoever made the {@link Trainer}. */
-  public Net net() {
-    return net;
+  public Network network() {
+    return network;
+  }
+
+  /** What it minimises. */
+  public Loss loss() {
+    return trainer.loss();
+  }
+
+  /** The names of the metrics by which it is judged. */
+  public List<String> metrics() {
+    return trainer.metrics().stream().map(Metric::name).toList();
+  }
+
+  /** What is said of it besides: see {@link Trainer#note}. */
+  public Map<String, String> notes() {
+    return trainer.notes();
   }
 
   /** How it is trained. */
@@ -123,16 +120,16 @@ public final class Training {
 
   /** Where the network is. */
   public Device device() {
-    return device;
+    return trainer.device();
   }
 
-  /** The images that it is trained on. */
-  public ImageDataset trainImages() {
+  /** What it is trained on. */
+  public Dataset trainData() {
     return train;
   }
 
-  /** The images that it is tested with. */
-  public ImageDataset testImages() {
+  /** What it is tested with. */
+  public Dataset testData() {
     return test;
   }
 
@@ -148,7 +145,7 @@ public final class Training {
 
   @Internal
   public long stepsPerEpoch() {
-    return options.stepsPerEpoch(trainImages().size());
+    return options.stepsPerEpoch(train.size());
   }
 
   /** Whole epochs done. */
@@ -176,30 +173,8 @@ public final class Training {
       throw ActclipException.badInput(
           "a step's metrics are there in onStep only, and now no step is under way");
     }
-    Map<String, List<Double>> values = new LinkedHashMap<>();
-    Map<String, List<Double>> gradients = new LinkedHashMap<>();
-    thresholds.forEach(
-        (name, threshold) -> {
-          double[] now = TensorNumbers.of(threshold.parameter());
-          Tensor gradient = threshold.parameter().grad();
-          values.put(name, list(now));
-          gradients.put(
-              name, list(gradient.defined() ? TensorNumbers.of(gradient) : new double[now.length]));
-        });
-    return new StepMetrics(step, learningRate, lastLoss.item_double(), values, gradients);
-  }
-
-  private static List<Double> list(double[] values) {
-    return Arrays.stream(values).boxed().toList();
-  }
-
-  /** The gradient of the first threshold in the last step, summed over the channels. */
-  public double thresholdGradient() {
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      Tensor gradient = net.actMax().grad();
-      return gradient.defined() ? gradient.sum().item_double() : lastThresholdGradient;
-    }
+    return new StepMetrics(
+        step, learningRate, lastLoss.item_double(), thresholds.values(), thresholds.gradients());
   }
 
   /** The epochs that were tested, the last perhaps cut short by {@link #stop}. */
@@ -230,10 +205,7 @@ public final class Training {
   /** The names of the thresholds that do not learn. */
   @Internal
   public List<String> frozen() {
-    return thresholds.entrySet().stream()
-        .filter(entry -> entry.getValue().isFrozen())
-        .map(Map.Entry::getKey)
-        .toList();
+    return thresholds.frozen();
   }
 
   @Internal
@@ -278,10 +250,9 @@ public final class Training {
         epoch + 1,
         step,
         totalSteps(),
-        soFar.loss(),
-        soFar.accuracy(),
-        net.threshold(),
-        soFar.images() / timer.read().total());
+        soFar.all(),
+        thresholds.limits(),
+        soFar.samples() / timer.read().total());
   }
 
   /** Tests, after an epoch or a part of one, and gets ready for the next. */
@@ -300,32 +271,26 @@ public final class Training {
   private EpochMetrics test() {
     Evaluation training = metrics.read();
     PhaseSeconds phases = timer.read();
-    Evaluation testing = Evaluator.evaluate(net, test, options.normalization(), device);
-    ActivationStatistics activations = activations(testing.loss());
+    Evaluation testing = Evaluator.evaluate(network, test, loss(), trainer.metrics(), device());
     return new EpochMetrics(
         epoch + 1,
         step,
         learningRate,
-        training.loss(),
-        training.accuracy(),
-        testing.loss(),
-        testing.accuracy(),
-        net.threshold(),
-        activations.clipRate(),
-        thresholdGradient(),
-        training.images() / phases.total(),
-        phases,
-        activations.histogram());
+        training.all(),
+        testing.all(),
+        activations(testing.loss()),
+        training.samples() / phases.total(),
+        phases);
   }
 
-  /** Of always the same images, so that they can be compared. */
-  private ActivationStatistics activations(double testLoss) {
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      Divergence.requireFinite(this, "test loss", testLoss, observed);
-      Divergence.requireFinite(this, "threshold", net.threshold(), observed);
-      return net.statistics(observed);
-    }
+  /** Of always the same samples, so that they can be compared. */
+  private Map<String, ActivationStatistics> activations(double testLoss) {
+    Divergence.requireFinite(this, "test loss", testLoss, observed);
+    thresholds
+        .limits()
+        .forEach(
+            (name, limit) -> Divergence.requireFinite(this, "threshold " + name, limit, observed));
+    return thresholds.observe(observed);
   }
 
   @Internal
@@ -337,7 +302,7 @@ public final class Training {
         metrics.sums(),
         timer.read(),
         learningRate,
-        thresholdGradient(),
+        thresholds.gradientSums(),
         trainingStep.scaler() == null ? 0 : trainingStep.scaler().scale(),
         trainingStep.scaler() == null ? 0 : trainingStep.scaler().growthTracker(),
         epochs.subList(0, epoch));
@@ -353,7 +318,7 @@ public final class Training {
     metrics.reset(progress.sums());
     timer.reset(progress.phases());
     learningRate = progress.learningRate();
-    lastThresholdGradient = progress.thresholdGradient();
+    thresholds.restoreGradientSums(progress.thresholdGradients());
     if (trainingStep.scaler() != null) {
       trainingStep.scaler().restore(progress.gradientScale(), progress.growthTracker());
     }

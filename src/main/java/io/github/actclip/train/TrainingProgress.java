@@ -4,6 +4,7 @@ import io.github.actclip.optim.GradScaler;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Internal;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Where a training stands between two steps: with the parameters and the optimizer's state, all
@@ -15,7 +16,8 @@ import java.util.List;
  * @param sums of the epoch under way
  * @param phases of the epoch under way
  * @param learningRate of the last step
- * @param thresholdGradient of the last step
+ * @param thresholdGradients of each layer's first threshold in the last step, summed over its
+ *     channels, by its name
  * @param gradientScale of the {@link GradScaler}; 0 where there is none
  * @param growthTracker likewise
  * @param epochs the whole epochs
@@ -28,7 +30,7 @@ public record TrainingProgress(
     RunningMetrics.Sums sums,
     PhaseSeconds phases,
     double learningRate,
-    double thresholdGradient,
+    Map<String, Double> thresholdGradients,
     double gradientScale,
     int growthTracker,
     List<EpochMetrics> epochs) {
@@ -39,7 +41,7 @@ public record TrainingProgress(
     requireNotNegative("step", step);
     requireNotNegative("epoch", epoch);
     requireNotNegative("batch", batch);
-    requireNotNegative("images", sums.images());
+    requireNotNegative("samples", sums.samples());
     if (epochs.size() != epoch) {
       throw ActclipException.badInput("after %d epochs there are %d", epoch, epochs.size());
     }

@@ -2,11 +2,14 @@ package io.github.actclip.train;
 
 import io.github.actclip.autograd.Autograd;
 import io.github.actclip.data.Batch;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.Network;
 import io.github.actclip.optim.GradScaler;
 import io.github.actclip.optim.Precision;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.function.Consumer;
 import org.bytedeco.pytorch.Scalar;
@@ -33,7 +36,7 @@ final class TrainingStep {
   TrainingStep(Training training) {
     this.training = training;
     options = training.options();
-    parameters = training.net().parameters();
+    parameters = training.network().parameters();
     scaler = options.precision() == Precision.FLOAT16 ? new GradScaler() : null;
   }
 
@@ -56,17 +59,17 @@ final class TrainingStep {
     timer.end(Phase.OPTIMIZER);
     Tensor loss = null;
     int count = 0;
-    long images = 0;
+    long samples = 0;
     while (count < options.accumulation() && batches.hasNext()) {
       Batch batch = batches.next();
       timer.end(Phase.DATA);
       Tensor share = addGradients(batch, metrics);
       loss = loss == null ? share : loss.add(share);
-      images += batch.target().size(0);
+      samples += batch.target().size(0);
       count++;
     }
-    if (options.accumulation() > 1 && images < fullStep()) { // the last of an epoch
-      Scalar whole = new Scalar((double) fullStep() / images);
+    if (options.accumulation() > 1 && samples < fullStep()) { // the last of an epoch
+      Scalar whole = new Scalar((double) fullStep() / samples);
       loss = loss.mul(whole);
       forEachGradient(gradient -> gradient.mul_(whole));
     }
@@ -79,7 +82,7 @@ final class TrainingStep {
    * What a step came to.
    *
    * @param batches how many it took
-   * @param loss the mean over their images, a scalar
+   * @param loss the mean over their samples, a scalar
    */
   record Result(int batches, Tensor loss) {}
 
@@ -87,35 +90,51 @@ final class TrainingStep {
   private Tensor addGradients(Batch batch, RunningMetrics metrics) {
     PhaseTimer timer = training.timer();
     try (TensorScope scope = new TensorScope()) {
-      Tensor logits = forward(batch.data());
-      Tensor loss = torch.cross_entropy_loss(logits, batch.target());
+      Tensor output = forward(batch.data());
+      Tensor loss = loss(output, batch);
       requireFinite(loss, batch);
       Tensor share = share(loss, batch);
       timer.end(Phase.FORWARD);
       Autograd.backward(scaler == null ? share : scaler.scale(share));
       timer.end(Phase.BACKWARD);
-      metrics.add(loss, logits, batch.target());
+      metrics.add(loss, output, batch.target());
       timer.end(Phase.OTHER);
       return scope.pass(share.detach());
     }
   }
 
-  private Tensor forward(Tensor images) {
-    Net net = training.net();
+  private Tensor forward(Tensor data) {
+    Network network = training.network();
     return options.precision() == Precision.FLOAT32
-        ? net.forward(images)
-        : Autocast.run(training.device(), options.precision().dtype(), () -> net.forward(images))
+        ? Evaluator.forward(network, data)
+        : Autocast.run(
+                training.device(),
+                options.precision().dtype(),
+                () -> Evaluator.forward(network, data))
             .to(ScalarType.Float);
   }
 
-  /** Of the mean loss over the images of a step. */
+  private Tensor loss(Tensor output, Batch batch) {
+    Tensor loss = training.loss().of(output, batch.target());
+    Arguments.requireTensor("the loss", loss);
+    if (loss.numel() != 1 || !loss.requires_grad()) {
+      throw ActclipException.badInput(
+          "the loss %s gives the shape %s%s: it must be one number that depends on the parameters",
+          training.loss().text(),
+          Arrays.toString(loss.shape()),
+          loss.requires_grad() ? "" : " without a gradient");
+    }
+    return loss;
+  }
+
+  /** Of the mean loss over the samples of a step. */
   private Tensor share(Tensor loss, Batch batch) {
     return options.accumulation() == 1
         ? loss
         : loss.mul(new Scalar((double) batch.target().size(0) / fullStep()));
   }
 
-  /** The images of a step that has all its batches. */
+  /** The samples of a step that has all its batches. */
   private long fullStep() {
     return (long) options.batchSize() * options.accumulation();
   }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
@@ -150,14 +151,18 @@ class ChangedInPlaceTest {
     Tensor weight = torch.randn(32, 16, 5, 5).contiguous(MemoryFormat.ChannelsLast);
     Tensor bias = Gradients.leaf(torch.zeros(32));
     Tensor t = torch.ones(1);
-    assumeTrue(ClipOp.isConvolutionNative(x, weight, bias, t), "needs the native convolution");
-    ClipFunctions.convMaxPoolClip(x, weight, bias, t).sum().backward();
+    assumeTrue(PoolOp.isConvolutionNative(x, weight, bias, t), "needs the native convolution");
+    ConvMaxPoolClipFunction.convMaxPoolClip(ConvMaxPoolClipTest.module(weight, bias), x, t)
+        .sum()
+        .backward();
     double[] expected = Gradients.take(bias);
-    Tensor y = ClipFunctions.convMaxPoolClip(x, weight, bias, t);
+    Tensor y =
+        ConvMaxPoolClipFunction.convMaxPoolClip(ConvMaxPoolClipTest.module(weight, bias), x, t);
     t.add_(new Scalar(1));
     Autograd.backward(y.sum());
     assertArrayEquals(expected, Gradients.take(bias));
-    Tensor other = ClipFunctions.convMaxPoolClip(x, weight, bias, t);
+    Tensor other =
+        ConvMaxPoolClipFunction.convMaxPoolClip(ConvMaxPoolClipTest.module(weight, bias), x, t);
     x.add_(new Scalar(1));
     assertThrows(RuntimeException.class, () -> Autograd.backward(other.sum()));
   }

@@ -2,12 +2,12 @@ package io.github.actclip.autograd;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.op.Pooled;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Autocast;
@@ -19,6 +19,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -67,21 +70,21 @@ class ConvMaxPoolClipTest {
     Tensor expanded = torch.zeros(1).expand(32);
     Tensor strided = torch.randn(32, 2).select(1, 0);
     for (Tensor bias : List.of(expanded, strided)) {
-      assertFalse(ClipOp.isConvolutionNative(block.x, block.weight, bias, block.t));
-      assertNull(ClipOp.convMaxPoolClip(block.x, block.weight, bias, block.t, false));
+      assertFalse(PoolOp.isConvolutionNative(block.x, block.weight, bias, block.t));
+      assertTrue(PoolOp.convMaxPoolClip(block.x, block.weight, bias, block.t, false).isEmpty());
     }
     Tensor closed = torch.ones(1);
     closed.close();
-    assertFalse(ClipOp.isConvolutionNative(block.x, block.weight, block.bias, closed));
-    assertNull(ClipOp.convMaxPoolClip(block.x, block.weight, block.bias, closed, false));
+    assertFalse(PoolOp.isConvolutionNative(block.x, block.weight, block.bias, closed));
+    assertTrue(PoolOp.convMaxPoolClip(block.x, block.weight, block.bias, closed, false).isEmpty());
     Tensor codes = torch.zeros(1);
     assertThrows(
         ActclipException.class,
         () ->
-            ClipOp.convMaxPoolClipBackward(
+            PoolOp.convMaxPoolClipBackward(
                 block.g, codes, block.x, block.weight, closed, false, true));
-    assertFalse(ClipOp.isConvolutionNative(closed, block.weight, block.bias, block.t));
-    assertFalse(ClipOp.isConvolutionNative(null, block.weight, block.bias, block.t));
+    assertFalse(PoolOp.isConvolutionNative(closed, block.weight, block.bias, block.t));
+    assertFalse(PoolOp.isConvolutionNative(null, block.weight, block.bias, block.t));
   }
 
   /** What is convolved, its weights as leaves, and the gradient by the output. */
@@ -130,6 +133,10 @@ class ConvMaxPoolClipTest {
           integers(4, images, outputs, (height - kh + 1) / 2, (width - kw + 1) / 2));
     }
 
+    Block with(Tensor otherX, Tensor otherT) {
+      return new Block(otherX, weight, bias, otherT, g);
+    }
+
     private static Tensor integers(long below, long... shape) {
       return torch.randint(1 - below, below, shape).to(ScalarType.Float);
     }
@@ -144,11 +151,13 @@ class ConvMaxPoolClipTest {
     }
 
     boolean isNative() {
-      return ClipOp.isConvolutionNative(x, weight, bias, t);
+      return PoolOp.isConvolutionNative(x, weight, bias, t);
     }
 
     Tensor inOnePass() {
-      return ClipFunctions.convMaxPoolClip(x, weight, bias, t);
+      return t == null
+          ? ConvMaxPoolClipFunction.convMaxPoolRelu(module(weight, bias), x)
+          : ConvMaxPoolClipFunction.convMaxPoolClip(module(weight, bias), x, t);
     }
 
     Tensor inSinglePasses() {
@@ -176,6 +185,14 @@ class ConvMaxPoolClipTest {
       }
       return gradients;
     }
+  }
+
+  static Conv2dImpl module(Tensor weight, Tensor bias) {
+    LongPointer kernel = new LongPointer(weight.size(2), weight.size(3));
+    Conv2dImpl conv = new Conv2dImpl(new Conv2dOptions(weight.size(1), weight.size(0), kernel));
+    conv.weight(weight);
+    conv.bias(bias);
+    return conv;
   }
 
   private static Tensor channelsLast(Tensor tensor) {
@@ -315,7 +332,9 @@ class ConvMaxPoolClipTest {
       try (TensorScope inner = new TensorScope()) {
         inner.noGrad();
         Tensor alone = block.x.narrow(0, 7, 1);
-        Tensor one = ClipFunctions.convMaxPoolClip(alone, block.weight, block.bias, block.t);
+        Tensor one =
+            ConvMaxPoolClipFunction.convMaxPoolClip(
+                module(block.weight, block.bias), alone, block.t);
         Bits.assertSame(y.narrow(0, 7, 1), one, "alone, and not recorded");
       }
     } finally {
@@ -371,32 +390,55 @@ class ConvMaxPoolClipTest {
     Bits.assertSame(block.inOnePass(), y, "with all frozen");
   }
 
+  /** What the kernels do not take, its gradients too, is LibTorch's to the bit. */
   @Test
-  void isOnlyForWhatTheKernelsTake() {
+  void fallsBackToTheSinglePasses() {
     Block block = new Block(2, 3, 8, 8, 32, 3, 3);
-    Tensor x = block.x;
-    assertNull(
-        ClipFunctions.convMaxPoolClip(x.contiguous(), block.weight, block.bias, block.t),
-        "contiguous");
-    Tensor lazy = x._neg_view();
-    assertNull(ClipFunctions.convMaxPoolClip(lazy, block.weight, block.bias, block.t), "negated");
-    assertNull(Autocast.run(new Device("cpu"), ScalarType.BFloat16, block::inOnePass), "autocast");
-    assertNull(block.inFloat64().inOnePass(), "float64");
-    assertNull(new Block(2, 3, 8, 8, 24, 3, 3).inOnePass(), "24 channels");
-    assertNull(new Block(1, 1024, 4, 4, 64, 3, 3).inOnePass(), "too many weights");
-    assertNull(new Block(1, 0, 6, 6, 32, 3, 3).inOnePass(), "no inputs");
-    assertNull(new Block(1, 32, 6, 6, 0, 3, 3).inOnePass(), "no outputs");
-    Tensor ofFive = block.t.view(1, 1, 32, 1, 1);
-    assertNull(ClipFunctions.convMaxPoolClip(x, block.weight, block.bias, ofFive), "5 dimensions");
-    x.set_requires_grad(true);
-    assertNull(block.inOnePass(), "the gradient by three channels");
+    Tensor lazy = block.x.neg()._neg_view();
+    assertIsSinglePasses(block.with(block.x.contiguous(), block.t), "contiguous");
+    assertIsSinglePasses(block.with(lazy, block.t), "negated");
+    assertIsSinglePasses(block.inFloat64(), "float64");
+    assertIsSinglePasses(new Block(2, 3, 8, 8, 24, 3, 3), "24 channels");
+    assertIsSinglePasses(new Block(1, 1024, 4, 4, 64, 3, 3), "too many weights");
+    assertIsSinglePasses(block.with(Gradients.leaf(block.x.clone()), block.t), "by 3 channels");
+    Autocast.run(
+        new Device("cpu"),
+        ScalarType.BFloat16,
+        () -> {
+          Bits.assertSame(block.inSinglePasses(), block.inOnePass(), "autocast");
+          return block.x;
+        });
+  }
+
+  private static void assertIsSinglePasses(Block block, String why) {
+    assertFalse(block.isNative(), why);
+    Tensor expected = block.inSinglePasses();
+    Tensor y = block.inOnePass();
+    Bits.assertSame(expected, y, why);
+    List<Tensor> gradients = block.gradients(y);
+    List<Tensor> exact = block.gradients(expected);
+    for (int i = 0; i < exact.size(); i++) {
+      assertClose(exact.get(i), gradients.get(i), why + ", gradient " + i);
+    }
+  }
+
+  @Test
+  void whatIsNoTensorIsRefused() {
+    Block block = new Block(2, 3, 8, 8, 32, 3, 3);
+    Tensor none = new Tensor();
+    for (Block wrong : List.of(block.with(none, block.t), block.with(block.x, none))) {
+      ActclipException e = assertThrows(ActclipException.class, wrong::inOnePass);
+      assertTrue(e.getMessage().endsWith("there is no tensor"), e.getMessage());
+    }
+    Block ofFive = block.with(block.x, block.t.view(1, 1, 32, 1, 1));
+    assertThrows(ActclipException.class, ofFive::inOnePass);
   }
 
   @Test
   void whatIsNotOfOneConvolutionIsRefused() {
     scope.noGrad();
     Block b = new Block(2, 32, 8, 8, 32, 3, 3);
-    Pooled pooled = ClipOp.convMaxPoolClip(b.x, b.weight, b.bias, b.t, true);
+    Pooled pooled = PoolOp.convMaxPoolClip(b.x, b.weight, b.bias, b.t, true).orElseThrow();
     Tensor codes = pooled.codes();
     assertRefused("the gradient: there is no tensor", b, null, codes, b.x);
     assertRefused("the gradient has the shape", b, b.g.narrow(2, 0, 2), codes, b.x);
@@ -409,7 +451,7 @@ class ConvMaxPoolClipTest {
     assertRefused("is lazily negated", b, b.g, codes, b.x._neg_view());
     assertRefused("the gradient must be float32 of", b, b.g, codes, b.x.narrow(0, 0, 1));
     for (Tensor gradient :
-        ClipOp.convMaxPoolClipBackward(b.g, codes, b.x, b.weight, b.t, true, true)) {
+        PoolOp.convMaxPoolClipBackward(b.g, codes, b.x, b.weight, b.t, true, true)) {
       assertTrue(gradient.defined());
     }
   }
@@ -418,7 +460,7 @@ class ConvMaxPoolClipTest {
     ActclipException e =
         assertThrows(
             ActclipException.class,
-            () -> ClipOp.convMaxPoolClipBackward(g, codes, x, block.weight, block.t, true, true));
+            () -> PoolOp.convMaxPoolClipBackward(g, codes, x, block.weight, block.t, true, true));
     assertTrue(e.getMessage().contains(why), e.getMessage());
   }
 }

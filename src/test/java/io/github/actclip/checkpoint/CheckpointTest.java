@@ -5,11 +5,14 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.data.Augmentation;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
 import io.github.actclip.data.TestData;
+import io.github.actclip.data.Transform;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Safetensors;
 import io.github.actclip.io.SealedTensors;
@@ -20,7 +23,6 @@ import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.nn.QuantizationMethod;
-import io.github.actclip.nn.ThresholdRule;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.optim.LearningRateSchedule;
@@ -93,7 +95,7 @@ class CheckpointTest {
         original.with(
             new ActivationOptions(
                 ClipForm.TIED,
-                ThresholdRule.SUM,
+                ThresholdGradient.SUM,
                 1,
                 false,
                 Parameterization.RAW,
@@ -104,49 +106,51 @@ class CheckpointTest {
                 4,
                 4));
     return Stream.of(
-        Arguments.of(original, options(OptimizerType.SGD, 15), 150),
-        Arguments.of(original, options(OptimizerType.SGD, 2), STEPS_PER_EPOCH),
-        Arguments.of(original, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 30),
-        Arguments.of(quantized, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 29),
-        Arguments.of(quantized, options(OptimizerType.ADAM, 2), 1),
+        Arguments.of(original, options(OptimizerType.SGD, 15), 150, List.of()),
+        Arguments.of(original, options(OptimizerType.SGD, 2), STEPS_PER_EPOCH, List.of()),
+        Arguments.of(
+            original, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 30, List.of()),
+        Arguments.of(
+            quantized, options(OptimizerType.ADAMW, 3).withThresholds(0.5, 0.001), 29, List.of()),
+        Arguments.of(quantized, options(OptimizerType.ADAM, 2), 1, List.of()),
         Arguments.of(
             original,
             options(OptimizerType.ADAMW, 2).toBuilder() // bfloat16 is slow where it is emulated
                 .accumulation(3) // 7 steps an epoch
                 .precision(Precision.BFLOAT16)
                 .maxGradNorm(0.5)
-                .augmentation(new Augmentation(2, true))
                 .schedule(LearningRateSchedule.reduceOnPlateau(0.5, 0).withWarmUp(5))
                 .build(),
-            9),
+            9,
+            List.of(new Augmentation(2, true))),
         Arguments.of(
             original.with(perChannel()),
             options(OptimizerType.SGD, 2).toBuilder()
-                .normalization(Normalization.of(IMAGES))
                 .learningRate(0.01)
                 .schedule(LearningRateSchedule.step(1, 0.5))
                 .build(),
-            25),
-        Arguments.of(original.with(logarithms()), options(OptimizerType.ADAMW, 2), 9),
-        Arguments.of(original, options(OptimizerType.SGD, 1), STEPS_PER_EPOCH - 1));
+            25,
+            List.of(Normalization.of(IMAGES))),
+        Arguments.of(original.with(logarithms()), options(OptimizerType.ADAMW, 2), 9, List.of()),
+        Arguments.of(original, options(OptimizerType.SGD, 1), STEPS_PER_EPOCH - 1, List.of()));
   }
 
   @ParameterizedTest
   @MethodSource("trainings")
-  void goesOnBitForBit(NetOptions shape, TrainerOptions options, int stopAfter) {
+  void goesOnBitForBit(
+      NetOptions shape, TrainerOptions options, int stopAfter, List<Transform> transforms) {
+    Dataset train = IMAGES.transformed(transforms.toArray(Transform[]::new));
     Net straight = net(shape);
-    List<EpochMetrics> expected =
-        new Trainer(straight, options, device, List.of()).fit(IMAGES, IMAGES);
+    List<EpochMetrics> expected = new Trainer(straight, options, device).fit(train, IMAGES);
 
-    trainUntil(net(shape), options, stopAfter);
+    trainUntil(net(shape), options, stopAfter, train);
     torch.manual_seed(99); // A new process would not know this one's random state.
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
     assertEquals(stopAfter, checkpoint.step());
     assertEquals(options, checkpoint.options());
-    Net resumed = checkpoint.net();
+    Net resumed = new Net(shape);
     List<EpochMetrics> actual =
-        new Trainer(resumed, options, device, List.of())
-            .resume(checkpoint::restore, IMAGES, IMAGES);
+        new Trainer(resumed, options, device).resume(checkpoint::restore, train, IMAGES);
 
     assertSameState(straight, resumed);
     assertEquals(
@@ -158,7 +162,7 @@ class CheckpointTest {
   private static ActivationOptions logarithms() {
     return new ActivationOptions(
         ClipForm.TIED,
-        ThresholdRule.SUM,
+        ThresholdGradient.SUM,
         1,
         true,
         Parameterization.EXP,
@@ -173,7 +177,7 @@ class CheckpointTest {
   private static ActivationOptions perChannel() {
     return new ActivationOptions(
         ClipForm.UNTIED,
-        ThresholdRule.SUM,
+        ThresholdGradient.SUM,
         1,
         true,
         Parameterization.RAW,
@@ -191,12 +195,12 @@ class CheckpointTest {
     net.activation().freeze();
     trainUntil(net, options(OptimizerType.SGD, 1), 3);
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
-    Net resumed = checkpoint.net();
-    new Trainer(resumed, checkpoint.options(), device, List.of())
-        .resume(checkpoint::restore, IMAGES, IMAGES);
+    Net resumed = new Net();
+    checkpoint.load(resumed);
+    new Trainer(resumed, checkpoint.options(), device).resume(checkpoint::restore, IMAGES, IMAGES);
     assertEquals(1, resumed.threshold());
     Net thawed = net(NetOptions.original());
-    Trainer trainer = new Trainer(thawed, checkpoint.options(), device, List.of());
+    Trainer trainer = new Trainer(thawed, checkpoint.options(), device);
     ActclipException e =
         assertThrows(
             ActclipException.class, () -> trainer.resume(checkpoint::restore, IMAGES, IMAGES));
@@ -207,15 +211,16 @@ class CheckpointTest {
   /** The options begin with it frozen; somebody let it learn later. */
   @Test
   void aThresholdThatLearnsAgainGoesOnLearning() {
-    Net net =
-        net(NetOptions.original().with(ActivationOptions.of(ClipForm.TIED, ThresholdRule.FROZEN)));
+    NetOptions frozen =
+        NetOptions.original().with(ActivationOptions.of(ClipForm.TIED, ThresholdGradient.FROZEN));
+    Net net = net(frozen);
     net.activation().unfreeze();
     trainUntil(net, options(OptimizerType.SGD, 1), 3);
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
-    Net resumed = checkpoint.net();
+    Net resumed = net(frozen);
+    checkpoint.load(resumed);
     double before = resumed.threshold();
-    new Trainer(resumed, checkpoint.options(), device, List.of())
-        .resume(checkpoint::restore, IMAGES, IMAGES);
+    new Trainer(resumed, checkpoint.options(), device).resume(checkpoint::restore, IMAGES, IMAGES);
     assertNotEquals(before, resumed.threshold());
   }
 
@@ -224,15 +229,13 @@ class CheckpointTest {
     Net net = new Net(NetOptions.original(), new Clip(new ClipOptions(ClipForm.RELU)));
     trainUntil(net, options(OptimizerType.SGD, 1), 3);
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
-    ActclipException e = assertThrows(ActclipException.class, checkpoint::net);
-    assertTrue(e.getMessage().contains("clips by a layer of its own"), e.getMessage());
-    Trainer plain = new Trainer(new Net(), checkpoint.options(), device, List.of());
+    ActclipException e = assertThrows(ActclipException.class, () -> checkpoint.load(new Net()));
+    assertTrue(e.getMessage().contains("Net with a layer of its own"), e.getMessage());
+    Trainer plain = new Trainer(new Net(), checkpoint.options(), device);
     assertThrows(ActclipException.class, () -> plain.resume(checkpoint::restore, IMAGES, IMAGES));
     Net again = new Net(NetOptions.original(), new Clip(new ClipOptions(ClipForm.RELU)));
-    new Trainer(again, checkpoint.options(), device, List.of())
-        .resume(checkpoint::restore, IMAGES, IMAGES);
-    new Trainer(net, checkpoint.options(), device, List.of())
-        .resume(checkpoint::restore, IMAGES, IMAGES);
+    new Trainer(again, checkpoint.options(), device).resume(checkpoint::restore, IMAGES, IMAGES);
+    new Trainer(net, checkpoint.options(), device).resume(checkpoint::restore, IMAGES, IMAGES);
     assertSameState(net, again);
   }
 
@@ -244,7 +247,7 @@ class CheckpointTest {
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
     Net other = new Net(NetOptions.original(), ownClip(Parameterization.EXP));
     double before = other.actMax().item_double();
-    Trainer trainer = new Trainer(other, checkpoint.options(), device, List.of());
+    Trainer trainer = new Trainer(other, checkpoint.options(), device);
     ActclipException e =
         assertThrows(
             ActclipException.class, () -> trainer.resume(checkpoint::restore, IMAGES, IMAGES));
@@ -269,7 +272,7 @@ class CheckpointTest {
     "'\"step\":3', '\"step\":-3'",
     "'\"batch\":3', '\"batch\":-1'",
     "'\"epochs\":1', '\"epochs\":0'",
-    "'\"net\":', '\"not\":'"
+    "'\"network\":', '\"not\":'"
   })
   void nonsenseIsSkipped(String text, String nonsense) {
     trainUntil(net(NetOptions.original()), options(OptimizerType.SGD, 1), 3);
@@ -290,7 +293,7 @@ class CheckpointTest {
     String state = content.metadata().get("training").replace("\"batch\":3", "\"batch\":999");
     new SealedTensors(content.tensors(), Map.of("training", state)).write(file);
     Checkpoint checkpoint = Checkpoint.read(file);
-    Trainer trainer = new Trainer(checkpoint.net(), checkpoint.options(), device, List.of());
+    Trainer trainer = new Trainer(net(NetOptions.original()), checkpoint.options(), device);
     ActclipException e =
         assertThrows(
             ActclipException.class, () -> trainer.resume(checkpoint::restore, IMAGES, IMAGES));
@@ -330,7 +333,7 @@ class CheckpointTest {
     Tensor expected = torch.randn(5);
     torch.manual_seed(99);
     Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
-    Trainer trainer = new Trainer(checkpoint.net(), checkpoint.options(), device, List.of());
+    Trainer trainer = new Trainer(net(NetOptions.original()), checkpoint.options(), device);
     trainer.stop();
     trainer.resume(checkpoint::restore, IMAGES, IMAGES);
     Bits.assertSame(expected, torch.randn(5), "random numbers");
@@ -339,11 +342,8 @@ class CheckpointTest {
   @Test
   void theNewestAreKept() {
     Trainer trainer =
-        new Trainer(
-            net(NetOptions.original()),
-            options(OptimizerType.SGD, 1),
-            device,
-            List.of(new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 2))));
+        new Trainer(net(NetOptions.original()), options(OptimizerType.SGD, 1), device)
+            .with(new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 2)));
     trainer.fit(IMAGES, IMAGES);
     assertEquals(List.of("step-0000000020.safetensors", "step-0000000016.safetensors"), names());
   }
@@ -351,13 +351,10 @@ class CheckpointTest {
   @Test
   void timeMakesOneDue() {
     Trainer trainer =
-        new Trainer(
-            net(NetOptions.original()),
-            options(OptimizerType.SGD, 1),
-            device,
-            List.of(
+        new Trainer(net(NetOptions.original()), options(OptimizerType.SGD, 1), device)
+            .with(
                 new Checkpointer(
-                    folder, new CheckpointOptions(Long.MAX_VALUE, Duration.ofNanos(1), 100))));
+                    folder, new CheckpointOptions(Long.MAX_VALUE, Duration.ofNanos(1), 100)));
     trainer.fit(IMAGES, IMAGES);
     assertEquals(STEPS_PER_EPOCH + 1, names().size());
   }
@@ -409,13 +406,10 @@ class CheckpointTest {
           }
         };
     Trainer trainer =
-        new Trainer(
-            net(NetOptions.original()),
-            options(OptimizerType.SGD, 1),
-            device,
-            List.of(
+        new Trainer(net(NetOptions.original()), options(OptimizerType.SGD, 1), device)
+            .with(
                 new Checkpointer(folder, new CheckpointOptions(4, Duration.ofHours(1), 100)),
-                obstacle));
+                obstacle);
     try (LogCapture log = new LogCapture(Checkpointer.class)) {
       List<EpochMetrics> epochs = trainer.fit(IMAGES, IMAGES);
       assertEquals(STEPS_PER_EPOCH, epochs.get(0).step());
@@ -451,7 +445,7 @@ class CheckpointTest {
     Checkpointer checkpointer =
         new Checkpointer(folder, new CheckpointOptions(1, Duration.ofHours(1), 1));
     Trainer trainer =
-        new Trainer(net, options(OptimizerType.SGD, 1), device, List.of(breaker, checkpointer));
+        new Trainer(net, options(OptimizerType.SGD, 1), device).with(breaker, checkpointer);
     ActclipException e = assertThrows(ActclipException.class, () -> trainer.fit(IMAGES, IMAGES));
     Path good = folder.resolve("step-0000000002.safetensors");
     assertTrue(e.getMessage().endsWith("; the last good checkpoint is " + good), e.getMessage());
@@ -471,7 +465,7 @@ class CheckpointTest {
         "it had the options ");
     assertRefused(
         checkpoint,
-        NetOptions.original().with(ActivationOptions.of(ClipForm.RELU, ThresholdRule.SUM)),
+        NetOptions.original().with(ActivationOptions.of(ClipForm.RELU, ThresholdGradient.SUM)),
         options,
         IMAGES,
         "it had the network ");
@@ -480,7 +474,7 @@ class CheckpointTest {
         NetOptions.original(),
         options,
         ImageDataset.embedded(Split.TRAIN),
-        "it had other training images, from embedded, than those from embedded");
+        "it had other training data, from embedded, than those from embedded");
   }
 
   private void assertRefused(
@@ -490,7 +484,7 @@ class CheckpointTest {
       ImageDataset images,
       String reason) {
     Net net = net(shape);
-    Trainer trainer = new Trainer(net, options, device, List.of());
+    Trainer trainer = new Trainer(net, options, device);
     ActclipException e =
         assertThrows(
             ActclipException.class, () -> trainer.resume(checkpoint::restore, images, IMAGES));
@@ -514,9 +508,13 @@ class CheckpointTest {
 
   /** As Ctrl-C does it, after a step. */
   private void trainUntil(Net net, TrainerOptions options, int steps) {
+    trainUntil(net, options, steps, IMAGES);
+  }
+
+  private void trainUntil(Net net, TrainerOptions options, int steps, Dataset train) {
     TrainingListener stopper = ShortTraining.stopAfter(steps);
     try (Checkpointer checkpointer = new Checkpointer(folder, ONLY_WHEN_STOPPED)) {
-      new Trainer(net, options, device, List.of(stopper, checkpointer)).fit(IMAGES, IMAGES);
+      new Trainer(net, options, device).with(stopper, checkpointer).fit(train, IMAGES);
     }
   }
 
@@ -534,16 +532,11 @@ class CheckpointTest {
         e.epoch(),
         e.step(),
         e.learningRate(),
-        e.trainLoss(),
-        e.trainAccuracy(),
-        e.testLoss(),
-        e.testAccuracy(),
-        e.actMax(),
-        e.clipRate(),
-        e.thresholdGradient(),
+        e.train(),
+        e.test(),
+        e.thresholds(),
         0,
-        PhaseSeconds.ZERO,
-        e.activations());
+        PhaseSeconds.ZERO);
   }
 
   private static Net net(NetOptions shape) {

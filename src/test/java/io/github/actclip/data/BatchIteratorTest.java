@@ -141,6 +141,27 @@ class BatchIteratorTest {
     assertFalse(makers.get(0).isAlive());
   }
 
+  /** Else malloc would keep what each of them has freed. */
+  @Test
+  void theNextIteratorTakesTheThreadOver() {
+    List<Thread> makers = new CopyOnWriteArrayList<>();
+    for (int i = 0; i < 20; i++) {
+      BatchIterator batches =
+          iterator(
+              3,
+              number -> {
+                makers.add(Thread.currentThread());
+                return batch(number);
+              });
+      batches.next();
+      batches.next();
+      batches.next();
+    }
+    assertEquals(60, makers.size());
+    long threads = makers.stream().distinct().count();
+    assertTrue(threads < 5, threads + " threads"); // One that was idle for a second has ended.
+  }
+
   /** Neither closed nor gone through to the end. */
   @Test
   void theThreadOfAnIteratorThatIsForgottenEnds() throws InterruptedException {

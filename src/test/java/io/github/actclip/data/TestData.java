@@ -5,15 +5,19 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.TensorScope;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.GZIPOutputStream;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.function.Executable;
 
 /** Makes small files of both formats. */
@@ -109,6 +113,19 @@ public final class TestData {
     float[] out = new float[PixelFormat.VALUES];
     dataset.decode(index, out);
     return out;
+  }
+
+  /** All values in the order of their indices of float32. */
+  static float[] floats(Tensor tensor) {
+    float[] values = new float[(int) tensor.numel()];
+    TensorScope.run(() -> tensor.contiguous().<FloatBuffer>createBuffer().get(values));
+    return values;
+  }
+
+  static long[] longs(Tensor tensor) {
+    long[] values = new long[(int) tensor.numel()];
+    TensorScope.run(() -> tensor.contiguous().<LongBuffer>createBuffer().get(values));
+    return values;
   }
 
   /** Checks that the message is one line that has all the parts. */

@@ -14,7 +14,6 @@ import io.github.actclip.nn.FakeQuantizeOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.ThresholdLayer;
-import io.github.actclip.nn.ThresholdRule;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.runtime.ActclipException;
@@ -274,7 +273,7 @@ class MeaningTest {
   }
 
   private static ActivationOptions lsq(int bits) {
-    return ActivationOptions.of(ClipForm.TIED, ThresholdRule.SUM)
+    return ActivationOptions.of(ClipForm.TIED, ThresholdGradient.SUM)
         .quantized(QuantizationMethod.LSQ, bits, bits);
   }
 

@@ -49,10 +49,6 @@ class NetworkTest {
   /** Does nothing but hold what is registered with it. */
   private static final class Holder extends Network {
 
-    Holder() {
-      super("Holder");
-    }
-
     @Override
     public Tensor forward(Tensor x) {
       return x;
@@ -64,10 +60,6 @@ class NetworkTest {
 
     private final Clip first = register("first", new Clip(new ClipOptions(ClipForm.TIED)));
     private final Clip second = register("second", new Clip(new ClipOptions(ClipForm.TIED)));
-
-    TwoClips() {
-      super("TwoClips");
-    }
 
     @Override
     public Tensor forward(Tensor x) {
@@ -85,7 +77,6 @@ class NetworkTest {
     private final LinearImpl head = register("head", new LinearImpl(8, 4));
 
     Classifier() {
-      super("Classifier");
       toChannelsLast();
     }
 

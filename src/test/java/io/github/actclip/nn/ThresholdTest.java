@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -101,7 +102,8 @@ class ThresholdTest {
   void theRuleFrozenStandsStill() {
     TensorScope.run(
         () -> {
-          ThresholdLayer clip = ActivationOptions.of(ClipForm.TIED, ThresholdRule.FROZEN).layer(1);
+          ThresholdLayer clip =
+              ActivationOptions.of(ClipForm.TIED, ThresholdGradient.FROZEN).layer(1);
           AdamWOptions options = new AdamWOptions(0.1);
           options.weight_decay().put(0.5);
           AdamW optimizer = new AdamW(clip.parameters(), options);
@@ -136,7 +138,7 @@ class ThresholdTest {
     TensorScope.run(
         () -> {
           try (LogCapture log = new LogCapture(Threshold.class)) {
-            ActivationOptions.of(ClipForm.TIED, ThresholdRule.FROZEN).layer(1);
+            ActivationOptions.of(ClipForm.TIED, ThresholdGradient.FROZEN).layer(1);
             assertEquals(List.of("INFO The threshold max is frozen at 1.0"), log.lines());
           }
         });

@@ -68,7 +68,7 @@ class BackendsTest {
   void aPoolThatIsRecordedIsDifferentiated() {
     Tensor x = torch.arange(new Scalar(-6f), new Scalar(10f)).view(1, 1, 4, 4).requires_grad_(true);
     Tensor t = Tensor.create(5f).requires_grad_(true);
-    ClipOp.maxPoolClip(x, t, true).output().sum().backward();
+    PoolOp.maxPoolClip(x, t, true).output().sum().backward();
     assertEquals(1, x.grad().sum().item_double());
     assertEquals(1, x.grad().view(16).select(0, 7).item_double());
     assertEquals(2, t.grad().item_double());

@@ -275,12 +275,12 @@ class ClipRefusalTest {
     assertThrows(ActclipException.class, () -> ClipFunctions.maxPoolRelu(null));
     assertRefused(
         "the threshold has the shape [4]: after max pooling it is one element, or (C, 1, 1)",
-        () -> ClipOp.maxPoolClip(torch.ones(2, 3, 4, 4), torch.ones(4), true));
-    Pooled pooled = ClipOp.maxPoolClip(torch.ones(2, 3, 4, 5), torch.ones(1), true);
+        () -> PoolOp.maxPoolClip(torch.ones(2, 3, 4, 4), torch.ones(4), true));
+    Pooled pooled = PoolOp.maxPoolClip(torch.ones(2, 3, 4, 5), torch.ones(1), true);
     assertRefused(
         "the gradient has the shape [2, 3, 2]: it must be as the output is, of [2, 3, 2, 2]",
         () ->
-            ClipOp.maxPoolClipBackward(
+            PoolOp.maxPoolClipBackward(
                 torch.ones(2, 3, 2), pooled.codes(), torch.ones(1), 2, 3, 4, 5));
   }
 
@@ -298,7 +298,7 @@ class ClipRefusalTest {
   void whatIsNotAsPoolingGaveIt() {
     Tensor g = torch.ones(2, 3, 2, 2);
     Tensor t = torch.ones(1);
-    Tensor codes = ClipOp.maxPoolClip(torch.ones(2, 3, 4, 5), t, true).codes();
+    Tensor codes = PoolOp.maxPoolClip(torch.ones(2, 3, 4, 5), t, true).codes();
     assertPoolRefused("the gradient: there is no tensor", null, codes, t);
     assertPoolRefused("the threshold: there is no tensor", g, codes, null);
     assertPoolRefused("the codes: there is no tensor", g, null, t);
@@ -320,7 +320,7 @@ class ClipRefusalTest {
     assertRefused(
         "the activations have the shape [2, 3, 4]: max pooling takes (B, C, H, W), H and W 2 at"
             + " least",
-        () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4));
+        () -> PoolOp.maxPoolClipBackward(g, codes, t, 2, 3, 4));
     for (Tensor wrong :
         new Tensor[] {codes.narrow(0, 0, 1), codes.view(-1), codes.to(ScalarType.Float)}) {
       assertPoolRefused(
@@ -332,7 +332,7 @@ class ClipRefusalTest {
   }
 
   private static void assertPoolRefused(String sentence, Tensor g, Tensor codes, Tensor t) {
-    assertRefused(sentence, () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
+    assertRefused(sentence, () -> PoolOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
   }
 
   /** The kernels would crash; LibTorch refuses it where it cannot compute without data. */
@@ -340,11 +340,11 @@ class ClipRefusalTest {
   void whatHasNoDataIsNotForTheKernels() {
     Tensor x = onMeta(2, 3, 4, 5);
     Tensor t = onMeta(1);
-    assertThrows(RuntimeException.class, () -> ClipOp.maxPoolClip(x, t, true));
+    assertThrows(RuntimeException.class, () -> PoolOp.maxPoolClip(x, t, true));
     Tensor g = onMeta(2, 3, 2, 2);
     for (Tensor codes : new Tensor[] {g.to(ScalarType.Long), onMeta(12, 1).to(ScalarType.Byte)}) {
       assertThrows(
-          RuntimeException.class, () -> ClipOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
+          RuntimeException.class, () -> PoolOp.maxPoolClipBackward(g, codes, t, 2, 3, 4, 5));
     }
   }
 

@@ -2,7 +2,6 @@ package io.github.actclip.op;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,6 +16,7 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
@@ -154,9 +154,9 @@ class NativeBackendTest extends ClipBackendContract {
   void aPooledGradientOfZerosWithoutMemoryIsZero() {
     Tensor x = torch.ones(1, 2, 2, 2);
     Tensor t = Tensor.create(0.5f);
-    Tensor codes = ClipOp.maxPoolClip(x, t, true).codes();
+    Tensor codes = PoolOp.maxPoolClip(x, t, true).codes();
     Tensor g = torch.torch__efficientzerotensor(1, 2, 1, 1);
-    Tensor[] gradients = ClipOp.maxPoolClipBackward(g, codes, t, 1, 2, 2, 2);
+    Tensor[] gradients = PoolOp.maxPoolClipBackward(g, codes, t, 1, 2, 2, 2);
     Bits.assertSame(torch.zeros_like(x), gradients[0], "by x");
     assertEquals(0, gradients[1].item_double());
   }
@@ -214,14 +214,20 @@ class NativeBackendTest extends ClipBackendContract {
     return torch.conv2d(x, weight, new TensorOptional(bias), ones, new long[2], ones, 1);
   }
 
+  private static void assertEmpty(Optional<Pooled> pooled, String why) {
+    assertTrue(pooled.isEmpty(), why);
+  }
+
   private static void assertOneCall(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    assertNull(ClipOp.convMaxPoolClip(x, weight, bias, t, true), "recorded");
+    assertEmpty(PoolOp.convMaxPoolClip(x, weight, bias, t, true), "recorded");
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor y = torch.max_pool2d(conv2d(x, weight, bias), 2, 2).relu();
       Tensor expected = t == null ? y : ClipOp.clip(y, t);
       Bits.assertSame(
-          expected, ClipOp.convMaxPoolClip(x, weight, bias, t, true).output(), "in one call");
+          expected,
+          PoolOp.convMaxPoolClip(x, weight, bias, t, true).orElseThrow().output(),
+          "in one call");
     }
   }
 
@@ -233,33 +239,33 @@ class NativeBackendTest extends ClipBackendContract {
     Tensor t = Tensor.create(0.5f);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      assertNotNull(ClipOp.convMaxPoolClip(x, weight, bias, t, true));
+      assertTrue(PoolOp.convMaxPoolClip(x, weight, bias, t, true).isPresent());
       Tensor wide = x.to(ScalarType.Double);
-      assertNull(
-          ClipOp.convMaxPoolClip(wide, weight.to(ScalarType.Double), bias, t, true), "float64");
-      assertNull(ClipOp.convMaxPoolClip(x.squeeze(), weight, bias, t, true), "three dimensions");
+      assertEmpty(
+          PoolOp.convMaxPoolClip(wide, weight.to(ScalarType.Double), bias, t, true), "float64");
+      assertEmpty(PoolOp.convMaxPoolClip(x.squeeze(), weight, bias, t, true), "three dimensions");
       for (Tensor none : new Tensor[] {null, new Tensor()}) {
-        assertNull(ClipOp.convMaxPoolClip(none, weight, bias, t, true), "no images");
-        assertNull(ClipOp.convMaxPoolClip(x, none, bias, t, true), "no weight");
-        assertNull(ClipOp.convMaxPoolClip(x, weight, none, t, true), "no bias");
+        assertEmpty(PoolOp.convMaxPoolClip(none, weight, bias, t, true), "no images");
+        assertEmpty(PoolOp.convMaxPoolClip(x, none, bias, t, true), "no weight");
+        assertEmpty(PoolOp.convMaxPoolClip(x, weight, none, t, true), "no bias");
       }
-      assertNull(
+      assertEmpty(
           Autocast.run(
               new Device("cpu"),
               ScalarType.BFloat16,
-              () -> ClipOp.convMaxPoolClip(x, weight, bias, t, true)),
+              () -> PoolOp.convMaxPoolClip(x, weight, bias, t, true)),
           "autocast");
-      assertNull(
-          ClipOp.convMaxPoolClip(x, weight, torch.randn(5), t, true), "bias of another size");
-      assertNull(
-          ClipOp.convMaxPoolClip(x, torch.randn(4, 2, 5, 5), bias, t, true), "other channels");
-      assertNull(
-          ClipOp.convMaxPoolClip(x, torch.randn(4, 3, 6, 5), bias, t, true), "one row is left");
+      assertEmpty(
+          PoolOp.convMaxPoolClip(x, weight, torch.randn(5), t, true), "bias of another size");
+      assertEmpty(
+          PoolOp.convMaxPoolClip(x, torch.randn(4, 2, 5, 5), bias, t, true), "other channels");
+      assertEmpty(
+          PoolOp.convMaxPoolClip(x, torch.randn(4, 3, 6, 5), bias, t, true), "one row is left");
       Tensor[] thresholds = {
         t.to(ScalarType.Double), torch.rand(5, 1, 1), torch.rand(4), lazilyNegated(t), new Tensor()
       };
       for (Tensor threshold : thresholds) {
-        assertNull(ClipOp.convMaxPoolClip(x, weight, bias, threshold, true), "another threshold");
+        assertEmpty(PoolOp.convMaxPoolClip(x, weight, bias, threshold, true), "another threshold");
       }
     }
   }

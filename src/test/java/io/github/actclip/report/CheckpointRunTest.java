@@ -1,7 +1,7 @@
 package io.github.actclip.report;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,10 +13,12 @@ import io.github.actclip.data.ImageDataset;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.optim.LearningRateSchedule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Resources;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.LogCapture;
@@ -27,6 +29,7 @@ import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -51,6 +54,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CheckpointRunTest {
 
   private static final ImageDataset IMAGES = ShortTraining.IMAGES;
+  private static final URL OLD =
+      CheckpointRunTest.class.getResource("/fixtures/format1/checkpoint.json");
   private static final CheckpointOptions OFTEN = new CheckpointOptions(5, Duration.ofHours(1), 100);
 
   static {
@@ -132,25 +137,34 @@ class CheckpointRunTest {
     assertEquals(List.of(13L, 10L), steps(checkpoints.resolve("abandoned-2")));
   }
 
-  @Test
-  void oneOfAVersionWithoutRunsGoesOn() {
-    fit(folder, ShortTraining.options(1, 0.05), ShortTraining.stopAfter(6));
+  /** Its state is what an older version wrote of this training; that before it had no run. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void oneOfAnOlderVersionGoesOnToTheSameBits(boolean hasRun) throws IOException {
+    Net straight = fit(folder.resolve("straight"), ShortTraining.options(2, 0.05));
+    fit(folder, ShortTraining.options(2, 0.05), ShortTraining.stopAfter(22));
     Path checkpoints = folder.resolve("checkpoints");
-    for (Path file : files(checkpoints)) {
-      rewrite(file, state(file).replaceFirst("\"run\":\"[-0-9a-f]{36}\",", ""));
-      assertFalse(state(file).contains("\"run\""), state(file));
+    for (Path file : files(checkpoints).subList(1, files(checkpoints).size())) {
+      Files.delete(file);
     }
-    Checkpoint old = Checkpoint.newest(checkpoints).orElseThrow();
-    resume(old, old.options(), ShortTraining.stopAfter(11));
-    assertEquals(11, Checkpoint.newest(checkpoints).orElseThrow().step());
+    String old = new String(Resources.read(OLD), UTF_8);
+    String state = hasRun ? old : old.replaceFirst("\"run\":\"[-0-9a-f]{36}\",", "");
+    assertEquals(hasRun, state.contains("\"run\""), state);
+    rewrite(files(checkpoints).get(0), state);
+    Checkpoint newest = Checkpoint.newest(checkpoints).orElseThrow();
+    assertEquals(NetOptions.original().toJson(), newest.notes().get("actclip.net"));
+    Net resumed = resume(newest, newest.options());
+    Map<String, Tensor> other = StateDict.of(resumed);
+    StateDict.of(straight).forEach((name, value) -> Bits.assertSame(value, other.get(name), name));
+    assertEquals(32, Checkpoint.newest(checkpoints).orElseThrow().step());
     assertThrows(ActclipException.class, () -> fit(folder, ShortTraining.options(1, 0.05)));
   }
 
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "{\"format\":2,\"actclip\":\"9.9\"}",
-        "{\"actclip\":\"9.9\",\"net\":[],\"progress\":\"elsewhere\",\"format\":2}"
+        "{\"format\":3,\"actclip\":\"9.9\"}",
+        "{\"actclip\":\"9.9\",\"net\":[],\"progress\":\"elsewhere\",\"format\":3}"
       })
   void oneOfTheFutureIsRefusedByItsNumber(String future) {
     fit(folder, ShortTraining.options(1, 0.05), ShortTraining.stopAfter(3));
@@ -164,7 +178,7 @@ class CheckpointRunTest {
       assertTrue(e.isBadInput());
       assertEquals(
           file
-              + " has the format 2, and this version of actclip reads up to 1: it was written by 9.9",
+              + " has the format 3, and this version of actclip reads up to 2: it was written by 9.9",
           e.getMessage());
     }
   }
@@ -332,7 +346,8 @@ class CheckpointRunTest {
   }
 
   private Net resume(Checkpoint from, TrainerOptions options, TrainingListener... first) {
-    Net net = from.net();
+    Net net = new Net();
+    from.load(net);
     train(folder, from, net, options, first);
     return net;
   }
@@ -345,7 +360,9 @@ class CheckpointRunTest {
       List<TrainingListener> listeners = new ArrayList<>(List.of(steps, board));
       listeners.addAll(List.of(first));
       listeners.add(checkpointer);
-      Trainer trainer = new Trainer(net, options, Devices.of("cpu"), listeners);
+      Trainer trainer =
+          new Trainer(net, options, Devices.of("cpu"))
+              .with(listeners.toArray(TrainingListener[]::new));
       if (from == null) {
         trainer.fit(IMAGES, IMAGES);
       } else {

@@ -77,13 +77,35 @@ class ReportBrowserTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"2, 1240, true", "19, 1240, false", "50, 400, true", "50, 1240, false"})
+  void manyLayersFitOnThePage(int layers, int width, boolean dark) throws Exception {
+    open(ReportData.ofLayers(12, layers).html(), width, dark);
+
+    assertEquals(List.of(), browser.complaints());
+    assertEquals(width, browser.evaluate("document.documentElement.scrollWidth").asInt());
+    BufferedImage page = ImageIO.read(new ByteArrayInputStream(browser.screenshot()));
+    for (JsonNode figure : browser.evaluate(FIGURES)) {
+      assertTrue(figure.path("width").asInt() > 120, figure + "");
+      assertTrue(figure.path("x").asInt() + figure.path("width").asInt() < width, figure + "");
+      assertTrue(figure.path("shapes").asInt() > 5, figure + "");
+      assertContrast(figure, page);
+    }
+  }
+
   /** Much of a plot is its card's colour, on which lines and letters differ well from it. */
   private static void assertDrawn(JsonNode figure, BufferedImage page) {
-    String title = figure.path("title").asText();
     int width = figure.path("width").asInt();
     int height = figure.path("height").asInt();
     assertTrue(width > 250 && height > 100, figure + "");
     assertTrue(figure.path("shapes").asInt() > 10, figure + "");
+    assertContrast(figure, page);
+  }
+
+  private static void assertContrast(JsonNode figure, BufferedImage page) {
+    String title = figure.path("title").asText();
+    int width = figure.path("width").asInt();
+    int height = figure.path("height").asInt();
     int[] pixels =
         page.getRGB(
             figure.path("x").asInt(), figure.path("y").asInt(), width, height, null, 0, width);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.github.actclip.io.Json;
+import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.train.EpochMetrics;
 import java.util.List;
 import java.util.Locale;
@@ -13,6 +14,7 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ReportTest {
@@ -24,13 +26,15 @@ class ReportTest {
     RunSummary summary = ReportData.of(1, 1).summary();
     String table = ReportTables.options(summary);
     assertEquals(
-        leaves(Json.tree(summary.options())) + leaves(Json.tree(summary.net())) + 4,
+        leaves(Json.tree(summary.options())) + leaves(Json.tree(NetOptions.original())) + 7,
         Pattern.compile("<tr>").matcher(table).results().count());
     assertTrue(table.contains("<th scope=\"row\">batch size</th><td>128</td>"), table);
     assertTrue(
         table.contains("<th scope=\"row\">optimizer weight decay</th><td>0.0005</td>"), table);
-    assertTrue(table.contains("<th scope=\"row\">activation floor</th><td>−∞</td>"), table);
+    assertTrue(table.contains("<th scope=\"row\">activation floor</th><td>none</td>"), table);
     assertTrue(table.contains("<th scope=\"row\">activation form</th><td>tied</td>"), table);
+    assertTrue(table.contains("<th scope=\"row\">in channels</th><td>3</td>"), table);
+    assertTrue(table.contains("<th scope=\"row\">about</th><td>a first try</td>"), table);
   }
 
   private static int leaves(JsonNode node) {
@@ -109,22 +113,53 @@ class ReportTest {
             1,
             21,
             whole.learningRate(),
-            whole.trainLoss(),
-            whole.trainAccuracy(),
-            whole.testLoss(),
-            whole.testAccuracy(),
-            whole.actMax(),
-            whole.clipRate(),
-            whole.thresholdGradient(),
-            whole.imagesPerSecond(),
-            whole.seconds(),
-            whole.activations());
+            whole.train(),
+            whole.test(),
+            whole.thresholds(),
+            whole.samplesPerSecond(),
+            whole.seconds());
     RunSummary summary = ReportData.summary("images", List.of(part));
     String html = Report.html(summary, List.of(part), data.steps().subList(0, 21));
     assertTrue(html.contains("right after 21 steps;"), html);
     // 21 of 63 steps are a third of an epoch, where its only point lies.
-    Curve loss = new ReportPlots(summary, List.of(part), List.of()).ofEpochs(e -> e.testLoss());
+    Curve loss =
+        new Timeline(summary.stepsPerEpoch(), List.of(part), List.of())
+            .ofEpochs(EpochMetrics::testLoss);
     assertEquals(1 / 3.0, loss.x()[0], 1e-12);
+  }
+
+  /** Whatever the number of layers: not 50 curves in a plot, and not 50 plots of each kind. */
+  @ParameterizedTest
+  @CsvSource({"2, 15, false", "19, 62, false", "50, 77, true"})
+  void manyLayersHaveATableAndSmallPlotsOnTheSameAxes(int layers, int figures, boolean isLimited) {
+    String html = ReportData.ofLayers(3, layers).html();
+    assertEquals(figures, figures(html));
+    String table = html.substring(html.indexOf("<h2>Thresholds</h2>"));
+    table = table.substring(0, table.indexOf("</table>"));
+    assertEquals(1 + layers, Pattern.compile("<tr>").matcher(table).results().count());
+    assertTrue(table.contains("<td>layer0.1.clip.max</td><td>1.6138</td><td>-1.2276</td>"), table);
+    assertTrue(html.contains("its " + layers + " thresholds ended between "), html);
+    assertEquals(isLimited, html.contains("of the first 24 of 50 layers; the table has all"));
+    assertTrue(html.length() < 2 * MEGABYTE, html.length() + " characters");
+  }
+
+  @Test
+  void whatIsNoAccuracyIsANumber() {
+    String html = ReportData.ofRegression(3).html();
+    assertTrue(
+        html.contains("<p>Test loss 0.4333 on 2,000 test samples after 3 epochs.</p>"), html);
+    assertTrue(html.contains("<div><dt>test mae</dt><dd>0.7833</dd></div>"), html);
+    assertTrue(html.contains("<tbody class=\"best\"><tr><td>3</td>"), html);
+    assertFalse(html.contains("ccuracy"), html);
+    assertFalse(html.contains("hreshold<"), html);
+    assertEquals(4, figures(html));
+  }
+
+  @Test
+  void aSmallNumberIsNotShownAsNone() {
+    assertEquals("1.23e-05", Shown.text("mae", 1.234e-5));
+    assertEquals("0.00 %", Shown.text("accuracy", 0));
+    assertEquals("0.0000", Shown.text("mae", 0));
   }
 
   @Test

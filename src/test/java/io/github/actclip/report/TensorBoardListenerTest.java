@@ -67,10 +67,10 @@ class TensorBoardListenerTest {
     assertSteps("threshold_gradient/act_max", m -> m.gradients().get("act_max").get(0), events);
     assertEpochs("loss/train", EpochMetrics::trainLoss, epochs, events);
     assertEpochs("loss/test", EpochMetrics::testLoss, epochs, events);
-    assertEpochs("accuracy/train", EpochMetrics::trainAccuracy, epochs, events);
-    assertEpochs("accuracy/test", EpochMetrics::testAccuracy, epochs, events);
-    assertEpochs("clip_rate", EpochMetrics::clipRate, epochs, events);
-    assertEpochs("images_per_second", EpochMetrics::imagesPerSecond, epochs, events);
+    assertEpochs("accuracy/train", m -> m.train().get("accuracy"), epochs, events);
+    assertEpochs("accuracy/test", m -> m.test().get("accuracy"), epochs, events);
+    assertEpochs("clip_rate", m -> m.thresholds().get("act_max").clipRate(), epochs, events);
+    assertEpochs("samples_per_second", EpochMetrics::samplesPerSecond, epochs, events);
   }
 
   private void assertSteps(
@@ -104,7 +104,9 @@ class TensorBoardListenerTest {
     double[] activations = EventRecords.counts(events, "activations").get(16L);
     assertEquals(0, activations[0]);
     assertArrayEquals(
-        epochs.get(0).activations().stream().mapToDouble(Long::doubleValue).toArray(),
+        epochs.get(0).thresholds().get("act_max").histogram().stream()
+            .mapToDouble(Long::doubleValue)
+            .toArray(),
         Arrays.copyOfRange(activations, 1, activations.length));
     Map<String, Integer> elements =
         Map.of(

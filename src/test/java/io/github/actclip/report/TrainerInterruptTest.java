@@ -4,11 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.actclip.checkpoint.Checkpoint;
-import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
+import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
@@ -89,31 +88,30 @@ class TrainerInterruptTest {
   @ParameterizedTest
   @CsvSource({"before, 0", "start, 0", "step 5, 6", "epoch 1, 16"})
   void anInterruptStopsAfterTheStepWithAWholeCheckpoint(String when, long steps) {
-    RunDirectory directory = RunDirectory.create(folder.resolve("run"));
+    Path run = folder.resolve("run");
     List<EpochMetrics> epochs = new ArrayList<>();
     if (when.equals("before")) {
       Thread.currentThread().interrupt();
     }
-    Trainer trainer = train(directory, new Interrupter(when), options(), epochs);
+    Trainer trainer = train(run, new Interrupter(when), options(), epochs);
     assertTrue(Thread.currentThread().isInterrupted());
     assertTrue(trainer.isStopped());
     assertEquals(steps, trainer.steps());
 
-    // Reading and writing go on with the interrupt.
-    Checkpoint checkpoint = Checkpoint.newest(directory.checkpoints()).orElseThrow();
-    assertEquals(steps, checkpoint.step());
-    assertEquals(steps > 0, !StepLog.read(directory.folder()).isEmpty());
+    // Reading goes on with the interrupt, as did writing.
+    assertEquals(steps, Run.newest(run).step());
+    assertEquals(steps > 0, !StepLog.read(run).isEmpty());
+    assertEquals(steps > 0, Files.exists(run.resolve(Run.REPORT)));
     if (steps > 0) {
-      directory.finish(ReportData.summary("images", epochs), epochs);
-      assertTrue(Files.exists(directory.folder().resolve(RunDirectory.REPORT)));
       assertEquals(1, epochs.size());
-      assertEquals(steps, directory.loadSummary().last().step());
-      assertEquals(epochs.get(0).actMax(), directory.loadNet().threshold());
+      assertEquals(epochs.get(0), RunSummary.read(run).last());
+      assertEquals(
+          epochs.get(0).thresholds().get("act_max").threshold(),
+          StateDict.read(run.resolve(Run.MODEL)).get("act_max").item_float());
     }
     assertTrue(Thread.interrupted(), "a file took the interrupt away");
 
-    Trainer resumed = new Trainer(checkpoint.net(), options(), Devices.of("cpu"), List.of());
-    resumed.resume(checkpoint::restore, ShortTraining.IMAGES, ShortTraining.IMAGES);
+    Trainer resumed = train(run, new TrainingListener() {}, options(), new ArrayList<>());
     assertFalse(resumed.isStopped());
   }
 
@@ -123,7 +121,7 @@ class TrainerInterruptTest {
     ExecutorService executor = Executors.newSingleThreadExecutor();
     try {
       for (int millis = 0; millis < 120; millis += 20) {
-        RunDirectory directory = RunDirectory.create(folder.resolve("run" + millis));
+        Path run = folder.resolve("run" + millis);
         CountDownLatch begun = new CountDownLatch(1);
         TrainingListener opener =
             new TrainingListener() {
@@ -140,7 +138,7 @@ class TrainerInterruptTest {
                 () ->
                     TensorScope.run(
                         () -> {
-                          trainer.set(train(directory, opener, endless, new ArrayList<>()));
+                          trainer.set(train(run, opener, endless, new ArrayList<>()));
                           interrupted.set(Thread.currentThread().isInterrupted());
                         }));
         assertTrue(begun.await(1, TimeUnit.MINUTES));
@@ -149,8 +147,7 @@ class TrainerInterruptTest {
         executor.submit(() -> {}).get(1, TimeUnit.MINUTES); // after it
         assertTrue(trainer.get().isStopped());
         assertTrue(interrupted.get());
-        Checkpoint newest = Checkpoint.newest(directory.checkpoints()).orElseThrow();
-        assertEquals(trainer.get().steps(), newest.step());
+        assertEquals(trainer.get().steps(), Run.newest(run).step());
       }
     } finally {
       executor.shutdown();
@@ -159,11 +156,11 @@ class TrainerInterruptTest {
 
   @Test
   void anInterruptInTheLastStepHarmsNothing() {
-    RunDirectory directory = RunDirectory.create(folder.resolve("run"));
-    Trainer trainer = train(directory, new Interrupter("step 32"), options(), new ArrayList<>());
+    Path run = folder.resolve("run");
+    Trainer trainer = train(run, new Interrupter("step 32"), options(), new ArrayList<>());
     assertTrue(Thread.interrupted());
     assertFalse(trainer.isStopped());
-    assertEquals(32, Checkpoint.newest(directory.checkpoints()).orElseThrow().step());
+    assertEquals(32, Run.newest(run).step());
   }
 
   @ParameterizedTest
@@ -178,30 +175,14 @@ class TrainerInterruptTest {
     }
   }
 
-  /** With every listener that writes; none of them may warn. */
+  /** With everything that writes; nothing of it may warn. */
   private static Trainer train(
-      RunDirectory directory,
-      TrainingListener first,
-      TrainerOptions options,
-      List<EpochMetrics> epochs) {
-    Net net = new Net();
-    try (StepLog steps = new StepLog(directory.folder());
-        TensorBoardListener board = new TensorBoardListener(directory.folder());
-        Checkpointer checkpointer =
-            new Checkpointer(directory.checkpoints(), CheckpointOptions.defaults());
-        LogCapture records = new LogCapture(RecordFile.class);
-        LogCapture results = new LogCapture(RunDirectory.class);
+      Path folder, TrainingListener first, TrainerOptions options, List<EpochMetrics> epochs) {
+    try (Run run = Run.in(folder).tensorBoard();
+        LogCapture results = new LogCapture(Run.class.getPackageName());
         LogCapture checkpoints = new LogCapture(Checkpointer.class)) {
-      TrainingListener recorder =
-          directory.recorder(net, last -> ReportData.summary("images", List.of(last)));
-      Trainer trainer =
-          new Trainer(
-              net,
-              options,
-              Devices.of("cpu"),
-              List.of(first, recorder, steps, board, checkpointer));
+      Trainer trainer = new Trainer(new Net(), options, Devices.of("cpu")).with(first, run);
       epochs.addAll(trainer.fit(ShortTraining.IMAGES, ShortTraining.IMAGES));
-      assertEquals(List.of(), records.lines());
       assertEquals(List.of(), results.lines());
       assertEquals(List.of(), checkpoints.lines());
       return trainer;

@@ -26,11 +26,13 @@ public final class Bits {
 
   private static Tensor bits(Tensor tensor, ScalarType type) {
     Tensor withoutNan = tensor.detach().masked_fill(tensor.isnan(), new Scalar(0)).contiguous();
-    return withoutNan.view(
-        switch (type) {
-          case Double -> ScalarType.Long;
-          case Float -> ScalarType.Int;
-          default -> ScalarType.Short;
-        });
+    return withoutNan
+        .flatten()
+        .view(
+            switch (type) {
+              case Double -> ScalarType.Long;
+              case Float -> ScalarType.Int;
+              default -> ScalarType.Short;
+            });
   }
 }

@@ -82,6 +82,17 @@ public final class ForkedJvm {
     return new ForkedJvm(log, builder.start(), timeoutSeconds);
   }
 
+  /** As {@code kill -9} does it; deletes what it printed. */
+  public void kill() throws IOException, InterruptedException {
+    process.destroyForcibly().waitFor();
+    Files.delete(log);
+  }
+
+  /** Whether it has not ended yet. */
+  public boolean isAlive() {
+    return process.isAlive();
+  }
+
   /** Waits for the end and returns what it printed to standard output and error. */
   public String awaitOutput() throws IOException, InterruptedException {
     if (!process.waitFor(timeoutSeconds, TimeUnit.SECONDS)) {

@@ -7,6 +7,7 @@ import org.apache.logging.log4j.LogManager;
 import org.apache.logging.log4j.core.LogEvent;
 import org.apache.logging.log4j.core.Logger;
 import org.apache.logging.log4j.core.appender.AbstractAppender;
+import org.apache.logging.log4j.core.config.Configurator;
 import org.apache.logging.log4j.core.config.Property;
 
 /** What a class writes into the log, from INFO on, until this is closed. */
@@ -35,7 +36,7 @@ public final class LogCapture implements AutoCloseable {
         };
     appender.start();
     logger.addAppender(appender);
-    logger.setLevel(Level.INFO);
+    Configurator.setAllLevels(name, Level.INFO); // also of the loggers below a package
   }
 
   /** The lines so far, each its level and its text. */
@@ -46,6 +47,6 @@ public final class LogCapture implements AutoCloseable {
   @Override
   public void close() {
     logger.removeAppender(appender);
-    logger.setLevel(level);
+    Configurator.setAllLevels(logger.getName(), level);
   }
 }

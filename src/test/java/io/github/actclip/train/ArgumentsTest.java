@@ -35,7 +35,6 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
@@ -147,21 +146,13 @@ class ArgumentsTest {
 
   static Stream<Consumer<Tensor>> lookersAtImages() {
     Net net = new Net();
-    return Stream.of(
-        net::forward,
-        net::outputs,
-        net::statistics,
-        images -> net.calibrate(images, Calibration.MAX));
+    return Stream.of(net::forward, net::observe, images -> net.calibrate(images, Calibration.MAX));
   }
 
   @ParameterizedTest
   @MethodSource("lookersAtImages")
   void imagesThatAreNone(Consumer<Tensor> look) {
     Tensor images = torch.ones(2, 3, 32, 32);
-    assertRefused("the images: null was given", () -> look.accept(null));
-    assertRefused(
-        "the images have the shape [0]: this network takes (B, 3, 32, 32)",
-        () -> look.accept(new Tensor()));
     assertRefused(
         "the images are on meta and the network is on cpu: move one of them",
         () -> look.accept(onMeta(2, 3, 32, 32)));
@@ -171,9 +162,24 @@ class ArgumentsTest {
     assertRefused(
         "the images: the tensor is in oneDNN's layout, and this network takes dense ones",
         () -> look.accept(images.to_mkldnn()));
+  }
+
+  @Test
+  void noImages() {
+    Net net = new Net();
+    assertRefused("the images: null was given", () -> net.forward(null));
+    assertRefused(
+        "the images have the shape [0]: this network takes (B, 3, 32, 32)",
+        () -> net.forward(new Tensor()));
     assertRefused(
         "the images: it was closed; make it outside of the scope that closed it",
-        () -> look.accept(closed(images)));
+        () -> net.forward(closed(torch.ones(2, 3, 32, 32))));
+    for (Tensor none : new Tensor[] {null, new Tensor(), closed(torch.ones(1))}) {
+      assertRefused("the data to observe: there is no tensor", () -> net.observe(none));
+      assertRefused(
+          "the data to calibrate from: there is no tensor",
+          () -> net.calibrate(none, Calibration.MAX));
+    }
   }
 
   @Test
@@ -183,17 +189,17 @@ class ArgumentsTest {
     net.close();
     Tensor images = torch.ones(2, 3, 32, 32);
     String sentence = "this network was closed: make it outside of the scope that closed it";
-    assertRefused(sentence, () -> net.outputs(images));
-    assertRefused(sentence, () -> net.statistics(images));
-    assertRefused(sentence, () -> net.calibrate(images, Calibration.MAX));
+    assertRefused(sentence, () -> net.forward(images));
     Device cpu = new Device("cpu");
     String itWas = ": it was closed; make it outside of the scope that closed it";
-    assertRefused("the network" + itWas, () -> new Trainer(net, SGD_OPTIONS, cpu, List.of()));
+    assertRefused("the network" + itWas, () -> new Trainer(net, SGD_OPTIONS, cpu));
+    assertRefused("the network" + itWas, () -> net.observe(images));
+    assertRefused("the network" + itWas, () -> net.calibrate(images, Calibration.MAX));
     assertRefused("the network" + itWas, () -> Evaluator.evaluate(net, ShortTraining.IMAGES, cpu));
     assertRefused("the module" + itWas, () -> StateDict.of(net));
     assertRefused("the module" + itWas, () -> StateDict.load(net, Map.of()));
 
-    Trainer trainer = new Trainer(new Net(), SGD_OPTIONS, cpu, List.of());
+    Trainer trainer = new Trainer(new Net(), SGD_OPTIONS, cpu);
     cpu.close();
     assertRefused(
         "the device" + itWas, () -> trainer.fit(ShortTraining.IMAGES, ShortTraining.IMAGES));
@@ -208,7 +214,9 @@ class ArgumentsTest {
     String sentence = "this layer was closed: make it outside of the scope that closed it";
     Clip clip = closed(clip());
     assertRefused(sentence, () -> clip.calibrate(torch.ones(2, 3), Calibration.MAX));
-    assertRefused(sentence, () -> new Net(NetOptions.original(), clip));
+    assertRefused(
+        "the layer: it was closed; make it outside of the scope that closed it",
+        () -> new Net(NetOptions.original(), clip));
     FakeQuantize quantizer = closed(quantizer());
     assertRefused(sentence, () -> quantizer.codes(torch.ones(2)));
     assertRefused(sentence, () -> quantizer.dequantize(torch.ones(2)));
@@ -229,7 +237,7 @@ class ArgumentsTest {
     return Stream.of(
         device -> Autocast.run(device, ScalarType.BFloat16, () -> 1),
         Precision.BFLOAT16::requireOn,
-        device -> new Trainer(new Net(), SGD_OPTIONS, device, List.of()),
+        device -> new Trainer(new Net(), SGD_OPTIONS, device),
         device -> Evaluator.evaluate(new Net(), ShortTraining.IMAGES, device));
   }
 

@@ -53,7 +53,7 @@ class DivergenceTest {
     "conv2.weight, NaN, loss, 6",
     "linear.bias, -Infinity, loss, 6",
     // Nothing is above NaN, and so nothing is clipped: the loss is a number. The epoch ends it.
-    "act_max, NaN, threshold, 16",
+    "act_max, NaN, threshold act_max, 16",
   })
   void aParameterIsNamedWithTheStepThatItSpoils(
       String name, double planted, String what, int step) {
@@ -63,7 +63,7 @@ class DivergenceTest {
           public void onStep(Training training) {
             if (training.step() == 5) {
               training.checkpointed(Path.of("run", "step-5"));
-              plant(StateDict.of(training.net()).get(name), planted);
+              plant(StateDict.of(training.network()).get(name), planted);
             }
           }
         };
@@ -100,8 +100,8 @@ class DivergenceTest {
             ActclipException.class,
             () -> ShortTraining.fit(net, ShortTraining.options(1, 0.05), planter));
     assertEquals(
-        "the training diverged: the loss in step 1 is NaN, and the first that is not finite is an"
-            + " image; a lower learning rate than 0.05 may help",
+        "the training diverged: the loss in step 1 is NaN, and the first that is not finite is the"
+            + " data; a lower learning rate than 0.05 may help",
         e.getMessage());
     double[] after = TensorNumbers.of(StateDict.of(net).get("conv1.weight"));
     assertArrayEquals(before, after);
@@ -118,7 +118,7 @@ class DivergenceTest {
         e.getMessage()
             .matches(
                 "the training diverged: the loss in step \\d+ is (NaN|-?Infinity), and the first"
-                    + " that is not finite is the (parameter|output of) .+; a lower learning rate"
+                    + " that is not finite is the (parameter|input of|output of) .+; a lower learning rate"
                     + " than "
                     + learningRate
                     + " may help"),

@@ -38,7 +38,7 @@ class EarlyStoppingTest {
             && Collections.min(losses.subList(before, losses.size()))
                 >= Collections.min(losses.subList(0, before));
     double[] values = losses.stream().mapToDouble(Integer::doubleValue).toArray();
-    assertEquals(over, new EarlyStopping(patience, 0).isOver(epochs(values)));
+    assertEquals(over, new EarlyStopping(patience, 0).isOver(losses(values)));
   }
 
   @ParameterizedTest
@@ -51,7 +51,7 @@ class EarlyStoppingTest {
   })
   void lessThanTheLeastImprovementIsNone(
       double first, double second, double third, double minDelta, boolean over) {
-    assertEquals(over, new EarlyStopping(2, minDelta).isOver(epochs(first, second, third)));
+    assertEquals(over, new EarlyStopping(2, minDelta).isOver(losses(first, second, third)));
   }
 
   @Test
@@ -129,26 +129,7 @@ class EarlyStoppingTest {
     assertTrue(e.isBadInput());
   }
 
-  private static List<EpochMetrics> epochs(double... testLosses) {
-    List<EpochMetrics> epochs = new ArrayList<>();
-    Arrays.stream(testLosses)
-        .forEach(
-            loss ->
-                epochs.add(
-                    new EpochMetrics(
-                        epochs.size() + 1,
-                        0,
-                        0,
-                        0,
-                        0,
-                        loss,
-                        0,
-                        0,
-                        0,
-                        0,
-                        0,
-                        PhaseSeconds.ZERO,
-                        List.of())));
-    return epochs;
+  private static List<Double> losses(double... values) {
+    return Arrays.stream(values).boxed().toList();
   }
 }

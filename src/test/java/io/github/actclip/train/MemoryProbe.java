@@ -6,7 +6,6 @@ import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.Devices;
-import java.util.List;
 import org.bytedeco.javacpp.Pointer;
 
 /**
@@ -47,6 +46,6 @@ final class MemoryProbe {
     ImageDataset test = TestData.first(500);
     // The device comes first: it loads LibTorch.
     var device = Devices.of("cpu");
-    new Trainer(new Net(), options, device, List.of(listener)).fit(few, test);
+    new Trainer(new Net(), options, device).with(listener).fit(few, test);
   }
 }

@@ -24,7 +24,7 @@ public final class ShortTraining {
 
   public static List<EpochMetrics> fit(
       Net net, TrainerOptions options, TrainingListener... listeners) {
-    return new Trainer(net, options, Devices.of("cpu"), List.of(listeners)).fit(IMAGES, IMAGES);
+    return new Trainer(net, options, Devices.of("cpu")).with(listeners).fit(IMAGES, IMAGES);
   }
 
   public static TrainerOptions options(int epochs, double learningRate) {

@@ -1,26 +1,20 @@
 package io.github.actclip.train;
 
-import io.github.actclip.checkpoint.Checkpoint;
 import io.github.actclip.checkpoint.CheckpointOptions;
-import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.TestData;
+import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.optim.OptimizerType;
-import io.github.actclip.report.RunDirectory;
-import io.github.actclip.report.RunSummary;
-import io.github.actclip.report.StepLog;
-import io.github.actclip.report.TensorBoardListener;
+import io.github.actclip.report.Run;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.KernelLibrary;
-import io.github.actclip.runtime.RuntimeInfo;
 import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
-import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
@@ -58,14 +52,15 @@ public final class Soak {
 
   private static void round(Path folder) {
     Device device = Devices.of("cpu");
-    RunDirectory directory = RunDirectory.create(folder);
-    train(directory, new Net(), device, null);
-    Checkpoint checkpoint = Checkpoint.newest(directory.checkpoints()).orElseThrow();
-    train(directory, checkpoint.net(), device, checkpoint);
-    Evaluator.evaluate(RunDirectory.open(folder).loadNet(), IMAGES, device);
+    train(folder, device);
+    train(folder, device);
+    Net net = new Net();
+    StateDict.load(net, StateDict.read(folder.resolve(Run.MODEL)));
+    Evaluator.evaluate(net, IMAGES, device);
   }
 
-  private static void train(RunDirectory directory, Net net, Device device, Checkpoint checkpoint) {
+  /** Begins, or goes on from where it was stopped. */
+  private static void train(Path folder, Device device) {
     TrainingListener stopper =
         new TrainingListener() {
           @Override
@@ -75,32 +70,9 @@ public final class Soak {
             }
           }
         };
-    try (Checkpointer checkpointer = new Checkpointer(directory.checkpoints(), CHECKPOINTS);
-        StepLog steps = new StepLog(directory.folder());
-        TensorBoardListener board = new TensorBoardListener(directory.folder())) {
-      TrainingListener recorder = directory.recorder(net, last -> summary(net, last));
-      Trainer trainer =
-          new Trainer(net, OPTIONS, device, List.of(stopper, recorder, steps, board, checkpointer));
-      List<EpochMetrics> epochs =
-          checkpoint == null
-              ? trainer.fit(IMAGES, IMAGES)
-              : trainer.resume(checkpoint::restore, IMAGES, IMAGES);
-      directory.finish(summary(net, epochs.get(epochs.size() - 1)), epochs);
+    try (Run run = Run.in(folder).checkpoints(CHECKPOINTS).tensorBoard()) {
+      new Trainer(new Net(), OPTIONS, device).with(stopper, run).fit(IMAGES, IMAGES);
     }
-  }
-
-  private static RunSummary summary(Net net, EpochMetrics last) {
-    return new RunSummary(
-        IMAGES.source(),
-        IMAGES.name(),
-        IMAGES.size(),
-        IMAGES.size(),
-        "cpu",
-        net.options(),
-        OPTIONS,
-        RuntimeInfo.current(),
-        true,
-        last);
   }
 
   private static void delete(Path folder) throws IOException {

@@ -219,7 +219,7 @@ class ThresholdWatchTest {
 
   private static void fit(
       ImageDataset images, Net net, TrainerOptions options, ThresholdWatch watch) {
-    new Trainer(net, options, Devices.of("cpu"), List.of(watch)).fit(images, images);
+    new Trainer(net, options, Devices.of("cpu")).with(watch).fit(images, images);
   }
 
   @Test

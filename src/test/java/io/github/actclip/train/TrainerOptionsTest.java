@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.actclip.data.Augmentation;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
@@ -28,7 +27,6 @@ class TrainerOptionsTest {
     assertEquals(optimizer.defaultLearningRate(), options.optimizer().learningRate());
     assertEquals(1, options.optimizer().thresholdLearningRateFactor());
     assertEquals(options.optimizer().weightDecay(), options.optimizer().thresholdWeightDecay());
-    assertEquals(Augmentation.none(), options.augmentation());
     assertEquals(options, options.toBuilder().build());
   }
 

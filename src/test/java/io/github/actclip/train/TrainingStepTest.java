@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.Batch;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
@@ -14,8 +16,8 @@ import io.github.actclip.data.TestData;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizationMethod;
-import io.github.actclip.nn.ThresholdRule;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.optim.LearningRateSchedule;
@@ -103,20 +105,20 @@ class TrainingStepTest {
         new TrainingListener() {
           @Override
           public void onStep(Training training) {
-            gradients.add(gradients(training.net()));
+            gradients.add(gradients(training.network()));
             if (gradients.size() == steps) {
               trainer[0].stop();
             }
           }
         };
-    trainer[0] = new Trainer(net, options, device, List.of(recorder));
+    trainer[0] = new Trainer(net, options, device).with(recorder);
     trainer[0].fit(IMAGES, FEW);
     return gradients;
   }
 
   private List<EpochMetrics> fit(
       ImageDataset images, Net net, TrainerOptions options, TrainingListener... listeners) {
-    return new Trainer(net, options, device, List.of(listeners)).fit(images, images);
+    return new Trainer(net, options, device).with(listeners).fit(images, images);
   }
 
   private Map<String, double[]> firstGradients(Net net, TrainerOptions options) {
@@ -124,7 +126,7 @@ class TrainingStepTest {
   }
 
   /** An untied cut has none. */
-  private static Map<String, double[]> gradients(Net net) {
+  private static Map<String, double[]> gradients(Network net) {
     Map<String, double[]> gradients = new LinkedHashMap<>();
     StateDict.of(net)
         .forEach(
@@ -239,7 +241,7 @@ class TrainingStepTest {
     return Stream.concat(
         Stream.of(ClipForm.values())
             .filter(form -> form != ClipForm.IN_PLACE)
-            .map(form -> ActivationOptions.of(form, ThresholdRule.SUM)),
+            .map(form -> ActivationOptions.of(form, ThresholdGradient.SUM)),
         Stream.of(QuantizationMethod.values())
             .map(method -> ActivationOptions.original().quantized(method, 4, 4)));
   }
@@ -282,28 +284,28 @@ class TrainingStepTest {
     TrainerOptions.Builder options = TrainerOptions.builder(OptimizerType.SGD).epochs(3);
     EpochMetrics full = fit(IMAGES, net(), options.build()).get(2);
     EpochMetrics half = fit(IMAGES, net(), options.precision(Precision.BFLOAT16).build()).get(2);
-    assertTrue(full.testAccuracy() > 0.75, "accuracy " + full.testAccuracy());
-    assertEquals(full.testAccuracy(), half.testAccuracy(), 0.03);
-    assertEquals(full.actMax(), half.actMax(), 0.1);
+    double accuracy = full.test().get("accuracy");
+    assertTrue(accuracy > 0.75, "accuracy " + accuracy);
+    assertEquals(accuracy, half.test().get("accuracy"), 0.03);
+    assertEquals(threshold(full), threshold(half), 0.1);
+  }
+
+  private static double threshold(EpochMetrics epoch) {
+    return epoch.thresholds().get("act_max").threshold();
   }
 
   @Test
-  void augmentationAndNormalisationAreTheTrainersToo() {
-    TrainerOptions options =
-        plain()
-            .epochs(1)
-            .learningRate(1e-30)
-            .batchSize(200)
-            .augmentation(new Augmentation(4, true))
-            .normalization(Normalization.of(FEW))
-            .build();
+  void trainsAndTestsOnWhatTransformsMakeOfTheData() {
+    TrainerOptions options = plain().epochs(1).learningRate(1e-30).batchSize(200).build();
+    Normalization normalization = Normalization.of(FEW);
+    Dataset train = FEW.transformed(new Augmentation(4, true), normalization);
+    Dataset test = FEW.transformed(normalization);
     Net net = net();
-    EpochMetrics epoch = fit(FEW, net, options).get(0);
-    Batch seen = options.loader(FEW, device).epoch(0).iterator().next();
+    EpochMetrics epoch = new Trainer(net, options, device).fit(train, test).get(0);
+    Batch seen = options.loader(train, device).epoch(0).iterator().next();
     double loss = torch.cross_entropy_loss(net.forward(seen.data()), seen.target()).item_double();
     assertEquals(loss, epoch.trainLoss(), ROUNDING * loss);
-    assertEquals(
-        Evaluator.evaluate(net, FEW, options.normalization(), device).loss(), epoch.testLoss());
+    assertEquals(Evaluator.evaluate(net, test, device).loss(), epoch.testLoss());
     assertNotEquals(Evaluator.evaluate(net, FEW, device).loss(), epoch.testLoss());
   }
 

@@ -2,14 +2,14 @@ package io.github.actclip.nn.models;
 
 import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 
-import io.github.actclip.autograd.ClipFunctions;
 import io.github.actclip.nn.ActivationOptions;
-import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.nn.Blocks;
 import io.github.actclip.nn.Calibration;
-import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.FakeQuantize;
 import io.github.actclip.nn.FakeQuantizeOptions;
 import io.github.actclip.nn.Network;
+import io.github.actclip.nn.QuantizedConv2d;
+import io.github.actclip.nn.QuantizedLinear;
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.runtime.ActclipException;
@@ -18,17 +18,14 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.LinearOptions;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -60,7 +57,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * are.
  *
  * <p>By the native backend it has no second derivative, except for a few images where the kernels
- * have no convolution: see {@link Clip} and {@link ClipFunctions#convMaxPoolClip}.
+ * have no convolution: see {@link Blocks}.
  *
  * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first: the initialiser of {@link
  * Module} loads LibTorch, too, but does not survive a cold cache beside another libtorch.
@@ -78,17 +75,15 @@ public final class Net extends Network {
   static final int CONV1_CHANNELS = 32;
   static final int CONV2_CHANNELS = 64;
 
-  // Stride and dilation, and padding, of the convolutions.
-  private static final long[] ONES = {1, 1};
-  private static final long[] ZEROS = {0, 0};
-
   private final NetOptions options;
   private final ThresholdLayer activation;
   private final boolean describedByOptions;
   private final Conv2dImpl conv1;
   private final Conv2dImpl conv2;
   private final LinearImpl linear;
-  private final List<FakeQuantize> weightQuantizers;
+
+  /** By the names of their layers: in the state dict they come after all of those. */
+  private final Map<String, FakeQuantize> weightQuantizers = new LinkedHashMap<>();
 
   /** The original network, on the CPU. */
   public Net() {
@@ -111,29 +106,25 @@ public final class Net extends Network {
    *     say about activations is then for the weights alone.
    */
   public Net(NetOptions options, ThresholdLayer activation) {
-    super("Net");
     this.options = options;
     describedByOptions = activation == null;
     this.activation = activation == null ? options.activation().layer(CONV1_CHANNELS) : activation;
-    this.activation.requireOpen();
+    Arguments.requireOpen("the layer", this.activation);
     for (Threshold threshold : this.activation.thresholds()) {
       Tensor parameter = threshold.parameter();
       register_parameter("act_" + threshold.parameterName(), parameter, parameter.requires_grad());
     }
-    conv1 = register("conv1", conv(options.inChannels(), CONV1_CHANNELS));
-    conv2 = register("conv2", conv(CONV1_CHANNELS, CONV2_CHANNELS));
-    linear = register("linear", new LinearImpl(options.flattenedSize(), options.numClasses()));
+    conv1 = register("conv1", conv("conv1", options.inChannels(), CONV1_CHANNELS));
+    conv2 = register("conv2", conv("conv2", CONV1_CHANNELS, CONV2_CHANNELS));
+    linear = register("linear", linear("linear", options.flattenedSize(), options.numClasses()));
     kaiming_normal_(conv1.weight());
     kaiming_normal_(conv2.weight());
     kaiming_normal_(linear.weight());
     toChannelsLast();
-    weightQuantizers =
-        options.activation().weightBits() == 0
-            ? List.of()
-            : List.of(
-                quantizer("conv1_quantizer", conv1.weight()),
-                quantizer("conv2_quantizer", conv2.weight()),
-                quantizer("linear_quantizer", linear.weight()));
+    weightQuantizers.forEach((name, quantizer) -> register(name + "_quantizer", quantizer));
+    calibrateWeight("conv1", conv1.weight());
+    calibrateWeight("conv2", conv2.weight());
+    calibrateWeight("linear", linear.weight());
   }
 
   /**
@@ -148,80 +139,9 @@ public final class Net extends Network {
   @Override
   public Tensor forward(Tensor images) {
     requireImages(images);
-    Tensor x = block1(images.contiguous(MEMORY_FORMAT));
-    return linear(block2(x).flatten(1, -1));
-  }
-
-  private Tensor block1(Tensor pixels) {
-    Optional<Tensor> threshold = activation.poolThreshold();
-    Tensor x = threshold.isEmpty() ? null : inOnePass(pixels, conv1, threshold.get());
-    if (x == null) {
-      return activation.forwardPooled(convolve(pixels, conv1, 0));
-    }
-    activation.observePooled(() -> convolve(pixels, conv1, 0));
-    return x;
-  }
-
-  private Tensor block2(Tensor activations) {
-    Tensor x = inOnePass(activations, conv2, null);
-    return x == null ? ClipFunctions.maxPoolRelu(convolve(activations, conv2, 1)) : x;
-  }
-
-  /** The convolution with what follows it; null where that cannot be. */
-  private Tensor inOnePass(Tensor x, Conv2dImpl conv, Tensor t) {
-    return weightQuantizers.isEmpty()
-        ? ClipFunctions.convMaxPoolClip(x, conv.weight(), conv.bias(), t)
-        : null;
-  }
-
-  /**
-   * Sets the thresholds from the activations that some images cause; for a start before training.
-   *
-   * @param images as {@link #forward} takes them
-   * @throws ActclipException as {@link ThresholdLayer#calibrate} does
-   */
-  @Override
-  public void calibrate(Tensor images, Calibration calibration) {
-    requireImages(images);
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      activation.calibrate(activation.pooled(conv1(images)), calibration);
-    }
-  }
-
-  /**
-   * What the layers give for some images, to look into a network: it takes longer than {@link
-   * #forward}.
-   *
-   * @param images as {@link #forward} takes them
-   * @return the output of {@code conv1}, {@code act} (the pooled activations, limited), {@code
-   *     conv2} and {@code linear}; the caller's scope owns them
-   */
-  public Map<String, Tensor> outputs(Tensor images) {
-    requireImages(images);
-    Map<String, Tensor> outputs = new LinkedHashMap<>();
-    Tensor x = conv1(images);
-    outputs.put("conv1", x);
-    x = activation.limitPooled(x);
-    outputs.put("act", x);
-    x = convolve(x, conv2, 1);
-    outputs.put("conv2", x);
-    x = ClipFunctions.maxPoolRelu(x);
-    outputs.put("linear", linear(x.flatten(1, -1)));
-    return outputs;
-  }
-
-  /**
-   * What the layer that limits the activations sees for some images.
-   *
-   * @param images as {@link #forward} takes them, at least one
-   */
-  public ActivationStatistics statistics(Tensor images) {
-    requireImages(images);
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      return activation.statistics(activation.pooled(conv1(images)));
-    }
+    Tensor x = Blocks.convMaxPoolClip(conv1, activation, images.contiguous(MEMORY_FORMAT));
+    x = Blocks.convMaxPoolRelu(conv2, x);
+    return linear.forward(x.flatten(1, -1));
   }
 
   /**
@@ -256,6 +176,11 @@ public final class Net extends Network {
     }
   }
 
+  @Override
+  public String toString() {
+    return "Net" + (describedByOptions ? "" : " with a layer of its own") + " of " + options;
+  }
+
   /** What this network was made with. */
   public NetOptions options() {
     return options;
@@ -283,39 +208,37 @@ public final class Net extends Network {
     Arguments.requireSameDevice("the images are", images, "the network is", actMax());
   }
 
-  private Tensor conv1(Tensor images) {
-    return convolve(images.contiguous(MEMORY_FORMAT), conv1, 0);
+  private Conv2dImpl conv(String name, int inChannels, int outChannels) {
+    LongPointer kernel = new LongPointer(KERNEL_SIZE, KERNEL_SIZE);
+    Conv2dOptions shape = new Conv2dOptions(inChannels, outChannels, kernel);
+    return quantizesWeights()
+        ? new QuantizedConv2d(shape, quantizer(name, outChannels))
+        : new Conv2dImpl(shape);
   }
 
-  private Tensor convolve(Tensor x, Conv2dImpl conv, int quantizer) {
-    if (weightQuantizers.isEmpty()) {
-      return conv.forward(x);
-    }
-    // Not by forward, which counts its calls: a look at the network leaves no trace in it.
-    Tensor weight = weightQuantizers.get(quantizer).limit(conv.weight());
-    return torch.conv2d(x, weight, new TensorOptional(conv.bias()), ONES, ZEROS, ONES, 1);
+  private LinearImpl linear(String name, long inputs, int outputs) {
+    LinearOptions shape = new LinearOptions(inputs, outputs);
+    return quantizesWeights()
+        ? new QuantizedLinear(shape, quantizer(name, outputs))
+        : new LinearImpl(shape);
   }
 
-  private Tensor linear(Tensor x) {
-    return weightQuantizers.isEmpty()
-        ? linear.forward(x)
-        : torch.linear(x, weightQuantizers.get(2).limit(linear.weight()), linear.bias());
+  private boolean quantizesWeights() {
+    return options.activation().weightBits() > 0;
   }
 
-  private FakeQuantize quantizer(String name, Tensor weight) {
-    ActivationOptions activations = options.activation();
+  private FakeQuantize quantizer(String name, int channels) {
+    ActivationOptions way = options.activation();
     FakeQuantize quantizer =
         new FakeQuantize(
-            FakeQuantizeOptions.weights(
-                activations.quantization(),
-                activations.weightBits(),
-                Math.toIntExact(weight.size(0))));
-    quantizer.calibrate(weight, Calibration.MSE);
-    return register(name, quantizer);
+            FakeQuantizeOptions.weights(way.quantization(), way.weightBits(), channels));
+    weightQuantizers.put(name, quantizer);
+    return quantizer;
   }
 
-  private static Conv2dImpl conv(int inChannels, int outChannels) {
-    return new Conv2dImpl(
-        new Conv2dOptions(inChannels, outChannels, new LongPointer(KERNEL_SIZE, KERNEL_SIZE)));
+  private void calibrateWeight(String name, Tensor weight) {
+    if (quantizesWeights()) {
+      weightQuantizers.get(name).calibrate(weight, Calibration.MSE);
+    }
   }
 }

@@ -1,5 +1,6 @@
 package io.github.actclip.nn.models;
 
+import io.github.actclip.io.Json;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Objects;
@@ -47,6 +48,20 @@ public record NetOptions(
   /** The original network's: 3×32×32 images, 10 classes. */
   public static NetOptions original() {
     return new NetOptions(3, 32, 10);
+  }
+
+  /** All of it as one line of JSON, such as for {@code Trainer.note}. */
+  public String toJson() {
+    return Json.line(this);
+  }
+
+  /**
+   * Reads what {@link #toJson} gave.
+   *
+   * @throws ActclipException bad input when it is something else, or a value is out of range
+   */
+  public static NetOptions fromJson(String text) {
+    return Json.read(text, NetOptions.class, "these are not the options of a Net");
   }
 
   /** How many numbers the weights of such a network are, biases and thresholds not counted. */

@@ -19,7 +19,6 @@ import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.Threshold;
-import io.github.actclip.nn.ThresholdRule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -28,11 +27,12 @@ import io.github.actclip.testing.Fixture;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -128,7 +128,7 @@ class NetActivationTest {
   private static ActivationOptions perChannel() {
     return new ActivationOptions(
         ClipForm.TIED,
-        ThresholdRule.MEAN,
+        ThresholdGradient.MEAN,
         0.5,
         true,
         Parameterization.SOFTPLUS,
@@ -151,26 +151,10 @@ class NetActivationTest {
         inner.noGrad();
         Tensor plain = net.forward(some);
         assertTrue(torch.allclose(recorded, plain, 1e-4, 1e-5, false), options + "");
-        if (options.rule() == ThresholdRule.SUM) {
+        if (options.rule() == ThresholdGradient.SUM) {
           Bits.assertSame(recorded, plain, options + "");
         }
       }
-    }
-  }
-
-  @Test
-  void clipsFromAboveAloneTakeFewerCalls() {
-    Stream.of(clip(ClipForm.TIED), clip(ClipForm.RELU), perChannel())
-        .forEach(options -> assertTrue(poolThreshold(options).isPresent(), options + ""));
-    Stream.of(clip(ClipForm.SOFT), clip(ClipForm.TWO_SIDED), bits(QuantizationMethod.LSQ, 0))
-        .forEach(options -> assertTrue(poolThreshold(options).isEmpty(), options + ""));
-  }
-
-  private static Optional<Long> poolThreshold(ActivationOptions options) {
-    Net net = new Net(NetOptions.original().with(options));
-    try (TensorScope inner = new TensorScope()) {
-      inner.noGrad();
-      return net.activation().poolThreshold().map(Tensor::numel);
     }
   }
 
@@ -211,7 +195,7 @@ class NetActivationTest {
       ActivationOptions options =
           new ActivationOptions(
               form,
-              ThresholdRule.SUM,
+              ThresholdGradient.SUM,
               1,
               false,
               Parameterization.RAW,
@@ -248,7 +232,7 @@ class NetActivationTest {
   @Test
   void aQuantizerOfActivationsMayBeFrozenAndHaveAScaleForEachChannel() {
     ActivationOptions frozen =
-        clip(ClipForm.TIED, ThresholdRule.FROZEN).quantized(QuantizationMethod.LSQ, 4, 0);
+        clip(ClipForm.TIED, ThresholdGradient.FROZEN).quantized(QuantizationMethod.LSQ, 4, 0);
     Net net = new Net(NetOptions.original().with(frozen));
     assertTrue(net.activation().thresholds().get(0).isFrozen());
     assertArrayEquals(new long[] {1}, net.actMax().shape());
@@ -256,7 +240,7 @@ class NetActivationTest {
     ActivationOptions perChannel =
         new ActivationOptions(
             ClipForm.TIED,
-            ThresholdRule.SUM,
+            ThresholdGradient.SUM,
             1,
             true,
             Parameterization.RAW,
@@ -275,7 +259,7 @@ class NetActivationTest {
   @Test
   void frozenIsFrozenInEveryForm() {
     for (ClipForm form : ClipForm.values()) {
-      Net net = new Net(NetOptions.original().with(clip(form, ThresholdRule.FROZEN)));
+      Net net = new Net(NetOptions.original().with(clip(form, ThresholdGradient.FROZEN)));
       assertTrue(net.thresholds().values().stream().allMatch(Threshold::isFrozen), form + "");
     }
   }
@@ -300,33 +284,61 @@ class NetActivationTest {
     }
   }
 
-  /** Another thread may be training, and reading what its own passes looked like. */
   @Test
   void aLookAtTheNetworkLeavesNoTraceInItsLayers() {
     Net net = new Net();
-    net.statistics(images);
-    net.outputs(images);
+    net.observe(images);
     assertTrue(net.activation().statistics().isEmpty());
 
     cross_entropy_loss(net.forward(images), labels).backward();
     ActivationStatistics seen = net.activation().statistics().orElseThrow();
-    assertEquals(seen, net.statistics(images)); // the same pass, with the same gradient
-    ActivationStatistics dark = net.statistics(images.mul(new org.bytedeco.pytorch.Scalar(0.1)));
-    assertTrue(dark.clipRate() < seen.clipRate());
+    ActivationStatistics all = look(net, images);
+    assertEquals(all.threshold(), seen.threshold());
+    assertEquals(all.gradient(), seen.gradient());
+    assertEquals(all.clipRate(), seen.clipRate(), 0.03); // 4,096 of them: 4 standard deviations
+    assertTrue(look(net, images.mul(new Scalar(0.1))).clipRate() < all.clipRate());
     assertEquals(seen, net.activation().statistics().orElseThrow());
+  }
+
+  /** Against the definition, by LibTorch's operations. */
+  @Test
+  void aLookSeesAllThatComesToTheLayer() {
+    Net net = new Net();
+    Map<String, Tensor> state = StateDict.of(net);
+    Tensor convolved =
+        torch.conv2d(
+            images.contiguous(Net.MEMORY_FORMAT),
+            state.get("conv1.weight"),
+            new TensorOptional(state.get("conv1.bias")),
+            new long[] {1, 1},
+            new long[] {0, 0},
+            new long[] {1, 1},
+            1);
+    Tensor pooled = torch.max_pool2d(convolved, 2, 2).relu();
+    ActivationStatistics seen = look(net, images);
+    double above = pooled.gt(new Scalar(1)).sum().item_double();
+    assertEquals(above / pooled.numel(), seen.clipRate());
+    assertEquals(pooled.le(new Scalar(2)).sum().item_long(), sum(seen.histogram()));
+    net.observe(images, (name, input) -> Bits.assertSame(pooled, input, name));
+  }
+
+  private static ActivationStatistics look(Net net, Tensor images) {
+    Map<String, ActivationStatistics> seen = net.observe(images);
+    assertEquals(List.of("act_max"), List.copyOf(seen.keySet()));
+    return seen.get("act_max");
+  }
+
+  private static long sum(List<Long> counts) {
+    return counts.stream().mapToLong(Long::longValue).sum();
   }
 
   @Test
   void calibrationStartsFromTheActivations() {
     Net net = new Net();
     net.calibrate(images, Calibration.MAX);
-    net.forward(images);
-    assertEquals(0, net.activation().statistics().orElseThrow().clipRate());
-    net.actMax().detach().sub_(torch.full(new long[] {1}, new org.bytedeco.pytorch.Scalar(1e-3)));
-    for (int i = 0; i < 16; i++) {
-      net.forward(images);
-    }
-    assertTrue(net.activation().statistics().orElseThrow().clipRate() > 0);
+    assertEquals(0, look(net, images).clipRate());
+    net.actMax().detach().sub_(torch.full(new long[] {1}, new Scalar(1e-3)));
+    assertTrue(look(net, images).clipRate() > 0);
   }
 
   @Test
@@ -336,7 +348,7 @@ class NetActivationTest {
             new ClipOptions(ClipForm.TIED).gradient(s -> ThresholdGradient.MEAN.gradient(s).neg()));
     Net net = new Net(NetOptions.original(), mine);
     assertSame(mine, net.activation());
-    Net usual = new Net(NetOptions.original().with(clip(ClipForm.TIED, ThresholdRule.MEAN)));
+    Net usual = new Net(NetOptions.original().with(clip(ClipForm.TIED, ThresholdGradient.MEAN)));
     StateDict.load(usual, StateDict.of(net));
     cross_entropy_loss(net.forward(images), labels).backward();
     cross_entropy_loss(usual.forward(images), labels).backward();
@@ -345,7 +357,7 @@ class NetActivationTest {
 
   @Test
   void aFrozenThresholdStaysOutOfBackward() {
-    Net net = new Net(NetOptions.original().with(clip(ClipForm.TIED, ThresholdRule.FROZEN)));
+    Net net = new Net(NetOptions.original().with(clip(ClipForm.TIED, ThresholdGradient.FROZEN)));
     cross_entropy_loss(net.forward(images), labels).backward();
     assertTrue(net.activation().thresholds().get(0).isFrozen());
     assertTrue(!net.actMax().grad().defined());
@@ -359,7 +371,7 @@ class NetActivationTest {
             () ->
                 new ActivationOptions(
                     ClipForm.SOFT,
-                    ThresholdRule.SUM,
+                    ThresholdGradient.SUM,
                     1,
                     false,
                     Parameterization.RAW,
@@ -375,6 +387,15 @@ class NetActivationTest {
             ActclipException.class,
             () -> ActivationOptions.original().quantized(QuantizationMethod.LSQ, 4, 9));
     assertEquals("weightBits (9) must be 2 to 8", bits.getMessage());
+    ThresholdGradient mine = statistics -> statistics.clippedSum();
+    ActclipException rule =
+        assertThrows(ActclipException.class, () -> ActivationOptions.of(ClipForm.TIED, mine));
+    assertTrue(
+        rule.getMessage()
+            .endsWith(
+                "must be one of [SUM, MEAN, SUM_OF_MEANS, LSQ, FROZEN]: a file cannot hold another;"
+                    + " give one to a Clip of yours"),
+        rule.getMessage());
   }
 
   private double[] logits(ActivationOptions options) {
@@ -396,10 +417,10 @@ class NetActivationTest {
   }
 
   private static ActivationOptions clip(ClipForm form) {
-    return clip(form, ThresholdRule.SUM);
+    return clip(form, ThresholdGradient.SUM);
   }
 
-  private static ActivationOptions clip(ClipForm form, ThresholdRule rule) {
+  private static ActivationOptions clip(ClipForm form, ThresholdGradient rule) {
     return ActivationOptions.of(form, rule);
   }
 

@@ -1,0 +1,40 @@
+package io.github.actclip.samples.benchmark;
+
+import io.github.actclip.optim.Precision;
+import java.util.Locale;
+
+/**
+ * What contestants do at one size.
+ *
+ * @param size images of a batch, or elements of a tensor
+ * @param threads of one operation
+ */
+record BenchmarkCase(Part part, int size, int threads, Precision precision) {
+
+  /** What is measured. */
+  enum Part {
+    /** A training step of Net: forward, backward, SGD. */
+    STEP,
+    /** Net's forward without gradients. */
+    FORWARD,
+    /** ReLU and clip, forward and backward. */
+    CLIP,
+    /** A training's step with its data and bookkeeping, beside steps with the same images. */
+    DATA,
+    /** A process, from its start to its end. */
+    START_UP,
+    /** A training step's time and memory an image, in ever larger batches and images. */
+    SCALING;
+
+    /** As the command line has it. */
+    @Override
+    public String toString() {
+      return lower(this).replace('_', '-');
+    }
+  }
+
+  /** As the command line has it. */
+  static String lower(Enum<?> value) {
+    return value.name().toLowerCase(Locale.ROOT);
+  }
+}

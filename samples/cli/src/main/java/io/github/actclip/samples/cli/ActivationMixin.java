@@ -1,0 +1,139 @@
+package io.github.actclip.samples.cli;
+
+import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.Calibration;
+import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.Parameterization;
+import io.github.actclip.nn.QuantizationMethod;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** Options that say how Net limits its activations. */
+final class ActivationMixin {
+
+  /** A rule by its name, of any case. */
+  static final class RuleConverter implements ITypeConverter<ThresholdGradient> {
+
+    @Override
+    public ThresholdGradient convert(String value) {
+      return ThresholdGradient.named().stream()
+          .filter(rule -> rule.toString().equalsIgnoreCase(value))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "expected one of "
+                          + ThresholdGradient.named()
+                          + " (case-insensitive) but was '"
+                          + value
+                          + "'"));
+    }
+  }
+
+  @Option(
+      names = "--clip",
+      paramLabel = "FORM",
+      defaultValue = "tied",
+      description =
+          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place (default: tied).")
+  private ClipForm form;
+
+  @Option(
+      names = "--threshold-gradient",
+      paramLabel = "RULE",
+      defaultValue = "sum",
+      converter = RuleConverter.class,
+      description =
+          "How the threshold learns: one of sum, mean, sum_of_means, lsq, frozen (default: sum).")
+  private ThresholdGradient rule;
+
+  @Option(
+      names = "--threshold-init",
+      paramLabel = "T",
+      defaultValue = "1",
+      description = "The threshold at the start (default: 1).")
+  private double initial;
+
+  @Option(
+      names = "--calibrate",
+      paramLabel = "METHOD",
+      description =
+          "Start from the data instead: one of max, percentile, mse, kl of the first batch.")
+  private Calibration calibration;
+
+  @Option(names = "--per-channel", description = "A threshold for each of the 32 channels.")
+  private boolean perChannel;
+
+  @Option(
+      names = "--threshold-parameterization",
+      paramLabel = "NAME",
+      defaultValue = "raw",
+      description = "What is learned: one of raw, abs, softplus, exp, log2 (default: raw).")
+  private Parameterization parameterization;
+
+  @Option(
+      names = "--threshold-floor",
+      paramLabel = "T",
+      defaultValue = "-Infinity",
+      description = "The least threshold (default: none).")
+  private double floor;
+
+  @Option(
+      names = "--clip-beta",
+      paramLabel = "B",
+      defaultValue = "10",
+      description = "The sharpness of the soft clip (default: 10).")
+  private double beta;
+
+  @Option(
+      names = "--cut-bandwidth",
+      paramLabel = "E",
+      defaultValue = "0",
+      description =
+          "Lets the cut of untied and generalized_relu learn by a kernel-density estimate of this"
+              + " bandwidth (default: 0, it does not learn).")
+  private double cutBandwidth;
+
+  @Option(
+      names = "--activation-bits",
+      paramLabel = "K",
+      defaultValue = "0",
+      description = "Quantizes activations to 2 to 8 bits (default: 0, it only clips).")
+  private int activationBits;
+
+  @Option(
+      names = "--weight-bits",
+      paramLabel = "K",
+      defaultValue = "0",
+      description = "Quantizes weights to 2 to 8 bits (default: 0, float32).")
+  private int weightBits;
+
+  @Option(
+      names = "--quantizer",
+      paramLabel = "NAME",
+      defaultValue = "pact",
+      description = "How quantizers learn: one of pact, lsq, lsq_plus, tqt (default: pact).")
+  private QuantizationMethod quantization;
+
+  /** How the threshold starts from data; null when it does not. */
+  Calibration calibration() {
+    return calibration;
+  }
+
+  ActivationOptions options() {
+    return new ActivationOptions(
+        form,
+        rule,
+        initial,
+        perChannel,
+        parameterization,
+        floor,
+        beta,
+        cutBandwidth,
+        quantization,
+        activationBits,
+        weightBits);
+  }
+}

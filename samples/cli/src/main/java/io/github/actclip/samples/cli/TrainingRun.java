@@ -1,0 +1,67 @@
+package io.github.actclip.samples.cli;
+
+import io.github.actclip.data.ImageDataset;
+import io.github.actclip.nn.models.Net;
+import io.github.actclip.report.Run;
+import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.Trainer;
+import io.github.actclip.train.TrainerOptions;
+import io.github.actclip.train.Training;
+import io.github.actclip.train.TrainingListener;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.Device;
+
+/** A training with all its listeners, and what it prints. */
+record TrainingRun(
+    Net net,
+    NetDescription description,
+    TrainerOptions options,
+    Device device,
+    ImageDataset train,
+    ImageDataset test) {
+
+  /** From here on there is something that Ctrl-C could lose. */
+  private static final class StopOnSignal implements TrainingListener {
+
+    @Override
+    public void onStart(Training training) {
+      Interrupt.onSignal(training::stop);
+    }
+  }
+
+  /**
+   * Trains, saves and prints.
+   *
+   * @param watchers those that hear of it before its results are written, and may end it early
+   */
+  void start(Run run, List<TrainingListener> watchers) {
+    Trainer trainer = new Trainer(net, options, device);
+    description.notes().forEach(trainer::note);
+    List<EpochMetrics> epochs;
+    try (run;
+        ProgressBarListener bar = new ProgressBarListener()) {
+      List<TrainingListener> listeners = new ArrayList<>(List.of(new StopOnSignal()));
+      listeners.addAll(watchers);
+      listeners.add(bar);
+      listeners.add(run); // last: what its checkpoints go on from has been written then
+      trainer.with(listeners.toArray(TrainingListener[]::new));
+      epochs = trainer.fit(description.training(train), description.testing(test));
+    }
+    if (trainer.steps() == 0 && trainer.isStopped()) {
+      Results.print("stopped", "before its first step; nothing was changed");
+    } else if (!epochs.isEmpty()) {
+      print(run, epochs.get(epochs.size() - 1), trainer.isStopped());
+    }
+  }
+
+  private void print(Run run, EpochMetrics last, boolean stopped) {
+    if (stopped) {
+      Results.print("stopped", "in epoch " + last.epoch() + ", after step " + last.step());
+    }
+    Results.printTest(last.testLoss(), last.test().get("accuracy"), test.size());
+    Results.print("act_max", last.thresholds().values().iterator().next().threshold());
+    Results.print("results", run.folder());
+    Results.print("report", run.folder().resolve(Run.REPORT));
+  }
+}

@@ -1,0 +1,55 @@
+package io.github.actclip.samples.quickstart;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * What the programs print; of FineTuneThreshold the command line's tests know, who train for it.
+ */
+class QuickstartTest {
+
+  @Test
+  void theQuestionsScriptMovesTheThresholdByTheOptimizerAlone() {
+    List<String> lines = printed(() -> Question.main(new String[0]));
+    assertEquals("act_max before: 1.000000", lines.get(0));
+    assertTrue(lines.get(1).startsWith("act_max after one epoch: "), lines + "");
+    assertNotEquals("act_max after one epoch: 1.000000", lines.get(1));
+  }
+
+  @Test
+  void aNetworkOfOnesOwnLearnsAndIsReported(@TempDir Path folder) {
+    String[] run = {folder.resolve("run").toString()};
+    List<String> lines = printed(() -> OwnNetwork.main(run));
+    Matcher test =
+        Pattern.compile("test: \\{loss=[0-9.]+, accuracy=([0-9.]+)}").matcher(lines.get(0));
+    assertTrue(test.matches(), lines + "");
+    assertTrue(Double.parseDouble(test.group(1)) > 0.7, lines + "");
+    assertEquals("report: " + folder.resolve("run").resolve("report.html"), lines.get(1));
+    assertTrue(Files.exists(folder.resolve("run").resolve("report.html")));
+    assertEquals(lines, printed(() -> OwnNetwork.main(run)), "a training that is complete");
+  }
+
+  private static List<String> printed(Runnable program) {
+    PrintStream out = System.out;
+    ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    try {
+      System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
+      program.run();
+      return printed.toString(StandardCharsets.UTF_8).lines().toList();
+    } finally {
+      System.setOut(out);
+    }
+  }
+}

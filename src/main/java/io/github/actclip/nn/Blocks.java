@@ -1,0 +1,52 @@
+package io.github.actclip.nn;
+
+import io.github.actclip.autograd.ConvMaxPoolClipFunction;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Modules that follow each other, as one operation: they give what the modules give one by one, and
+ * their gradients, but for float32's rounding. Where the native kernels have a way that takes less
+ * time and memory, they go it by themselves: for a convolution of stride 1 without padding, of
+ * float32 and channels-last, see {@link ConvMaxPoolClipFunction}; it has no second derivative. For
+ * everything else the modules are called one by one.
+ *
+ * <p>Thread-safe as long as nobody changes the modules.
+ */
+public final class Blocks {
+
+  private Blocks() {}
+
+  /**
+   * A convolution, max pooling of 2×2 with stride 2, ReLU unless the layer takes its place ({@link
+   * ClipForm#rectifies}), and the layer.
+   *
+   * @param conv of any kind
+   * @param clip likewise
+   * @param x as the convolution takes it
+   * @return (B, C, ⌊H/2⌋, ⌊W/2⌋) for (B, C, H, W) from the convolution; the caller's scope owns it
+   * @throws ActclipException bad input, when a module or x was closed, or when what comes to the
+   *     layer does not suit it
+   */
+  public static Tensor convMaxPoolClip(Conv2dImpl conv, ThresholdLayer clip, Tensor x) {
+    Arguments.requireOpen("the convolution", conv);
+    Arguments.requireTensor("the activations", x);
+    Arguments.requireOpen("the layer", clip);
+    return clip.convMaxPool(conv, x);
+  }
+
+  /**
+   * A convolution, max pooling of 2×2 with stride 2, and ReLU.
+   *
+   * @param conv of any kind
+   * @param x as the convolution takes it, (B, C, H, W)
+   * @return (B, C, ⌊H/2⌋, ⌊W/2⌋) for (B, C, H, W) from the convolution; the caller's scope owns it
+   * @throws ActclipException bad input, when the convolution or x was closed, or when what it gives
+   *     cannot be pooled
+   */
+  public static Tensor convMaxPoolRelu(Conv2dImpl conv, Tensor x) {
+    return ConvMaxPoolClipFunction.convMaxPoolRelu(conv, x);
+  }
+}

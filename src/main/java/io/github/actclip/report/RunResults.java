@@ -1,0 +1,86 @@
+package io.github.actclip.report;
+
+import io.github.actclip.io.AtomicFile;
+import io.github.actclip.io.Json;
+import io.github.actclip.io.StateDict;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Loggers;
+import io.github.actclip.runtime.RuntimeInfo;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.runtime.Uninterrupted;
+import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.StepMetrics;
+import io.github.actclip.train.Training;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.apache.logging.log4j.Logger;
+
+/** Writes into a folder what a training came to: numbers, the network, a page. */
+final class RunResults {
+
+  private static final Logger LOG = Loggers.of(RunResults.class);
+
+  private final Path folder;
+  private final RuntimeInfo environment = RuntimeInfo.current();
+
+  /** Why the results of the last epoch are not there, if they are not. */
+  private Optional<ActclipException> unsaved = Optional.empty();
+
+  RunResults(Path folder) {
+    this.folder = folder;
+  }
+
+  /** After an epoch, so that a training that is killed can be evaluated. */
+  void save(Training training) {
+    try {
+      saveEpochs(training);
+      saveSummary(RunSummary.of(training, environment, true, ConfusionMatrix.NONE));
+      unsaved = Optional.empty();
+    } catch (ActclipException e) {
+      unsaved = Optional.of(e);
+      LOG.warn(
+          "The results after step {} are not saved, and the training goes on: {}",
+          training.step(),
+          e.getMessage());
+    }
+  }
+
+  private void saveEpochs(Training training) {
+    List<EpochMetrics> epochs = training.epochs();
+    StringBuilder lines = new StringBuilder();
+    for (EpochMetrics epoch : epochs) {
+      lines.append(Json.line(epoch)).append('\n');
+    }
+    AtomicFile.writeString(folder.resolve(RunFiles.METRICS), lines.toString());
+    AtomicFile.writeString(folder.resolve(RunFiles.TABLE), Csv.table(epochs));
+    Path model = folder.resolve(RunFiles.MODEL);
+    TensorScope.run(
+        () -> StateDict.write(model, StateDict.of(training.network()), training.notes()));
+  }
+
+  /**
+   * At the end, the summary last: where that says that the training was not stopped, all is there.
+   *
+   * @throws ActclipException a failure when it cannot be written, or when the results of the last
+   *     epoch could not
+   */
+  void finish(Training training) {
+    List<StepMetrics> steps = StepLog.read(folder);
+    ConfusionMatrix confusion =
+        ConfusionMatrix.of(training.network(), training.testData(), training.device());
+    RunSummary summary = RunSummary.of(training, environment, !training.isComplete(), confusion);
+    // An interrupt would be taken away by the JDK where it reads fonts.
+    String page = Uninterrupted.call(() -> Report.html(summary, training.epochs(), steps));
+    AtomicFile.writeString(folder.resolve(RunFiles.REPORT), page);
+    unsaved.ifPresent(
+        reason -> {
+          throw reason;
+        });
+    saveSummary(summary);
+  }
+
+  private void saveSummary(RunSummary summary) {
+    AtomicFile.writeString(folder.resolve(RunFiles.SUMMARY), Json.pretty(summary));
+  }
+}

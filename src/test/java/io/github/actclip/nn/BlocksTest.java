@@ -1,0 +1,213 @@
+package io.github.actclip.nn;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Gradients;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.Conv2dOptions;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.kReflect;
+import org.bytedeco.pytorch.kSame;
+import org.bytedeco.pytorch.kValid;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A block against its modules, called one by one. */
+class BlocksTest {
+
+  static {
+    LibTorch.load();
+  }
+
+  private TensorScope scope;
+
+  @BeforeEach
+  void open() {
+    scope = new TensorScope();
+    torch.manual_seed(71);
+  }
+
+  @AfterEach
+  void close() {
+    scope.close();
+  }
+
+  /** Every option that the kernels lack, and none. */
+  static Stream<Supplier<Conv2dImpl>> everyConvolution() {
+    return Stream.of(
+        () -> conv(options -> {}),
+        () -> conv(options -> options.stride().put(new LongPointer(2, 1))),
+        () -> conv(options -> options.padding().put(new LongPointer(0, 2))),
+        () -> conv(options -> options.padding().put(new kSame())),
+        () -> conv(options -> options.padding().put(new kValid())),
+        () -> conv(options -> options.padding_mode().put(new kReflect())),
+        () -> conv(options -> options.dilation().put(new LongPointer(1, 2))),
+        () -> conv(options -> options.groups().put(2)),
+        () -> conv(options -> options.bias().put(false)),
+        () ->
+            new Conv2dImpl(options()) {
+              @Override
+              public Tensor forward(Tensor x) {
+                return super.forward(x).neg();
+              }
+            });
+  }
+
+  private static Conv2dOptions options() {
+    return new Conv2dOptions(16, 32, new LongPointer(3, 3));
+  }
+
+  private static Conv2dImpl conv(Consumer<Conv2dOptions> change) {
+    Conv2dOptions options = options();
+    change.accept(options);
+    return new Conv2dImpl(options);
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyConvolution")
+  void isTheModulesOneByOne(Supplier<Conv2dImpl> made) {
+    Conv2dImpl conv = made.get();
+    Clip clip = new Clip(new ClipOptions(ClipForm.TIED).initial(0.4).perChannel(32, 1));
+    for (MemoryFormat format :
+        new MemoryFormat[] {MemoryFormat.ChannelsLast, MemoryFormat.Contiguous}) {
+      conv.weight().set_data(conv.weight().contiguous(format));
+      for (Tensor x :
+          new Tensor[] {images(4).contiguous(format), images(4).to(ScalarType.Double)}) {
+        conv.to(x.scalar_type(), false);
+        clip.to(x.scalar_type(), false);
+        assertSame(conv, clip, x);
+        assertClose(relu(conv, x), Blocks.convMaxPoolRelu(conv, x), "relu");
+      }
+    }
+  }
+
+  static Stream<ThresholdLayer> everyLayer() {
+    Stream<ThresholdLayer> forms =
+        Stream.of(ClipForm.values())
+            .filter(form -> form != ClipForm.IN_PLACE)
+            .map(form -> new Clip(new ClipOptions(form)));
+    return Stream.concat(
+        forms,
+        Stream.of(
+            clip(options -> options.gradient(ThresholdGradient.MEAN)),
+            clip(options -> options.perChannel(32, -3).initial(0.3)),
+            clip(options -> options.parameterization(Parameterization.EXP).floor(0.1)),
+            new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4))));
+  }
+
+  private static Clip clip(Consumer<ClipOptions> change) {
+    ClipOptions options = new ClipOptions(ClipForm.RELU).initial(0.5);
+    change.accept(options);
+    return new Clip(options);
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyLayer")
+  void takesEveryLayer(ThresholdLayer layer) {
+    Conv2dImpl conv = conv(options -> {});
+    assertSame(conv, layer, images(4).contiguous(MemoryFormat.ChannelsLast));
+  }
+
+  @Test
+  void takesOneImageWithoutABatch() {
+    Conv2dImpl conv = conv(options -> {});
+    assertSame(conv, clip(options -> {}), images(1).select(0, 0));
+  }
+
+  @Test
+  void whatDoesNotFitIsOneSentence() {
+    Conv2dImpl conv = conv(options -> {});
+    Clip half = clip(options -> options.perChannel(16, 1));
+    assertRefused(
+        "the activations have the shape [4, 32, 3, 3]: this layer takes 16 channels along dimension 1",
+        () -> Blocks.convMaxPoolClip(conv, half, images(4)));
+    assertRefused(
+        "the activations: there is no tensor", () -> Blocks.convMaxPoolRelu(conv, new Tensor()));
+    assertRefused("the convolution: null was given", () -> Blocks.convMaxPoolRelu(null, images(4)));
+    assertRefused("the layer: null was given", () -> Blocks.convMaxPoolClip(conv, null, images(4)));
+    Clip closed = clip(options -> {});
+    closed.close();
+    assertRefused(
+        "the layer: it was closed; make it outside of the scope that closed it",
+        () -> Blocks.convMaxPoolClip(conv, closed, images(4)));
+  }
+
+  private static void assertRefused(String sentence, Runnable call) {
+    ActclipException e = assertThrows(ActclipException.class, call::run);
+    assertTrue(e.isBadInput());
+    assertEquals(sentence, e.getMessage());
+  }
+
+  private static Tensor images(long batch) {
+    return torch.randn(batch, 16, 9, 9);
+  }
+
+  private static Tensor relu(Conv2dImpl conv, Tensor x) {
+    return torch.max_pool2d(conv.forward(x), 2, 2).relu();
+  }
+
+  /** With and without a gradient, and the gradients. */
+  private static void assertSame(Conv2dImpl conv, ThresholdLayer layer, Tensor values) {
+    Tensor x = Gradients.leaf(values);
+    Supplier<Tensor> block = () -> Blocks.convMaxPoolClip(conv, layer, x);
+    Supplier<Tensor> single =
+        () ->
+            layer.forward(
+                layer.rectifies() ? torch.max_pool2d(conv.forward(x), 2, 2) : relu(conv, x));
+    List<Tensor> expected = results(single, conv, layer, x);
+    List<Tensor> actual = results(block, conv, layer, x);
+    assertEquals(expected.size(), actual.size());
+    for (int i = 0; i < expected.size(); i++) {
+      assertClose(expected.get(i), actual.get(i), "result " + i);
+    }
+    try (TensorScope inner = new TensorScope()) {
+      inner.noGrad();
+      assertClose(expected.get(0), block.get(), "without a gradient");
+    }
+  }
+
+  /** The output, and the gradients of the sum of its squares. */
+  private static List<Tensor> results(
+      Supplier<Tensor> forward, Conv2dImpl conv, ThresholdLayer layer, Tensor x) {
+    Tensor y = forward.get();
+    y.square().sum().backward();
+    List<Tensor> results = new ArrayList<>(List.of(y, x.grad().clone()));
+    x.mutable_grad().reset();
+    for (TensorVector parameters : List.of(conv.parameters(), layer.parameters())) {
+      for (long i = 0; i < parameters.size(); i++) {
+        if (parameters.get(i).grad().defined()) {
+          results.add(parameters.get(i).grad().clone());
+          parameters.get(i).mutable_grad().reset();
+        }
+      }
+    }
+    return results;
+  }
+
+  private static void assertClose(Tensor expected, Tensor actual, String what) {
+    Tensor largest = expected.abs().max().add(new Scalar(1e-3));
+    double wrong = expected.sub(actual).abs().max().div(largest).item_double();
+    assertTrue(wrong <= 2e-5, what + ": " + wrong);
+    assertEquals(expected.scalar_type().intern(), actual.scalar_type().intern());
+  }
+}

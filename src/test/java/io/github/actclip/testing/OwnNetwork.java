@@ -1,0 +1,127 @@
+package io.github.actclip.testing;
+
+import io.github.actclip.nn.Clip;
+import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
+import io.github.actclip.nn.Network;
+import io.github.actclip.train.Loss;
+import io.github.actclip.train.Metric;
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
+import org.bytedeco.pytorch.BatchNormOptions;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.Conv2dOptions;
+import org.bytedeco.pytorch.LayerNormImpl;
+import org.bytedeco.pytorch.LayerNormOptions;
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.LongVector;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** Networks as users write them, of which make_networks_fixture.py has the twins. */
+public enum OwnNetwork {
+  CONV("conv", Conv::new, Loss.crossEntropy(), Metric.accuracy()),
+  MLP("mlp", Mlp::new, Loss.meanSquaredError(), Metric.meanAbsoluteError()),
+  BRANCHES("branches", TwoBranches::new, Loss.crossEntropy(), Metric.topK(2));
+
+  /** Its name in the fixture. */
+  public final String fixture;
+
+  public final Loss loss;
+  public final Metric metric;
+  private final Supplier<Network> maker;
+
+  OwnNetwork(String fixture, Supplier<Network> maker, Loss loss, Metric metric) {
+    this.fixture = fixture;
+    this.maker = maker;
+    this.loss = loss;
+    this.metric = metric;
+  }
+
+  /** Makes it, always with the same weights; outside of a scope. */
+  public Network make() {
+    torch.manual_seed(17);
+    return maker.get();
+  }
+
+  /** Random data of so many samples; the caller's scope owns it. */
+  public Tensor data(int samples) {
+    return switch (this) {
+      case CONV -> torch.randn(samples, 3, 8, 8);
+      case MLP -> torch.randn(samples, 4);
+      case BRANCHES -> torch.randn(samples, 6);
+    };
+  }
+
+  /** Random targets of so many samples; the caller's scope owns them. */
+  public Tensor target(int samples) {
+    return this == MLP
+        ? torch.randn(samples, 1)
+        : torch.rand(samples).mul(new Scalar(3)).to(ScalarType.Long);
+  }
+
+  /** Three channels of 8×8, in five classes. */
+  private static final class Conv extends Network {
+
+    private final Conv2dImpl conv =
+        register("conv", new Conv2dImpl(new Conv2dOptions(3, 8, new LongPointer(3, 3))));
+    private final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(8)));
+    private final Clip clip =
+        register("clip", new Clip(new ClipOptions(ClipForm.RELU).perChannel(8, 1)));
+    private final LinearImpl head = register("head", new LinearImpl(8, 5));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      Tensor features = clip.forward(bn.forward(conv.forward(x)));
+      return head.forward(torch.adaptive_avg_pool2d(features, 1, 1).flatten(1, -1));
+    }
+  }
+
+  /** Four columns, and a number. */
+  private static final class Mlp extends Network {
+
+    private final LinearImpl hidden = register("hidden", new LinearImpl(4, 16));
+    private final Clip clip =
+        register("clip", new Clip(new ClipOptions(ClipForm.RELU).initial(0.75)));
+    private final LinearImpl output = register("output", new LinearImpl(16, 1));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return output.forward(clip.forward(hidden.forward(x)));
+    }
+  }
+
+  /** Six columns through two branches and one clip, in three classes. */
+  private static final class TwoBranches extends Network {
+
+    private final LinearImpl left = register("left", new LinearImpl(6, 10));
+    private final Right right = register("right", new Right());
+    private final Clip clip =
+        register("clip", new Clip(new ClipOptions(ClipForm.RELU).initial(0.5)));
+    private final LinearImpl head = register("head", new LinearImpl(20, 3));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      Tensor one = clip.forward(left.forward(x));
+      Tensor other = clip.forward(right.forward(x));
+      return head.forward(torch.cat(new TensorVector(one, other), 1));
+    }
+  }
+
+  /** Named as in Python's Sequential. */
+  private static final class Right extends Network {
+
+    private final LinearImpl linear = register("0", new LinearImpl(6, 10));
+    private final LayerNormImpl norm =
+        register("1", new LayerNormImpl(new LayerNormOptions(new LongVector(new long[] {10}))));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return norm.forward(linear.forward(x));
+    }
+  }
+}
