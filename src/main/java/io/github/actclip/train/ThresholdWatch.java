@@ -5,7 +5,8 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorScope;
-import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.logging.log4j.Logger;
@@ -47,13 +48,14 @@ public final class ThresholdWatch implements TrainingListener {
 
   private static final Logger LOG = Loggers.of(ThresholdWatch.class);
 
+  private static final int MOST_TOLD = 5;
   private static final int DEFAULT_EVERY = 50;
   private static final int DEFAULT_PATIENCE = 500;
 
   private final Map<String, Threshold> thresholds;
   private final boolean stops;
   private final int every;
-  private final List<WatchedThreshold> watched = new ArrayList<>();
+  private final Map<String, WatchedThreshold> watched = new LinkedHashMap<>();
   private long steps;
 
   private ThresholdWatch(
@@ -62,7 +64,7 @@ public final class ThresholdWatch implements TrainingListener {
     this.stops = stops;
     this.every = every;
     thresholds.forEach(
-        (name, threshold) -> watched.add(new WatchedThreshold(name, threshold, patience)));
+        (name, threshold) -> watched.put(name, new WatchedThreshold(name, threshold, patience)));
   }
 
   /**
@@ -125,19 +127,33 @@ public final class ThresholdWatch implements TrainingListener {
   }
 
   private void look(List<Optimizer> optimizers) {
-    for (WatchedThreshold threshold : watched) {
-      for (Finding finding : threshold.look(steps, optimizers)) {
-        tell(threshold, finding);
-      }
-    }
+    Map<Finding.Reason, Map<String, Finding>> news = new EnumMap<>(Finding.Reason.class);
+    watched.forEach(
+        (name, threshold) -> {
+          for (Finding finding : threshold.look(steps, optimizers)) {
+            if (stops && finding.reason().isFault()) {
+              throw ActclipException.failure(null, finding.sentence());
+            }
+            if (threshold.isNew(finding)) {
+              news.computeIfAbsent(finding.reason(), r -> new LinkedHashMap<>()).put(name, finding);
+            }
+          }
+        });
+    news.forEach(ThresholdWatch::tell);
   }
 
-  private void tell(WatchedThreshold threshold, Finding finding) {
-    if (stops && finding.reason().isFault()) {
-      throw ActclipException.failure(null, finding.sentence());
-    }
-    if (threshold.isNew(finding)) {
-      LOG.log(finding.reason().level(), finding.sentence());
+  /** Of many thresholds at once the first few, and the names of the others. */
+  private static void tell(Finding.Reason reason, Map<String, Finding> findings) {
+    findings.values().stream()
+        .limit(MOST_TOLD)
+        .forEach(finding -> LOG.log(reason.level(), finding.sentence()));
+    List<String> others = findings.keySet().stream().skip(MOST_TOLD).toList();
+    if (!others.isEmpty()) {
+      LOG.log(
+          reason.level(),
+          "the same is so of {} other thresholds: {}",
+          others.size(),
+          String.join(", ", others));
     }
   }
 

@@ -25,6 +25,7 @@ import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.LogCapture;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -393,6 +394,26 @@ class ThresholdWatchTest {
       assertEquals(
           List.of("INFO the threshold max (0.1) is frozen: that it does not learn is no mistake"),
           log.lines());
+    }
+  }
+
+  /** Not a word for each of 50 layers. */
+  @Test
+  void ofManyAtOnceTheFirstAreToldAndTheOthersNamed() {
+    ClippedLinear module = new ClippedLinear(0.1);
+    module.clip.freeze();
+    Map<String, Threshold> thresholds = new LinkedHashMap<>();
+    IntStream.range(0, 50)
+        .forEach(i -> thresholds.put("layer" + i, module.clip.thresholds().get(0)));
+    TrainerOptions options = TrainerOptions.defaults(OptimizerType.SGD);
+    Optimizer optimizer = OptimizerType.SGD.create(module.linear.parameters(), options.optimizer());
+    try (LogCapture log = new LogCapture(ThresholdWatch.class)) {
+      train(module, optimizer, ThresholdWatch.warning(thresholds).with(1, 1));
+      assertEquals(6, log.lines().size(), log.lines().toString());
+      assertSentence("INFO the threshold layer4 .* is frozen.*", log.lines().get(4));
+      assertSentence(
+          "INFO the same is so of 45 other thresholds: layer5, layer6, .*, layer49",
+          log.lines().get(5));
     }
   }
 
