@@ -25,8 +25,9 @@ final class ActivationPlots {
 
   /** Of one layer, after the first, the middle and the last epoch. */
   List<Plot> overTime() {
-    List<EpochMetrics> epochs = timeline.epochs();
     String layer = timeline.thresholds().get(0);
+    List<EpochMetrics> epochs =
+        timeline.epochs().stream().filter(e -> e.thresholds().containsKey(layer)).toList();
     Map<String, ActivationStatistics> shown = new LinkedHashMap<>();
     IntStream.of(0, (epochs.size() - 1) / 2, epochs.size() - 1)
         .mapToObj(epochs::get)

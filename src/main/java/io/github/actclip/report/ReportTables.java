@@ -85,16 +85,19 @@ final class ReportTables {
         .get(epochs.size() - 1)
         .thresholds()
         .forEach(
-            (name, seen) ->
-                rows.append(
-                    Html.row(
-                        "td",
-                        name,
-                        Shown.number(seen.threshold()),
-                        format("%+.4f", seen.threshold() - first.get(name).threshold()),
-                        format("%.2e", seen.gradient()),
-                        Shown.percent(seen.clipRate()))));
+            (name, seen) -> rows.append(threshold(name, seen, first.getOrDefault(name, seen))));
     return "<table class=\"numbers\">\n" + rows + "</table>";
+  }
+
+  private static String threshold(
+      String name, ActivationStatistics seen, ActivationStatistics first) {
+    return Html.row(
+        "td",
+        name,
+        Shown.number(seen.threshold()),
+        format("%+.4f", seen.threshold() - first.threshold()),
+        format("%.2e", seen.gradient()),
+        Shown.percent(seen.clipRate()));
   }
 
   /** Where the time of all epochs went. */

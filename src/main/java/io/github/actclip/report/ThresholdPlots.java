@@ -2,12 +2,10 @@ package io.github.actclip.report;
 
 import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.report.Plot.Ink;
-import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.StepMetrics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
-import java.util.function.ToDoubleFunction;
 
 /**
  * The thresholds over time: of few every parameter, on a plot of its own; of many layers small
@@ -60,9 +58,9 @@ final class ThresholdPlots {
   private List<Plot> ofEpochs(String layer) {
     return List.of(
         large("Threshold of the activations", "mean of the channels, after each epoch")
-            .line("threshold", Ink.BLUE, of(layer, ActivationStatistics::threshold)),
+            .line("threshold", Ink.BLUE, timeline.ofLayer(layer, ActivationStatistics::threshold)),
         large("Gradient of the first threshold", "of each epoch's last step")
-            .line("gradient", Ink.PURPLE, of(layer, ActivationStatistics::gradient)));
+            .line("gradient", Ink.PURPLE, timeline.ofLayer(layer, ActivationStatistics::gradient)));
   }
 
   /** Whether a parameter is the threshold, and not its logarithm, say, or a quantizer's step. */
@@ -114,12 +112,12 @@ final class ThresholdPlots {
   }
 
   private Curve clipRate(String layer) {
-    return of(layer, seen -> PERCENT * seen.clipRate());
+    return timeline.ofLayer(layer, seen -> PERCENT * seen.clipRate());
   }
 
   /** Of many layers, above which value each of the first clips. */
   List<Plot> values() {
-    return small(Ink.BLUE, layer -> of(layer, ActivationStatistics::threshold));
+    return small(Ink.BLUE, layer -> timeline.ofLayer(layer, ActivationStatistics::threshold));
   }
 
   /** Of many layers, how much each of the first clips, in per cent. */
@@ -142,9 +140,5 @@ final class ThresholdPlots {
               .between(least - space, most + space));
     }
     return plots;
-  }
-
-  private Curve of(String layer, ToDoubleFunction<ActivationStatistics> value) {
-    return timeline.ofEpochs((EpochMetrics e) -> value.applyAsDouble(e.thresholds().get(layer)));
   }
 }

@@ -1,5 +1,6 @@
 package io.github.actclip.report;
 
+import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.report.Plot.XAxis;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.StepMetrics;
@@ -47,6 +48,15 @@ final class Timeline {
   /** An empty plot from the start of the training to its end. */
   Plot plot(String title, String unit, PlotSize size) {
     return new Plot(title, unit, size, new XAxis("epoch", 0, last().step() / stepsPerEpoch));
+  }
+
+  /** A layer that the network did not come to in an epoch has no value then. */
+  Curve ofLayer(String name, ToDoubleFunction<ActivationStatistics> value) {
+    return ofEpochs(
+        e ->
+            e.thresholds().containsKey(name)
+                ? value.applyAsDouble(e.thresholds().get(name))
+                : Double.NaN);
   }
 
   Curve ofEpochs(ToDoubleFunction<EpochMetrics> value) {

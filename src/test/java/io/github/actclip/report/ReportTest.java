@@ -10,6 +10,7 @@ import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.train.EpochMetrics;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -141,6 +142,28 @@ class ReportTest {
     assertTrue(html.contains("its " + layers + " thresholds ended between "), html);
     assertEquals(isLimited, html.contains("of the first 24 of 50 layers; the table has all"));
     assertTrue(html.length() < 2 * MEGABYTE, html.length() + " characters");
+  }
+
+  /** As of a network that goes another way for other weights. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 6})
+  void aLayerThatWasNotComeToInAnEpochHasNoValueThen(int layers) {
+    ReportData data = ReportData.ofLayers(3, layers);
+    EpochMetrics first = data.epochs().get(0);
+    EpochMetrics without =
+        new EpochMetrics(
+            1,
+            first.step(),
+            first.learningRate(),
+            first.train(),
+            first.test(),
+            Map.of(),
+            first.samplesPerSecond(),
+            first.seconds());
+    List<EpochMetrics> epochs = List.of(without, data.epochs().get(1), data.epochs().get(2));
+    String html = Report.html(data.summary(), epochs, data.steps());
+    assertFalse(html.contains("NaN"), html);
+    assertEquals(3, Csv.table(epochs).lines().skip(1).count());
   }
 
   @Test

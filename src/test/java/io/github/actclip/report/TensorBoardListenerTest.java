@@ -9,10 +9,13 @@ import com.google.protobuf.UnknownFieldSet;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
+import io.github.actclip.nn.Network;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.OwnNetwork;
+import io.github.actclip.testing.SmallTraining;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.ShortTraining;
 import io.github.actclip.train.StepMetrics;
@@ -29,6 +32,8 @@ import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -129,6 +134,36 @@ class TensorBoardListenerTest {
           double[] counts = EventRecords.counts(events, "parameters/" + name).get(16L);
           assertEquals((double) count, Arrays.stream(counts).sum(), name);
         });
+  }
+
+  /** A network with two layers that clip. */
+  private static final class Two extends Network {
+    private final LinearImpl linear = register("linear", new LinearImpl(4, 1));
+    private final Clip first = register("first", new Clip(new ClipOptions(ClipForm.RELU)));
+    private final Clip second = register("second", new Clip(new ClipOptions(ClipForm.RELU)));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return linear.forward(second.forward(first.forward(x)));
+    }
+  }
+
+  @Test
+  void ofSeveralLayersEachHasItsName() throws IOException {
+    List<EpochMetrics> epochs;
+    try (TensorBoardListener board = new TensorBoardListener(folder);
+        SmallTraining training = new SmallTraining(OwnNetwork.MLP)) {
+      epochs = training.trainer(new Two()).with(board).fit(training.data(), training.data());
+    }
+    List<UnknownFieldSet> events = events(files().get(0));
+    for (String name : List.of("first.max", "second.max")) {
+      Map<Long, Float> rates = new LinkedHashMap<>();
+      epochs.forEach(m -> rates.put(m.step(), (float) m.thresholds().get(name).clipRate()));
+      assertEquals(rates, EventRecords.scalars(events, "clip_rate/" + name));
+      assertEquals(3, EventRecords.counts(events, "activations/" + name).size());
+    }
+    assertEquals(3, EventRecords.scalars(events, "mae/test").size());
+    assertEquals(Map.of(), EventRecords.scalars(events, "clip_rate"));
   }
 
   @Test
