@@ -26,9 +26,9 @@ import java.util.List;
  * <p>The folder gets {@code checkpoints}, {@code steps.jsonl} (see {@link StepLog}), {@code
  * metrics.jsonl} (one object an epoch), {@code metrics.csv} (one line an epoch), {@code
  * model.safetensors} (the network, with the training's notes), {@code summary.json} ({@link
- * RunSummary}) and in the end {@code report.html}, a page. Every file is whole or absent at any
- * time. What cannot be written, as on a full disk, is a warning in the log while the training goes
- * on.
+ * RunSummary}) and in the end {@code report.html}, a page. All but the steps are whole or absent at
+ * any time. What cannot be written, as on a full disk, is a warning in the log while the training
+ * goes on.
  *
  * <p>Where the folder holds checkpoints, the training goes on from the newest, on the CPU to the
  * same bits as without a break; the trainer is given the same network, options and data, and may be
