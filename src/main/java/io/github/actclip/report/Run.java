@@ -150,7 +150,7 @@ public final class Run implements TrainingListener, Closeable {
       newest.load(training.network());
       newest.restore(training);
     }
-    if (!isFinished(training)) {
+    if (!results.areAllOf(training)) {
       addParts(checkpointer);
     }
     parts.forEach(part -> part.onPrepare(training));
@@ -179,14 +179,6 @@ public final class Run implements TrainingListener, Closeable {
     }
     RunFiles.requireUnused(folder);
     return true;
-  }
-
-  private boolean isFinished(Training training) {
-    if (!training.isComplete() || Files.notExists(folder.resolve(RunFiles.SUMMARY))) {
-      return false;
-    }
-    RunSummary summary = RunSummary.read(folder);
-    return !summary.stopped() && summary.last().step() == training.step();
   }
 
   private void addParts(Checkpointer checkpointer) {

@@ -11,6 +11,7 @@ import io.github.actclip.runtime.Uninterrupted;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.StepMetrics;
 import io.github.actclip.train.Training;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -29,6 +30,15 @@ final class RunResults {
 
   RunResults(Path folder) {
     this.folder = folder;
+  }
+
+  /** Whether all that is to be written of a training is there. */
+  boolean areAllOf(Training training) {
+    if (!training.isComplete() || Files.notExists(folder.resolve(RunFiles.SUMMARY))) {
+      return false;
+    }
+    RunSummary summary = RunSummary.read(folder);
+    return !summary.stopped() && summary.last().step() == training.step();
   }
 
   /** After an epoch, so that a training that is killed can be evaluated. */
