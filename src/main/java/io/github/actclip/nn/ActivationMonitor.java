@@ -99,15 +99,16 @@ final class ActivationMonitor {
    * @param limited whether x came out of the clip: what is as large as the threshold was clipped
    */
   synchronized void observe(Tensor x, Tensor top, boolean limited) {
-    if (last != null) {
-      last.close();
-    }
+    Sample before = last;
     try (TensorScope scope = new TensorScope()) {
       boolean few = x.numel() <= SAMPLE;
       Tensor places = few ? null : places(x);
       Tensor some = few ? x.clone() : x.take(places);
       Tensor tops = few || top.numel() == 1 ? top.clone() : top.expand_as(x).take(places);
       last = new Sample(scope.keep(some), scope.keep(tops), scope.keep(top.clone()), limited);
+    }
+    if (before != null) {
+      before.close();
     }
   }
 

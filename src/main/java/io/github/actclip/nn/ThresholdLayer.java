@@ -62,8 +62,7 @@ public abstract class ThresholdLayer extends Module {
   /** {@link Blocks#convMaxPoolClip} of what is open. */
   Tensor convMaxPool(Conv2dImpl conv, Tensor x) {
     Tensor largest = torch.max_pool2d(conv.forward(x), POOL_SIZE);
-    // The backward of pooling needs its input only.
-    return forward(rectifies() ? largest : largest.relu_());
+    return forward(rectifies() ? largest : largest.relu_()); // backward needs pooling's input only
   }
 
   /** Observes what came out of a clip from above, where that is due, in place of what went in. */
