@@ -31,7 +31,6 @@ import org.bytedeco.pytorch.Tensor;
  * <pre>{@code
  * Checkpoint checkpoint = Checkpoint.newest(folder).orElseThrow();
  * Network network = new Classifier();
- * checkpoint.load(network);
  * new Trainer(network, checkpoint.options()).resume(checkpoint::restore, train, test);
  * }</pre>
  */
@@ -174,7 +173,8 @@ public final class Checkpoint {
   }
 
   /**
-   * Brings a training that has not begun to where this one stood.
+   * Brings a training that has not begun to where this one stood; what was frozen then is frozen,
+   * and nothing else.
    *
    * @throws ActclipException bad input when it is another training; nothing was changed then. A
    *     failure when LibTorch cannot take up a state, which may have changed a part.
@@ -194,6 +194,7 @@ public final class Checkpoint {
       if (state.device().equals(training.device().str().getString())) {
         Snapshot.restoreRandomState(tensors, training.device());
       }
+      freezeAsThen(training.network());
       training.restore(state.run(), state.progress());
     }
   }

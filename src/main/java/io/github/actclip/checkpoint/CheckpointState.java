@@ -122,7 +122,6 @@ record CheckpointState(
    */
   void requireSame(Path file, Training training) {
     requireKind(file, training.network());
-    require(file, "frozen thresholds", frozen, training.frozen());
     int epochs = training.options().epochs();
     require(file, "options", options.toBuilder().epochs(epochs).build(), training.options());
     require(file, "loss", loss, training.loss().text());

@@ -146,9 +146,7 @@ public final class Run implements TrainingListener, Closeable {
     Checkpointer checkpointer = take();
     results = new RunResults(folder);
     if (!isEmpty) {
-      Checkpoint newest = newest(folder);
-      newest.load(training.network());
-      newest.restore(training);
+      newest(folder).restore(training);
     }
     if (!results.areAllOf(training)) {
       addParts(checkpointer);

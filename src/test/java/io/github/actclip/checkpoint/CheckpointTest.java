@@ -200,12 +200,8 @@ class CheckpointTest {
     new Trainer(resumed, checkpoint.options(), device).resume(checkpoint::restore, IMAGES, IMAGES);
     assertEquals(1, resumed.threshold());
     Net thawed = net(NetOptions.original());
-    Trainer trainer = new Trainer(thawed, checkpoint.options(), device);
-    ActclipException e =
-        assertThrows(
-            ActclipException.class, () -> trainer.resume(checkpoint::restore, IMAGES, IMAGES));
-    assertTrue(
-        e.getMessage().contains("it had the frozen thresholds [act_max], and"), e.getMessage());
+    new Trainer(thawed, checkpoint.options(), device).resume(checkpoint::restore, IMAGES, IMAGES);
+    assertSameState(resumed, thawed);
   }
 
   /** The options begin with it frozen; somebody let it learn later. */

@@ -3,7 +3,12 @@ package io.github.actclip.testing;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
+import io.github.actclip.nn.FakeQuantize;
+import io.github.actclip.nn.FakeQuantizeOptions;
 import io.github.actclip.nn.Network;
+import io.github.actclip.nn.QuantizationMethod;
+import io.github.actclip.nn.QuantizedConv2d;
+import io.github.actclip.nn.QuantizedLinear;
 import io.github.actclip.train.Loss;
 import io.github.actclip.train.Metric;
 import java.util.function.Supplier;
@@ -15,6 +20,7 @@ import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.LayerNormImpl;
 import org.bytedeco.pytorch.LayerNormOptions;
 import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.LinearOptions;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -26,7 +32,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 public enum OwnNetwork {
   CONV("conv", Conv::new, Loss.crossEntropy(), Metric.accuracy()),
   MLP("mlp", Mlp::new, Loss.meanSquaredError(), Metric.meanAbsoluteError()),
-  BRANCHES("branches", TwoBranches::new, Loss.crossEntropy(), Metric.topK(2));
+  BRANCHES("branches", TwoBranches::new, Loss.crossEntropy(), Metric.topK(2)),
+  /** Which the fixture has no twin of. */
+  QUANTIZED("quantized", Quantized::new, Loss.crossEntropy(), Metric.accuracy());
 
   /** Its name in the fixture. */
   public final String fixture;
@@ -51,7 +59,7 @@ public enum OwnNetwork {
   /** Random data of so many samples; the caller's scope owns it. */
   public Tensor data(int samples) {
     return switch (this) {
-      case CONV -> torch.randn(samples, 3, 8, 8);
+      case CONV, QUANTIZED -> torch.randn(samples, 3, 8, 8);
       case MLP -> torch.randn(samples, 4);
       case BRANCHES -> torch.randn(samples, 6);
     };
@@ -77,6 +85,34 @@ public enum OwnNetwork {
     @Override
     public Tensor forward(Tensor x) {
       Tensor features = clip.forward(bn.forward(conv.forward(x)));
+      return head.forward(torch.adaptive_avg_pool2d(features, 1, 1).flatten(1, -1));
+    }
+  }
+
+  /** The same, with weights and activations of four bits. */
+  private static final class Quantized extends Network {
+
+    private static final FakeQuantizeOptions ACTIVATIONS =
+        FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4);
+
+    private final QuantizedConv2d conv =
+        register(
+            "conv",
+            new QuantizedConv2d(
+                new Conv2dOptions(3, 8, new LongPointer(3, 3)),
+                FakeQuantizeOptions.weights(QuantizationMethod.LSQ, 4, 8)));
+    private final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(8)));
+    private final FakeQuantize act = register("act", new FakeQuantize(ACTIVATIONS));
+    private final QuantizedLinear head =
+        register(
+            "head",
+            new QuantizedLinear(
+                new LinearOptions(8, 5),
+                FakeQuantizeOptions.weights(QuantizationMethod.LSQ, 4, 5)));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      Tensor features = act.forward(bn.forward(conv.forward(x)).relu());
       return head.forward(torch.adaptive_avg_pool2d(features, 1, 1).flatten(1, -1));
     }
   }

@@ -6,6 +6,7 @@ import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.testing.OwnNetwork;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Trains one of {@link OwnNetwork} for 2,500 steps; prints by how many MiB the process grew over
@@ -13,10 +14,10 @@ import org.bytedeco.javacpp.Pointer;
  */
 final class OwnNetworkMemoryProbe {
 
-  private static final int SAMPLES = 80;
+  private static final int SAMPLES = 400;
   private static final int BATCH_SIZE = 8;
-  private static final int WARM_UP = 50;
-  private static final int EPOCHS = 250;
+  private static final int WARM_UP = 10;
+  private static final int EPOCHS = 50;
 
   private static long before;
 
@@ -24,6 +25,7 @@ final class OwnNetworkMemoryProbe {
 
   public static void main(String[] args) {
     var device = Devices.of("cpu"); // It comes first: it loads LibTorch.
+    torch.set_num_threads(1); // Two wait for each other longer than such small tensors take.
     OwnNetwork kind = OwnNetwork.valueOf(args[0]);
     Network network = kind.make();
     TrainerOptions options =
