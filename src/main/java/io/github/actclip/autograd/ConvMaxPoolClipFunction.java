@@ -4,6 +4,7 @@ import io.github.actclip.op.PoolOp;
 import io.github.actclip.op.Pooled;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Internal;
 import java.util.Arrays;
 import java.util.Optional;
 import org.bytedeco.javacpp.LongPointer;
@@ -17,6 +18,7 @@ import org.bytedeco.pytorch.Tensor;
  * without a limit, (x, weight, bias); t gets its exact gradient. Of what is convolved it keeps half
  * a byte for each pooled one. Thread-safe.
  */
+@Internal
 public final class ConvMaxPoolClipFunction extends CustomFunction {
 
   private static final int X = 0;

@@ -1,5 +1,6 @@
 package io.github.actclip.autograd;
 
+import io.github.actclip.runtime.Internal;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -10,6 +11,7 @@ import org.bytedeco.pytorch.global.torch;
  * the bound would stay for ever. (As the lower bound of learned scales in compression networks,
  * arXiv 1611.01704, does.)
  */
+@Internal
 public final class LowerBound extends CustomFunction {
 
   private final Scalar bound;

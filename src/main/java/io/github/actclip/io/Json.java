@@ -10,13 +10,11 @@ import com.fasterxml.jackson.databind.deser.std.NumberDeserializers.DoubleDeseri
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Internal;
 
 /**
  * Records as JSON: names in snake case, every component required, others ignored, and numbers as
  * {@link JsonNumbers} has them.
  */
-@Internal
 public final class Json {
 
   /** What a floor is where there is none, as null says. */

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.SerializerProvider;
 import com.fasterxml.jackson.databind.deser.std.NumberDeserializers.DoubleDeserializer;
 import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.databind.ser.std.StdSerializer;
+import io.github.actclip.runtime.Internal;
 import java.io.IOException;
 
 /**
@@ -12,6 +13,7 @@ import java.io.IOException;
  * lacks, are {@code null}; {@code null} is read as NaN. The texts {@code "NaN"}, {@code
  * "-Infinity"} and {@code "Infinity"}, which Jackson writes by default, are read, too.
  */
+@Internal
 public final class JsonNumbers extends SimpleModule {
 
   private static final long serialVersionUID = 1;

@@ -1,5 +1,6 @@
 package io.github.actclip.io;
 
+import io.github.actclip.runtime.Internal;
 import java.io.Closeable;
 import java.io.File;
 import java.io.FileOutputStream;
@@ -21,6 +22,7 @@ import java.util.concurrent.ConcurrentHashMap;
  *
  * <p>{@link #open} may be called from any thread; an open file belongs to one.
  */
+@Internal
 public final class LockedFile implements Closeable {
 
   /**

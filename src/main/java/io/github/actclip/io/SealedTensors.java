@@ -1,6 +1,7 @@
 package io.github.actclip.io;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Internal;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -19,6 +20,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param tensors as {@link Safetensors#read} gives them
  * @param metadata the texts, without the checksum
  */
+@Internal
 public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> metadata) {
 
   private static final String CHECKSUM = "sha256";

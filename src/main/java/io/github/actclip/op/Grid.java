@@ -1,6 +1,7 @@
 package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Internal;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -12,6 +13,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param low the smallest code, at most 0
  * @param high the largest code, above 0
  */
+@Internal
 public record Grid(Tensor scale, Tensor offset, int low, int high) {
 
   /**

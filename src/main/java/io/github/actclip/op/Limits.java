@@ -1,5 +1,6 @@
 package io.github.actclip.op;
 
+import io.github.actclip.runtime.Internal;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -12,6 +13,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param lower the threshold below which it clips, or null
  * @param value what it gives above {@code upper}, or null
  */
+@Internal
 public record Limits(boolean relu, Tensor upper, Tensor lower, Tensor value) {
 
   /** Of {@link ClipOp#clip(Tensor, Tensor)}. */

@@ -2,6 +2,7 @@ package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Internal;
 import java.lang.ref.Reference;
 import java.util.Optional;
 import org.bytedeco.pytorch.GradMode;
@@ -14,6 +15,7 @@ import org.bytedeco.pytorch.global.torch.DeviceType;
  * them, as one operation forward and one backward. What is refused, and who owns the results, is as
  * for {@link ClipOp}. Thread-safe.
  */
+@Internal
 public final class PoolOp {
 
   private PoolOp() {}

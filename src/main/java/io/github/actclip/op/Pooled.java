@@ -1,5 +1,6 @@
 package io.github.actclip.op;
 
+import io.github.actclip.runtime.Internal;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -10,4 +11,5 @@ import org.bytedeco.pytorch.Tensor;
  *     needs to know, in a form that only they read: which of the four was the largest, and whether
  *     it passed; null where backward was said not to follow
  */
+@Internal
 public record Pooled(Tensor output, Tensor codes) {}

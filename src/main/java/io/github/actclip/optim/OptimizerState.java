@@ -1,7 +1,7 @@
 package io.github.actclip.optim;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.TensorScope;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
@@ -23,6 +23,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Momentum, moments, step counts and parameter groups of an optimizer, as bytes in LibTorch's own
  * format: the presets bind no other way to them.
  */
+@Internal
 public final class OptimizerState {
 
   private OptimizerState() {}
@@ -51,8 +52,6 @@ public final class OptimizerState {
    *     part
    */
   public static void load(Optimizer optimizer, Tensor state, Device device) {
-    Arguments.requireOpen("the optimizer", optimizer);
-    Arguments.requireTensor("the state of the optimizer", state);
     try (InputArchive archive = new InputArchive();
         DeviceOptional there = new DeviceOptional(device)) {
       archive.load_from(state.data_ptr_byte(), state.numel(), there);

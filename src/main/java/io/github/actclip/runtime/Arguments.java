@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.global.torch.Layout;
  * that is not there is a stack trace of C++ at best. What requires something throws an {@link
  * ActclipException}, bad input, that names the argument and what is wrong with it. Thread-safe.
  */
+@Internal
 public final class Arguments {
 
   private Arguments() {}

@@ -9,6 +9,7 @@ import org.apache.logging.log4j.Logger;
  * <p>Log4j gives up when its first use in a JVM is on an interrupted thread, and then neither it
  * nor the class that asked can be used in that JVM again.
  */
+@Internal
 public final class Loggers {
 
   private Loggers() {}

@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param <V> what is noted; it must not refer to the handle, which would then live for ever
  */
+@Internal
 public final class TensorNotes<V> {
 
   /** By the address of LibTorch's tensor, which a living handle keeps from being used again. */

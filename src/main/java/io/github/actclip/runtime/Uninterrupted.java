@@ -5,6 +5,7 @@ import java.util.concurrent.CompletionException;
 import java.util.function.Supplier;
 
 /** Does what an interrupt would spoil. */
+@Internal
 public final class Uninterrupted {
 
   private Uninterrupted() {}
