@@ -23,7 +23,7 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * A training as it stood between two steps, in a file from which it goes on bit for bit: parameters
  * and buffers, the optimizer's state, LibTorch's random state, the options, the place in the
- * schedule and among the images, and the metrics so far.
+ * schedule and among the samples, and the metrics so far.
  *
  * <p>The file is a safetensors file with a checksum. The network's tensors are in it as {@code
  * net.conv1.weight} and so on. This object holds no native memory.
@@ -154,22 +154,7 @@ public final class Checkpoint {
   public void load(Network network) {
     state.requireKind(file, network);
     TensorScope.run(() -> StateDict.load(network, Snapshot.network(content())));
-    TensorScope.run(() -> freezeAsThen(network));
-  }
-
-  /** Those that learned go on to, too, where the options begin with all of them frozen. */
-  private void freezeAsThen(Network network) {
-    network
-        .thresholds()
-        .forEach(
-            (name, threshold) -> {
-              boolean then = state.frozen().contains(name);
-              if (then && !threshold.isFrozen()) {
-                threshold.freeze();
-              } else if (!then && threshold.isFrozen()) {
-                threshold.unfreeze();
-              }
-            });
+    TensorScope.run(() -> Snapshot.freeze(network, state.frozen()));
   }
 
   /**
@@ -194,7 +179,7 @@ public final class Checkpoint {
       if (state.device().equals(training.device().str().getString())) {
         Snapshot.restoreRandomState(tensors, training.device());
       }
-      freezeAsThen(training.network());
+      Snapshot.freeze(training.network(), state.frozen());
       training.restore(state.run(), state.progress());
     }
   }
@@ -209,7 +194,7 @@ public final class Checkpoint {
     if (text == null) {
       throw ActclipException.badInput("%s is not a checkpoint of a training", file);
     }
-    CheckpointState state = CheckpointState.read(file, text, content.tensors().keySet());
+    CheckpointState state = CheckpointState.read(file, text);
     Snapshot.requireWhole(file, content);
     return state;
   }

@@ -13,7 +13,6 @@ import io.github.actclip.train.TrainingProgress;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.global.torch;
 
@@ -83,14 +82,13 @@ record CheckpointState(
   /**
    * Reads what a checkpoint holds.
    *
-   * @param tensors the names of those in the file
    * @throws ActclipException bad input when it is of a newer format, or none
    */
-  static CheckpointState read(Path file, String text, Set<String> tensors) {
+  static CheckpointState read(Path file, String text) {
     String what = file + " is not a checkpoint of this version";
     JsonNode json = Json.parse(text, what);
     requireKnownFormat(file, json); // before anything else, which a newer one may have otherwise
-    OldFormats.upgradeState(json, tensors);
+    OldFormats.upgradeState(json);
     CheckpointState state = Json.read(json, CheckpointState.class, what);
     if (state.progress().epoch() > state.options().epochs()) {
       throw ActclipException.badInput(
@@ -122,6 +120,7 @@ record CheckpointState(
    */
   void requireSame(Path file, Training training) {
     requireKind(file, training.network());
+    requireSameNotes(file, training.notes());
     int epochs = training.options().epochs();
     require(file, "options", options.toBuilder().epochs(epochs).build(), training.options());
     require(file, "loss", loss, training.loss().text());
@@ -170,6 +169,17 @@ record CheckpointState(
           "%s is of another network: it had the network %s, and this one is %s",
           file, network, other);
     }
+  }
+
+  /** Those that only one of them has say nothing. */
+  private void requireSameNotes(Path file, Map<String, String> now) {
+    notes.forEach(
+        (name, then) -> {
+          String other = now.getOrDefault(name, then);
+          if (!other.equals(then)) {
+            require(file, "note " + name, then, other);
+          }
+        });
   }
 
   private static void require(Path file, String what, Data then, Dataset now) {

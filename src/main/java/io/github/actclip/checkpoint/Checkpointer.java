@@ -2,7 +2,6 @@ package io.github.actclip.checkpoint;
 
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.LockedFile;
-import io.github.actclip.io.StateDict;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorNumbers;
@@ -13,7 +12,9 @@ import io.github.actclip.train.TrainingListener;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.stream.LongStream;
 import org.apache.logging.log4j.Logger;
+import org.bytedeco.pytorch.TensorVector;
 
 /**
  * Writes a {@link Checkpoint} of a training when it begins and ends or is stopped, and now and then
@@ -139,7 +140,10 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
   private static boolean isFinite(Training training) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      return StateDict.of(training.network()).values().stream().allMatch(TensorNumbers::areFinite);
+      TensorVector parameters = training.network().parameters();
+      return LongStream.range(0, parameters.size())
+          .mapToObj(parameters::get)
+          .allMatch(TensorNumbers::areFinite);
     }
   }
 

@@ -9,7 +9,6 @@ import io.github.actclip.data.Transform;
 import io.github.actclip.io.Json;
 import io.github.actclip.runtime.Internal;
 import java.util.List;
-import java.util.Set;
 
 /**
  * Brings what older versions wrote into today's form. Their trainings were of {@code Net} on images
@@ -36,14 +35,13 @@ public final class OldFormats {
           "threshold_learning_rate_factor",
           "threshold_weight_decay");
 
-  /** The first parameter of each of Net's ways to clip. */
-  private static final List<String> THRESHOLDS =
-      List.of("act_max", "act_raw_max", "act_cut", "act_bias", "act_scale");
-
   private OldFormats() {}
 
-  /** Upgrades the state of a checkpoint in place, if it is of an older format. */
-  static void upgradeState(JsonNode given, Set<String> tensors) {
+  /**
+   * Upgrades the state of a checkpoint in place, if it is of an older format. It does not say of
+   * what kind its network is; the note of its options does.
+   */
+  static void upgradeState(JsonNode given) {
     if (!(given instanceof ObjectNode state) || !given.has("described_by_options")) {
       return;
     }
@@ -51,15 +49,11 @@ public final class OldFormats {
       state.put(CheckpointState.RUN, "");
     }
     boolean described = state.remove("described_by_options").asBoolean();
+    String threshold = threshold(state.path("net").path("activation"));
     addTransforms(state);
     addNotes(state, described);
     state.put("network", "").put("loss", "cross-entropy, nats");
     state.putArray("metrics").add("accuracy");
-    String threshold =
-        THRESHOLDS.stream()
-            .filter(name -> tensors.contains("net." + name))
-            .findFirst()
-            .orElse(THRESHOLDS.get(0));
     if (state.path("progress") instanceof ObjectNode progress) {
       upgradeProgress(progress, threshold);
     }
@@ -70,6 +64,7 @@ public final class OldFormats {
     if (!(given instanceof ObjectNode summary) || !given.has("net")) {
       return;
     }
+    String threshold = threshold(summary.path("net").path("activation"));
     addNotes(summary, true);
     summary.put("network", "Net").put("loss", "cross-entropy, nats");
     summary.set("train_samples", summary.remove("train_images"));
@@ -78,8 +73,25 @@ public final class OldFormats {
     confusion.putArray("classes");
     confusion.putArray("counts");
     if (summary.path("last") instanceof ObjectNode last) {
-      upgradeEpoch(last, THRESHOLDS.get(0));
+      upgradeEpoch(last, threshold);
     }
+  }
+
+  /** The name of the first threshold of a Net that limits its activations so. */
+  private static String threshold(JsonNode activation) {
+    if (activation.path("activation_bits").asInt() > 0) {
+      return switch (activation.path("quantization").asText()) {
+        case "LSQ", "LSQ_PLUS" -> "act_scale";
+        case "TQT" -> "act_raw_max";
+        default -> "act_max";
+      };
+    }
+    return switch (activation.path("form").asText()) {
+      case "UNTIED" -> "act_cut";
+      case "GENERALIZED_RELU" -> "act_bias";
+      default ->
+          activation.path("parameterization").asText().equals("RAW") ? "act_max" : "act_raw_max";
+    };
   }
 
   private static void addTransforms(ObjectNode state) {

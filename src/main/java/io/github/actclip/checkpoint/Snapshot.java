@@ -1,5 +1,6 @@
 package io.github.actclip.checkpoint;
 
+import io.github.actclip.io.Json;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Network;
@@ -8,7 +9,9 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.bytedeco.pytorch.Device;
@@ -43,6 +46,14 @@ public final class Snapshot {
   /** The text that names the kind of the optimizer. */
   private static final String KIND = OURS + "optimizer";
 
+  /**
+   * The texts that name the kind of the network, its device, and the thresholds that are frozen.
+   */
+  private static final String NETWORK = OURS + "network";
+
+  private static final String DEVICE = OURS + "device";
+  private static final String FROZEN = OURS + "frozen";
+
   private static final String PRESETS = "org.bytedeco.pytorch";
 
   private Snapshot() {}
@@ -67,16 +78,20 @@ public final class Snapshot {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, String> all = new TreeMap<>(texts);
+      Device device = deviceOf(network);
       all.put(KIND, kind(optimizer));
-      new SealedTensors(tensors(network, optimizer, deviceOf(network)), all).write(file);
+      all.put(NETWORK, network.toString());
+      all.put(DEVICE, device.str().getString());
+      all.put(FROZEN, Json.line(frozen(network)));
+      new SealedTensors(tensors(network, optimizer, device), all).write(file);
     }
   }
 
   /**
-   * Brings a network and its optimizer to where they stood. LibTorch's random state comes with them
-   * where the network is on the CPU.
+   * Brings a network and its optimizer to where they stood; what was frozen then is frozen, and
+   * nothing else. LibTorch's random state comes with them where the network is on the same device.
    *
-   * @param network with the tensors of the one that was written, on any device
+   * @param network of the kind of the one that was written, on any device
    * @param optimizer made as that one was
    * @return the texts
    * @throws ActclipException bad input when the file is damaged, or of another network or
@@ -89,22 +104,49 @@ public final class Snapshot {
       scope.noGrad();
       SealedTensors content = SealedTensors.read(file);
       requireWhole(file, content);
-      String kind = content.metadata().get(KIND);
-      if (!kind(optimizer).equals(kind)) {
-        throw ActclipException.badInput(
-            "%s holds the state of the optimizer %s, and this one is %s",
-            file, kind, kind(optimizer));
-      }
+      Map<String, String> given = content.metadata();
+      require(file, "network", given.get(NETWORK), network.toString());
+      require(file, "optimizer", given.get(KIND), kind(optimizer));
       StateDict.load(network, network(content.tensors()));
       Device device = deviceOf(network);
       OptimizerState.load(optimizer, content.tensors().get(OPTIMIZER), device);
-      if (device.is_cpu()) {
+      if (device.str().getString().equals(given.get(DEVICE))) {
         restoreRandomState(content.tensors(), device);
       }
-      Map<String, String> texts = new TreeMap<>(content.metadata());
+      String what = file + " has a damaged text " + FROZEN;
+      freeze(network, List.of(Json.read(given.getOrDefault(FROZEN, "[]"), String[].class, what)));
+      Map<String, String> texts = new TreeMap<>(given);
       texts.keySet().removeIf(name -> name.startsWith(OURS));
       return texts;
     }
+  }
+
+  private static void require(Path file, String what, String then, String now) {
+    if (!now.equals(then)) {
+      throw ActclipException.badInput(
+          "%s holds the state of the %s %s, and this one is %s", file, what, then, now);
+    }
+  }
+
+  private static List<String> frozen(Network network) {
+    return network.thresholds().entrySet().stream()
+        .filter(entry -> entry.getValue().isFrozen())
+        .map(Map.Entry::getKey)
+        .toList();
+  }
+
+  /** Those that learned go on to, too, where a network begins with all of them frozen. */
+  static void freeze(Network network, Collection<String> names) {
+    network
+        .thresholds()
+        .forEach(
+            (name, threshold) -> {
+              if (names.contains(name) && !threshold.isFrozen()) {
+                threshold.freeze();
+              } else if (!names.contains(name) && threshold.isFrozen()) {
+                threshold.unfreeze();
+              }
+            });
   }
 
   private static void requireOpen(Network network, Optimizer optimizer) {

@@ -31,6 +31,10 @@ public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> met
    * @throws ActclipException as {@link Safetensors#write} does
    */
   public void write(Path file) {
+    if (metadata.containsKey(CHECKSUM)) {
+      throw ActclipException.badInput(
+          "a text of %s cannot be called %s: that is its checksum", file, CHECKSUM);
+    }
     Map<String, String> texts = Meanings.with(metadata, tensors);
     texts.put(CHECKSUM, new SealedTensors(tensors, texts).checksum());
     Safetensors.write(file, tensors, texts);

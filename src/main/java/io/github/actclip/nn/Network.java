@@ -62,7 +62,13 @@ public abstract class Network extends Module {
    */
   @Override
   public String toString() {
-    return getClass().getSimpleName();
+    return kind();
+  }
+
+  /** The name of its class, for a person to read. */
+  public final String kind() {
+    String name = getClass().getName();
+    return name.substring(name.lastIndexOf('.') + 1).replaceFirst("^.*\\$(?=\\D)", "");
   }
 
   /**

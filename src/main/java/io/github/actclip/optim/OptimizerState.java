@@ -57,7 +57,8 @@ public final class OptimizerState {
       archive.load_from(state.data_ptr_byte(), state.numel(), there);
       optimizer.load(archive);
     } catch (RuntimeException e) {
-      throw refusal(e, ActclipException.firstLine(e));
+      throw ActclipException.failure(
+          e, "the optimizer cannot take up its state: %s", ActclipException.firstLine(e));
     }
   }
 
@@ -72,17 +73,14 @@ public final class OptimizerState {
     load(optimizer, state, device);
     List<Double> loaded = decays(optimizer, type);
     if (!loaded.equals(decays)) { // LibTorch takes the groups' options from the archive.
-      throw refusal(null, "its groups decay by " + loaded + " instead of " + decays);
+      throw ActclipException.failure(
+          null,
+          "the optimizer cannot take up its state: its groups decay by %s instead of %s; it is of an"
+              + " older actclip, whose weight decay pulled on what softplus, exp, log2 and TQT"
+              + " store: begin a new training with its weights",
+          loaded,
+          decays);
     }
-  }
-
-  private static ActclipException refusal(RuntimeException cause, String reason) {
-    return ActclipException.failure(
-        cause,
-        "the optimizer cannot take up its state: %s; it is of other thresholds, or of an older"
-            + " actclip, whose weight decay pulled on what softplus, exp, log2 and TQT store:"
-            + " begin a new training with its weights",
-        reason);
   }
 
   private static List<Double> decays(Optimizer optimizer, OptimizerType type) {

@@ -7,6 +7,7 @@ import io.github.actclip.data.Dataset;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.train.Evaluator;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -43,8 +44,10 @@ public record ConfusionMatrix(List<String> classes, List<List<Long>> counts) {
 
   /** By one pass over the samples, in evaluation mode. */
   static ConfusionMatrix of(Network network, Dataset data, Device device) {
-    boolean trains = network.is_training();
-    network.eval();
+    return Evaluator.inEvaluationMode(network, () -> count(network, data, device));
+  }
+
+  private static ConfusionMatrix count(Network network, Dataset data, Device device) {
     try (BatchIterator batches = DataLoader.sequential(data, BATCH_SIZE, device).iterator()) {
       double[] counts = {};
       while (batches.hasNext()) {
@@ -56,8 +59,6 @@ public record ConfusionMatrix(List<String> classes, List<List<Long>> counts) {
         counts = IntStream.range(0, more.length).mapToDouble(i -> before[i] + more[i]).toArray();
       }
       return of(data.classes(), counts);
-    } finally {
-      network.train(trains);
     }
   }
 
@@ -66,7 +67,7 @@ public record ConfusionMatrix(List<String> classes, List<List<Long>> counts) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Batch batch = batches.next();
-      Tensor output = network.forward(batch.data());
+      Tensor output = Evaluator.forward(network, batch.data());
       if (!areClasses(output, batch.target())) {
         return new double[0];
       }

@@ -145,7 +145,7 @@ public final class Run implements TrainingListener, Closeable {
     }
     Checkpointer checkpointer = take();
     results = new RunResults(folder);
-    if (!isEmpty) {
+    if (!isEmpty && !training.isResumed()) {
       newest(folder).restore(training);
     }
     if (!results.areAllOf(training)) {

@@ -65,7 +65,7 @@ public record RunSummary(
         training.trainData().size(),
         training.testData().size(),
         training.device().str().getString(),
-        training.network().getClass().getSimpleName(),
+        training.network().kind(),
         training.loss().text(),
         training.notes(),
         training.options(),

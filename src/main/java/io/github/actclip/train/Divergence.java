@@ -1,6 +1,5 @@
 package io.github.actclip.train;
 
-import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorNumbers;
@@ -8,6 +7,8 @@ import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BiConsumer;
+import org.bytedeco.pytorch.StringTensorDict;
+import org.bytedeco.pytorch.StringTensorDictItem;
 import org.bytedeco.pytorch.Tensor;
 
 /** A loss or threshold that is no longer a number, and where that began. */
@@ -36,13 +37,17 @@ final class Divergence {
         what,
         training.step(),
         value,
-        first(training.network(), data),
+        first(training, data),
         training.options().optimizer().learningRate(),
         checkpoint);
   }
 
-  /** The first tensor, from the data to the output, that is not finite. */
-  private static String first(Network network, Tensor data) {
+  /**
+   * The first tensor, from the data to the output, that is not finite. In evaluation mode, so that
+   * nothing of the network changes.
+   */
+  private static String first(Training training, Tensor data) {
+    Network network = training.network();
     List<String> found = new ArrayList<>();
     BiConsumer<String, Tensor> look =
         (name, tensor) -> {
@@ -53,10 +58,27 @@ final class Divergence {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       look.accept("the data", data);
-      StateDict.of(network).forEach((name, tensor) -> look.accept("the parameter " + name, tensor));
-      network.observe(data, (name, input) -> look.accept("the input of " + name, input));
-      look.accept("the output of the network", network.forward(data));
+      lookAtParameters(network, look);
+      Tensor output =
+          Evaluator.inEvaluationMode(
+              network, () -> TrainingStep.inPrecision(training, () -> output(network, data, look)));
+      look.accept("the output of the network", output);
     }
     return found.isEmpty() ? "the loss itself" : found.get(0);
+  }
+
+  /** Not at buffers, which may hold what is not finite, such as a mask. */
+  private static void lookAtParameters(Network network, BiConsumer<String, Tensor> look) {
+    try (StringTensorDict parameters = network.named_parameters()) {
+      for (long i = 0; i < parameters.size(); i++) {
+        StringTensorDictItem item = parameters.get(i);
+        look.accept("the parameter " + item.key().getString(), item.value());
+      }
+    }
+  }
+
+  private static Tensor output(Network network, Tensor data, BiConsumer<String, Tensor> look) {
+    network.observe(data, (name, input) -> look.accept("the input of " + name, input));
+    return network.forward(data);
   }
 }

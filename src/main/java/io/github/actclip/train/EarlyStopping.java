@@ -19,7 +19,7 @@ public final class EarlyStopping implements TrainingListener {
   /**
    * @param patience after how many epochs without a better test loss the training ends, at least 1
    * @param minDelta by how much more than that a loss must be below the best so far to be better,
-   *     in nats; at least 0
+   *     in the unit of the loss; at least 0
    * @throws ActclipException when one of them is out of range
    */
   public EarlyStopping(int patience, double minDelta) {

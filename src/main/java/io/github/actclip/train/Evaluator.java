@@ -1,17 +1,20 @@
 package io.github.actclip.train;
 
 import io.github.actclip.data.Batch;
+import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.Dataset;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Devices;
+import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.SharedModuleVector;
 import org.bytedeco.pytorch.Tensor;
 
 /** Measures a network on a data set. */
@@ -33,8 +36,8 @@ public final class Evaluator {
 
   /**
    * Runs every sample through the network, in evaluation mode, without gradients and in the order
-   * of the data set. The network is in its own mode again afterwards; no other thread may use it
-   * meanwhile in another one.
+   * of the data set. Each module is in its own mode again afterwards; no other thread may use the
+   * network meanwhile in another one.
    *
    * @param data as in the network's training, but for what was changed by chance
    * @param device where the network is
@@ -47,15 +50,18 @@ public final class Evaluator {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       RunningMetrics running = new RunningMetrics(device, metrics);
-      return inEvaluationMode(
-          network,
-          () -> {
-            for (Batch batch : loader) {
-              TensorScope.run(() -> addBatch(network, batch, loss, running));
-            }
-            return running.read();
-          });
+      return inEvaluationMode(network, () -> read(network, loader, loss, running));
     }
+  }
+
+  private static Evaluation read(
+      Network network, DataLoader loader, Loss loss, RunningMetrics running) {
+    try (BatchIterator batches = loader.iterator()) {
+      while (batches.hasNext()) {
+        TensorScope.run(() -> addBatch(network, batches.next(), loss, running));
+      }
+    }
+    return running.read();
   }
 
   private static void addBatch(Network network, Batch batch, Loss loss, RunningMetrics running) {
@@ -68,7 +74,8 @@ public final class Evaluator {
    *
    * @throws ActclipException a failure, in place of what LibTorch throws, which is many lines
    */
-  static Tensor forward(Network network, Tensor data) {
+  @Internal
+  public static Tensor forward(Network network, Tensor data) {
     try {
       return network.forward(data);
     } catch (RuntimeException e) {
@@ -84,14 +91,22 @@ public final class Evaluator {
     }
   }
 
-  /** Does something with a network in evaluation mode, and brings it back into its own. */
-  static <T> T inEvaluationMode(Network network, Supplier<T> work) {
-    boolean trains = network.is_training();
-    network.eval();
-    try {
-      return work.get();
-    } finally {
-      network.train(trains);
+  /** Does something with a network in evaluation mode, and brings each module back into its own. */
+  @Internal
+  public static <T> T inEvaluationMode(Network network, Supplier<T> work) {
+    try (SharedModuleVector modules = network.modules()) { // each before those in it
+      boolean[] trains = new boolean[Math.toIntExact(modules.size())];
+      for (int i = 0; i < trains.length; i++) {
+        trains[i] = modules.get(i).is_training();
+      }
+      network.eval();
+      try {
+        return work.get();
+      } finally {
+        for (int i = 0; i < trains.length; i++) {
+          modules.get(i).train(trains[i]);
+        }
+      }
     }
   }
 }

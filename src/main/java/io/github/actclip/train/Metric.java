@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.List;
 import java.util.Objects;
 import java.util.function.BinaryOperator;
 import org.bytedeco.pytorch.LongOptional;
@@ -49,7 +50,8 @@ public record Metric(String name, BinaryOperator<Tensor> sum) {
    * The share of the samples whose class (B, …) is among the k that have the largest logits (B,
    * classes, …); called {@code top5_accuracy} for 5.
    *
-   * @throws ActclipException bad input, when k is not at least 1
+   * @throws ActclipException bad input, when k is not at least 1; later, when there are fewer
+   *     classes
    */
   public static Metric topK(int k) {
     if (k < 1) {
@@ -63,6 +65,21 @@ public record Metric(String name, BinaryOperator<Tensor> sum) {
     return new Metric("mae", Metric::absoluteError);
   }
 
+  /**
+   * Checks that metrics can be told apart.
+   *
+   * @return these
+   */
+  static List<Metric> requireDistinct(List<Metric> metrics) {
+    for (int i = 0; i < metrics.size(); i++) {
+      String name = metrics.get(i).name();
+      if (metrics.subList(0, i).stream().anyMatch(other -> other.name().equals(name))) {
+        throw ActclipException.badInput("two metrics have the name %s: give one another", name);
+      }
+    }
+    return metrics;
+  }
+
   private static Tensor right(Tensor output, Tensor target) {
     if (target.is_floating_point()) {
       StandardLoss.requireSameShape(output, target);
@@ -74,8 +91,13 @@ public record Metric(String name, BinaryOperator<Tensor> sum) {
 
   private static Tensor among(int k, Tensor output, Tensor target) {
     StandardLoss.requireClasses(output, target);
+    if (k > output.size(CLASSES)) {
+      throw ActclipException.badInput(
+          "k (%d) must be at most the number of classes, which is %d", k, output.size(CLASSES));
+    }
     Tensor own = output.gather(CLASSES, target.unsqueeze(CLASSES));
-    return perSample(output.gt(own).sum(CLASSES).lt(new Scalar((long) k)));
+    Tensor among = output.gt(own).sum(CLASSES).lt(new Scalar((long) k));
+    return perSample(among.logical_and(own.squeeze(CLASSES).eq(own.squeeze(CLASSES)))); // no NaN
   }
 
   private static Tensor absoluteError(Tensor output, Tensor target) {

@@ -1,7 +1,10 @@
 package io.github.actclip.train;
 
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +30,7 @@ public final class RunningMetrics {
   private long samples;
 
   RunningMetrics(Device device, List<Metric> metrics) {
-    this.metrics = metrics;
+    this.metrics = Metric.requireDistinct(metrics);
     lossSum = zero(device);
     metricSums = metrics.stream().map(metric -> zero(device)).toList();
   }
@@ -60,12 +63,28 @@ public final class RunningMetrics {
     long batch = target.size(0);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
+      requireNumber("the loss", loss);
       lossSum.add_(loss, new Scalar((double) batch));
       for (int i = 0; i < metrics.size(); i++) {
-        metricSums.get(i).add_(metrics.get(i).sum().apply(output, target));
+        Tensor sum = metrics.get(i).sum().apply(output, target);
+        requireNumber("the metric " + metrics.get(i).name(), sum);
+        metricSums.get(i).add_(sum);
       }
     }
     samples += batch;
+  }
+
+  /**
+   * Checks what a user's function gave.
+   *
+   * @throws ActclipException bad input, when there is no tensor, or one of several numbers
+   */
+  static void requireNumber(String what, Tensor tensor) {
+    Arguments.requireTensor(what, tensor);
+    if (tensor.dim() > 1 || tensor.numel() != 1) {
+      throw ActclipException.badInput(
+          "%s has the shape %s: it must be one number", what, Arrays.toString(tensor.shape()));
+    }
   }
 
   /** Goes on from sums, or starts anew from {@link Sums#ZERO}. */

@@ -57,7 +57,7 @@ enum StandardLoss implements Loss {
   /** Whether each sample, or each of its places, has one class: the output's shape, without one. */
   static void requireClasses(Tensor output, Tensor target) {
     long[] logits = output.shape();
-    boolean fits = logits.length == target.dim() + 1;
+    boolean fits = target.dim() > 0 && logits.length == target.dim() + 1;
     for (int i = 0; fits && i < target.dim(); i++) {
       fits = target.size(i) == logits[i == 0 ? 0 : i + 1];
     }

@@ -1,6 +1,5 @@
 package io.github.actclip.train;
 
-import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.Dataset;
@@ -27,7 +26,7 @@ import org.bytedeco.pytorch.Device;
  *
  * <p>{@link #stop} may be called from any thread; everything else belongs to one thread. An
  * interrupt of that thread, such as that of {@code Future.cancel(true)}, is the same as {@link
- * #stop}: the step under way is done, listeners hear of it as of a stop, a {@link Checkpointer}
+ * #stop}: the step under way is done, listeners hear of it as of a stop, a {@code Checkpointer}
  * writes a checkpoint, what was trained so far is tested, and the thread is interrupted again when
  * {@link #fit} or {@link #resume} returns.
  */
@@ -71,10 +70,14 @@ public final class Trainer {
     network.to(device, false);
   }
 
-  /** Trains by this loss, and judges by it and these metrics alone. */
+  /**
+   * Trains by this loss, and judges by it and these metrics alone.
+   *
+   * @throws ActclipException bad input, when two metrics have one name
+   */
   public Trainer loss(Loss by, Metric... judges) {
     loss = Objects.requireNonNull(by, "by");
-    metrics = List.of(judges);
+    metrics = Metric.requireDistinct(List.of(judges));
     return this;
   }
 
@@ -209,11 +212,15 @@ public final class Trainer {
 
   private void run(Training training) {
     boolean trained = network.is_training();
-    network.train(true);
+    if (!trained) { // Where it is, a part that is not was put into evaluation mode by the user.
+      network.train(true);
+    }
     try {
       runEpochs(training);
     } finally {
-      network.train(trained);
+      if (!trained) {
+        network.eval();
+      }
     }
   }
 

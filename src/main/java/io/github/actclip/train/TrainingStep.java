@@ -2,16 +2,14 @@ package io.github.actclip.train;
 
 import io.github.actclip.autograd.Autograd;
 import io.github.actclip.data.Batch;
-import io.github.actclip.nn.Network;
 import io.github.actclip.optim.GradScaler;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.TensorScope;
-import java.util.Arrays;
 import java.util.Iterator;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -104,25 +102,25 @@ final class TrainingStep {
   }
 
   private Tensor forward(Tensor data) {
-    Network network = training.network();
-    return options.precision() == Precision.FLOAT32
-        ? Evaluator.forward(network, data)
-        : Autocast.run(
-                training.device(),
-                options.precision().dtype(),
-                () -> Evaluator.forward(network, data))
-            .to(ScalarType.Float);
+    Tensor output = inPrecision(training, () -> Evaluator.forward(training.network(), data));
+    return options.precision() == Precision.FLOAT32 ? output : output.to(ScalarType.Float);
+  }
+
+  /** Computes something as the steps of a training do. */
+  static <T> T inPrecision(Training training, Supplier<T> work) {
+    Precision precision = training.options().precision();
+    return precision == Precision.FLOAT32
+        ? work.get()
+        : Autocast.run(training.device(), precision.dtype(), work);
   }
 
   private Tensor loss(Tensor output, Batch batch) {
     Tensor loss = training.loss().of(output, batch.target());
-    Arguments.requireTensor("the loss", loss);
-    if (loss.numel() != 1 || !loss.requires_grad()) {
+    RunningMetrics.requireNumber("the loss", loss);
+    if (!loss.requires_grad()) {
       throw ActclipException.badInput(
-          "the loss %s gives the shape %s%s: it must be one number that depends on the parameters",
-          training.loss().text(),
-          Arrays.toString(loss.shape()),
-          loss.requires_grad() ? "" : " without a gradient");
+          "the loss %s has no gradient: it must depend on the network's parameters",
+          training.loss().text());
     }
     return loss;
   }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.io.SealedTensors;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Network;
+import io.github.actclip.nn.Threshold;
 import io.github.actclip.optim.OptimizerConfig;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.ActclipException;
@@ -35,6 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** In loops of one's own, on batches that are drawn by chance. */
 class SnapshotTest {
@@ -101,10 +103,38 @@ class SnapshotTest {
     Network network = OwnNetwork.MLP.make();
     Snapshot.write(file, network, momentum(network), Map.of());
     Network other = OwnNetwork.BRANCHES.make();
-    assertRefused(file, other, momentum(other), "The state does not fit the module");
+    assertRefused(file, other, momentum(other), "the network Mlp, and this one is TwoBranches");
     Adam adam = new Adam(network.parameters(), new AdamOptions(0.01));
     assertRefused(
         file, network, adam, "holds the state of the optimizer SGD, and this one is Adam");
+  }
+
+  @Test
+  void whatWasFrozenIsFrozenAndNothingElse() {
+    Path file = folder.resolve("snapshot.safetensors");
+    Network network = OwnNetwork.MLP.make();
+    Threshold threshold = network.thresholds().get("clip.max");
+    Snapshot.write(file, network, momentum(network), Map.of());
+    threshold.freeze();
+    Path frozen = folder.resolve("frozen.safetensors");
+    Snapshot.write(frozen, network, momentum(network), Map.of());
+    Snapshot.restore(file, network, momentum(network));
+    assertFalse(threshold.isFrozen());
+    Snapshot.restore(frozen, network, momentum(network));
+    assertTrue(threshold.isFrozen());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"actclip.x", "sha256"})
+  void namesOfOursAreRefused(String name) {
+    Path file = folder.resolve("snapshot.safetensors");
+    Network network = OwnNetwork.MLP.make();
+    ActclipException e =
+        assertThrows(
+            ActclipException.class,
+            () -> Snapshot.write(file, network, momentum(network), Map.of(name, "")));
+    assertTrue(e.getMessage().contains(name), e.getMessage());
+    assertFalse(Files.exists(file));
   }
 
   @Test

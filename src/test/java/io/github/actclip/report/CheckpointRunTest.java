@@ -160,6 +160,24 @@ class CheckpointRunTest {
     assertThrows(ActclipException.class, () -> fit(folder, ShortTraining.options(1, 0.05)));
   }
 
+  /** Which nothing else in the file would tell. */
+  @Test
+  void anOldOneOfANetThatLearnsOtherwiseIsRefused() {
+    fit(folder, ShortTraining.options(1, 0.05), ShortTraining.stopAfter(3));
+    Path file = files(folder.resolve("checkpoints")).get(0);
+    String old = new String(Resources.read(OLD), UTF_8);
+    assertTrue(old.contains("\"rule\":\"SUM\""), old);
+    rewrite(file, old.replace("\"rule\":\"SUM\"", "\"rule\":\"MEAN\""));
+    Checkpoint checkpoint = Checkpoint.read(file);
+    Trainer trainer =
+        new Trainer(new Net(), checkpoint.options(), Devices.of("cpu"))
+            .note("actclip.net", NetOptions.original().toJson());
+    ActclipException e =
+        assertThrows(
+            ActclipException.class, () -> trainer.resume(checkpoint::restore, IMAGES, IMAGES));
+    assertTrue(e.getMessage().contains("it had the note actclip.net {"), e.getMessage());
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {

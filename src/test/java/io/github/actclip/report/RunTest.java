@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.actclip.checkpoint.Checkpoint;
 import io.github.actclip.checkpoint.CheckpointOptions;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Network;
@@ -21,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -143,6 +145,33 @@ class RunTest {
     Map<String, String> others = new TreeMap<>(texts);
     others.keySet().removeIf(name -> name.startsWith("actclip.meaning"));
     return others;
+  }
+
+  @Test
+  void anOlderCheckpointThatIsAskedForIsGoneOnFrom() {
+    Network killed = OwnNetwork.MLP.make();
+    assertThrows(Killed.class, () -> fit(folder, OwnNetwork.MLP, killed, killAfter(11)));
+    Checkpoint newest = Run.newest(folder);
+    try (Run run = Run.in(folder);
+        SmallTraining training = new SmallTraining(OwnNetwork.MLP)) {
+      List<Long> began = new ArrayList<>();
+      TrainingListener watcher =
+          new TrainingListener() {
+            @Override
+            public void onStart(Training started) {
+              began.add(started.step());
+            }
+          };
+      Path older = folder.resolve("checkpoints/step-0000000006.safetensors");
+      assertTrue(newest.step() > 6, newest.file() + "");
+      training
+          .trainer(OwnNetwork.MLP.make())
+          .note("about", "ünïcode")
+          .with(watcher)
+          .with(run)
+          .resume(Checkpoint.read(older)::restore, training.data(), training.data());
+      assertEquals(List.of(6L), began);
+    }
   }
 
   @Test

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
@@ -73,7 +74,10 @@ class LossTest {
     assertEquals(0, sum(Metric.accuracy(), logits(), target));
     assertEquals(2, sum(Metric.topK(2), logits(), target));
     assertEquals(1, sum(Metric.topK(1), logits(), classes(0, 2)));
-    assertEquals(2, sum(Metric.topK(7), logits(), target));
+    assertEquals(2, sum(Metric.topK(3), logits(), target));
+    Tensor nan = torch.full(new long[] {2, 3}, new Scalar(Double.NaN));
+    assertEquals(0, sum(Metric.topK(1), nan, target));
+    assertRefused("at most the number of classes, which is 3", Metric.topK(4), logits(), target);
     assertEquals(2.5, sum(Metric.meanAbsoluteError(), column(1, 2), column(3, 2.5f)), TOLERANCE);
     assertEquals(1, sum(Metric.accuracy(), column(2, 1), column(1, 0)));
   }
@@ -125,6 +129,12 @@ class LossTest {
   private static void assertRefused(String reason, ActclipException e) {
     assertTrue(e.isBadInput());
     assertTrue(e.getMessage().contains(reason), e.getMessage());
+  }
+
+  @Test
+  void aTargetWithoutSamplesIsRefused() {
+    Tensor target = torch.tensor(new long[] {1}).squeeze();
+    assertRefused("(B, classes, …)", Loss.crossEntropy(), torch.zeros(3), target);
   }
 
   @Test
