@@ -135,10 +135,10 @@ public record ActivationOptions(
             .beta(beta)
             .gradient(rule);
     if (perChannel) {
-      options.perChannel(channels, 1);
+      options = options.perChannel(channels, 1);
     }
     if (cutBandwidth > 0) {
-      options.learnCut(cutBandwidth);
+      options = options.learnCut(cutBandwidth);
     }
     return new Clip(options);
   }

@@ -34,6 +34,7 @@ public final class Clip extends ThresholdLayer {
   private static final int IMAGES = 4;
 
   private final ClipOptions options;
+  private final ThresholdGradient cutGradient;
   private final Threshold first;
   private final Threshold second;
 
@@ -42,10 +43,11 @@ public final class Clip extends ThresholdLayer {
    *
    * @throws ActclipException when an initial value or another option does not suit the form
    */
-  public Clip(ClipOptions given) {
-    super("Clip", given.channels, given.axis);
-    given.requireSuitable();
-    options = given.copy();
+  public Clip(ClipOptions options) {
+    super("Clip", options.channels, options.axis);
+    options.requireSuitable();
+    this.options = options;
+    cutGradient = options.cutGradient();
     switch (options.form) {
       case TWO_SIDED -> {
         requireOrder();
@@ -53,14 +55,15 @@ public final class Clip extends ThresholdLayer {
         second = free("min", options.initialMin, options.gradient);
       }
       case UNTIED -> {
-        first = free("cut", options.initial, options.cutGradient);
+        first = free("cut", options.initial, cutGradient);
         double value = options.initialValue == null ? options.initial : options.initialValue;
         second = free("value", value, options.gradient);
       }
       case GENERALIZED_RELU -> {
         first = free("bias", options.bias, options.gradient);
-        second =
-            options.cutFollowsBias ? null : free("cut", options.initialCut, options.cutGradient);
+        boolean follows = options.freeCut == null && options.cutBandwidth == 0;
+        double cut = options.freeCut == null ? 0 : options.freeCut;
+        second = follows ? null : free("cut", cut, cutGradient);
       }
       default -> {
         first = max("max");
@@ -109,10 +112,9 @@ public final class Clip extends ThresholdLayer {
       case TIED -> ClipFunctions.clip(x, t, rule);
       case RELU -> ClipFunctions.relu(x, t, rule);
       case TWO_SIDED -> ClipFunctions.clip(x, broadcast(second.value(), x), t, rule);
-      case UNTIED ->
-          ClipFunctions.untied(x, t, broadcast(second.value(), x), options.cutGradient, rule);
+      case UNTIED -> ClipFunctions.untied(x, t, broadcast(second.value(), x), cutGradient, rule);
       case SOFT -> ClipOp.soft(x, t, options.beta);
-      case GENERALIZED_RELU -> ClipFunctions.generalizedRelu(x, t, cut(t, x), options.cutGradient);
+      case GENERALIZED_RELU -> ClipFunctions.generalizedRelu(x, t, cut(t, x), cutGradient);
       case IN_PLACE -> ClipOp.clipInPlace(x, t);
     };
   }

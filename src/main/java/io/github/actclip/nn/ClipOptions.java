@@ -3,28 +3,36 @@ package io.github.actclip.nn;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Objects;
+import java.util.function.Consumer;
 
 /**
- * What a {@link Clip} is like. Each method changes one option and returns this object, as
- * LibTorch's own options do; a clip copies them when it is made.
+ * What a {@link Clip} is like. Immutable: each method returns other options, in which one is
+ * changed; two of the same values are equal.
  */
 public final class ClipOptions {
 
+  private static final String LEFT_OUT = "left out";
+
   final ClipForm form;
+
+  // Only "with" writes to these, before anybody else has the object.
   double initial = 1;
   double initialMin = 0;
   Double initialValue;
   double bias = 0;
-  double initialCut = 0;
-  boolean cutFollowsBias = true;
+  Double freeCut;
   double beta = 10;
   int channels = 1;
   int axis = 1;
   Parameterization parameterization = Parameterization.RAW;
   double floor = Double.NEGATIVE_INFINITY;
   ThresholdGradient gradient = ThresholdGradient.SUM;
-  ThresholdGradient cutGradient = ThresholdGradient.FROZEN;
+
+  /** 0 where the cut does not learn. */
+  double cutBandwidth = 0;
 
   /**
    * The defaults of a form: one threshold for all channels, of 1, learned by its exact gradient.
@@ -35,26 +43,22 @@ public final class ClipOptions {
 
   /** The threshold at the start: {@code max}, or the untied clip's cut; 1 by default. */
   public ClipOptions initial(double value) {
-    initial = value;
-    return this;
+    return with(changed -> changed.initial = value);
   }
 
   /** The lower threshold {@code min} of the two-sided clip at the start; 0 by default. */
   public ClipOptions initialMin(double value) {
-    initialMin = value;
-    return this;
+    return with(changed -> changed.initialMin = value);
   }
 
   /** What the untied clip puts in the place of what is above its cut; the cut by default. */
   public ClipOptions initialValue(double value) {
-    initialValue = value;
-    return this;
+    return with(changed -> changed.initialValue = value);
   }
 
   /** The bias of the generalised ReLU at the start; 0 by default. */
   public ClipOptions bias(double value) {
-    bias = value;
-    return this;
+    return with(changed -> changed.bias = value);
   }
 
   /**
@@ -62,9 +66,7 @@ public final class ClipOptions {
    * value; it is frozen there unless {@link #learnCut} is called, too.
    */
   public ClipOptions freeCut(double value) {
-    cutFollowsBias = false;
-    initialCut = value;
-    return this;
+    return with(changed -> changed.freeCut = value);
   }
 
   /**
@@ -74,8 +76,7 @@ public final class ClipOptions {
    */
   public ClipOptions beta(double value) {
     ClipOp.requireDivisor("beta", value);
-    beta = value;
-    return this;
+    return with(changed -> changed.beta = value);
   }
 
   /**
@@ -87,15 +88,13 @@ public final class ClipOptions {
    */
   public ClipOptions perChannel(int count, int dimension) {
     FakeQuantizeOptions.requireChannels(count);
-    channels = count;
-    axis = dimension;
-    return this;
+    return with(changed -> changed.channels = count).with(changed -> changed.axis = dimension);
   }
 
   /** How the parameter becomes the threshold; {@link Parameterization#RAW} by default. */
   public ClipOptions parameterization(Parameterization value) {
-    parameterization = Objects.requireNonNull(value, "parameterization");
-    return this;
+    Objects.requireNonNull(value, "parameterization");
+    return with(changed -> changed.parameterization = value);
   }
 
   /**
@@ -107,14 +106,12 @@ public final class ClipOptions {
     if (Double.isNaN(value)) {
       throw ActclipException.badInput("the floor (NaN) must be a number");
     }
-    floor = value;
-    return this;
+    return with(changed -> changed.floor = value);
   }
 
   /** How thresholds learn; {@link ThresholdGradient#SUM} by default. */
   public ClipOptions gradient(ThresholdGradient rule) {
-    gradient = Objects.requireNonNull(rule, "gradient");
-    return this;
+    return with(changed -> changed.gradient = Objects.requireNonNull(rule, "gradient"));
   }
 
   /**
@@ -125,9 +122,15 @@ public final class ClipOptions {
    * @throws ActclipException when it is not above 0, or no normal float32 number
    */
   public ClipOptions learnCut(double bandwidth) {
-    cutGradient = ThresholdGradient.kernelDensity(bandwidth);
-    cutFollowsBias = false;
-    return this;
+    ClipOp.requireDivisor("the bandwidth", bandwidth);
+    return with(changed -> changed.cutBandwidth = bandwidth);
+  }
+
+  /** How the cut learns. */
+  ThresholdGradient cutGradient() {
+    return cutBandwidth > 0
+        ? ThresholdGradient.kernelDensity(cutBandwidth)
+        : ThresholdGradient.FROZEN;
   }
 
   /**
@@ -138,7 +141,6 @@ public final class ClipOptions {
   void requireSuitable() {
     ClipOptions standard = new ClipOptions(form);
     boolean hasMax = form != ClipForm.UNTIED && form != ClipForm.GENERALIZED_RELU;
-    boolean hasCut = !hasMax;
     boolean hasRule = hasMax && form != ClipForm.SOFT && form != ClipForm.IN_PLACE;
     requireStandard(hasMax || form == ClipForm.UNTIED, "initial", initial, standard.initial);
     requireStandard(form == ClipForm.TWO_SIDED, "initialMin", initialMin, standard.initialMin);
@@ -150,10 +152,8 @@ public final class ClipOptions {
     if (gradient != ThresholdGradient.SUM && gradient != ThresholdGradient.FROZEN) {
       require(hasRule || form == ClipForm.UNTIED, "gradient", "a rule other than SUM and FROZEN");
     }
-    boolean learnsCut = cutGradient != standard.cutGradient;
-    require(hasCut || !learnsCut, "learnCut", "a bandwidth");
-    boolean isFreed = !cutFollowsBias && (!learnsCut || initialCut != standard.initialCut);
-    require(form == ClipForm.GENERALIZED_RELU || !isFreed, "freeCut", initialCut);
+    require(!hasMax || cutBandwidth == 0, "learnCut", "a bandwidth");
+    requireStandard(form == ClipForm.GENERALIZED_RELU, "freeCut", freeCut, null);
   }
 
   private void requireStandard(boolean heeded, String option, Object given, Object standard) {
@@ -178,22 +178,72 @@ public final class ClipOptions {
     return text.append(FakeQuantizeOptions.axis(channels, axis)).toString();
   }
 
-  /** A copy that later changes do not reach. */
-  ClipOptions copy() {
+  /**
+   * Refuses options that differ from these.
+   *
+   * @param why they may not
+   * @throws ActclipException naming the first
+   */
+  void requireSame(ClipOptions only, String why) {
+    Map<String, Object> allowed = only.values();
+    values().forEach((name, value) -> requireEqual(name, value, allowed.get(name), why));
+  }
+
+  static void requireEqual(String name, Object value, Object only, String why) {
+    if (!value.equals(only)) {
+      throw ActclipException.badInput("%s (%s) must be %s %s", name, value, only, why);
+    }
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof ClipOptions options && values().equals(options.values());
+  }
+
+  @Override
+  public int hashCode() {
+    return values().hashCode();
+  }
+
+  @Override
+  public String toString() {
+    return "ClipOptions" + values();
+  }
+
+  /** First those that files hold, by their names there. */
+  private Map<String, Object> values() {
+    Map<String, Object> values = new LinkedHashMap<>();
+    values.put("form", form);
+    values.put("rule", gradient);
+    values.put("initial", initial);
+    values.put("parameterization", parameterization);
+    values.put("floor", floor);
+    values.put("beta", beta);
+    values.put("cutBandwidth", cutBandwidth);
+    values.put("initialMin", initialMin);
+    values.put("initialValue", initialValue == null ? LEFT_OUT : initialValue);
+    values.put("bias", bias);
+    values.put("freeCut", freeCut == null ? LEFT_OUT : freeCut);
+    values.put("channels", channels);
+    values.put("axis", axis);
+    return values;
+  }
+
+  private ClipOptions with(Consumer<ClipOptions> change) {
     ClipOptions copy = new ClipOptions(form);
     copy.initial = initial;
     copy.initialMin = initialMin;
     copy.initialValue = initialValue;
     copy.bias = bias;
-    copy.initialCut = initialCut;
-    copy.cutFollowsBias = cutFollowsBias;
+    copy.freeCut = freeCut;
     copy.beta = beta;
     copy.channels = channels;
     copy.axis = axis;
     copy.parameterization = parameterization;
     copy.floor = floor;
     copy.gradient = gradient;
-    copy.cutGradient = cutGradient;
+    copy.cutBandwidth = cutBandwidth;
+    change.accept(copy);
     return copy;
   }
 }

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
@@ -115,10 +116,8 @@ class BlocksTest {
             new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4))));
   }
 
-  private static Clip clip(Consumer<ClipOptions> change) {
-    ClipOptions options = new ClipOptions(ClipForm.RELU).initial(0.5);
-    change.accept(options);
-    return new Clip(options);
+  private static Clip clip(UnaryOperator<ClipOptions> change) {
+    return new Clip(change.apply(new ClipOptions(ClipForm.RELU).initial(0.5)));
   }
 
   @ParameterizedTest
@@ -131,7 +130,7 @@ class BlocksTest {
   @Test
   void takesOneImageWithoutABatch() {
     Conv2dImpl conv = conv(options -> {});
-    assertSame(conv, clip(options -> {}), images(1).select(0, 0));
+    assertSame(conv, clip(options -> options), images(1).select(0, 0));
   }
 
   @Test
@@ -145,7 +144,7 @@ class BlocksTest {
         "the activations: there is no tensor", () -> Blocks.convMaxPoolRelu(conv, new Tensor()));
     assertRefused("the convolution: null was given", () -> Blocks.convMaxPoolRelu(null, images(4)));
     assertRefused("the layer: null was given", () -> Blocks.convMaxPoolClip(conv, null, images(4)));
-    Clip closed = clip(options -> {});
+    Clip closed = clip(options -> options);
     closed.close();
     assertRefused(
         "the layer: it was closed; make it outside of the scope that closed it",

@@ -3,6 +3,7 @@ package io.github.actclip.nn;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,7 +17,10 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Module;
@@ -413,11 +417,38 @@ class ClipTest {
   }
 
   @Test
-  void laterChangesOfTheOptionsDoNotReachTheClip() {
+  void aChangeMakesOtherOptions() {
     ClipOptions options = new ClipOptions(ClipForm.SOFT).beta(100);
     Clip clip = new Clip(options);
-    options.beta(0.001);
+    assertNotEquals(options, options.beta(0.001));
     assertEquals(1, clip.forward(Tensor.create(9f)).item_double(), 1e-6);
+    assertEquals(1, new Clip(options).forward(Tensor.create(9f)).item_double(), 1e-6);
+  }
+
+  @Test
+  void optionsOfTheSameValuesAreEqual() {
+    List<UnaryOperator<ClipOptions>> changes =
+        List.of(
+            o -> o,
+            o -> o.initial(2),
+            o -> o.initialMin(-1),
+            o -> o.initialValue(1),
+            o -> o.bias(0.5),
+            o -> o.freeCut(0),
+            o -> o.beta(5),
+            o -> o.perChannel(3, 1),
+            o -> o.perChannel(3, -1),
+            o -> o.parameterization(Parameterization.EXP),
+            o -> o.floor(0.5),
+            o -> o.gradient(ThresholdGradient.MEAN),
+            o -> o.learnCut(0.5),
+            o -> new ClipOptions(ClipForm.RELU));
+    Set<ClipOptions> different = new HashSet<>();
+    for (UnaryOperator<ClipOptions> change : changes) {
+      ClipOptions some = change.apply(new ClipOptions(ClipForm.TIED));
+      assertTrue(different.add(some), some.toString());
+      assertEquals(some, change.apply(new ClipOptions(ClipForm.TIED)));
+    }
   }
 
   @Test
