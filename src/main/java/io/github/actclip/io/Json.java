@@ -5,10 +5,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
-import com.fasterxml.jackson.databind.annotation.JsonDeserialize;
-import com.fasterxml.jackson.databind.deser.std.NumberDeserializers.DoubleDeserializer;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.runtime.ActclipException;
 
 /**
@@ -16,22 +13,6 @@ import io.github.actclip.runtime.ActclipException;
  * {@link JsonNumbers} has them.
  */
 public final class Json {
-
-  /** What a floor is where there is none, as null says. */
-  private static final class Floor extends DoubleDeserializer {
-
-    private static final long serialVersionUID = 1;
-
-    /** Called by Jackson. */
-    Floor() {
-      super(Double.TYPE, Double.NEGATIVE_INFINITY);
-    }
-  }
-
-  private abstract static class WithFloor {
-    @JsonDeserialize(using = Floor.class)
-    double floor;
-  }
 
   /** With every double as it is, for a tree that is no text. */
   private static final JsonMapper TREES =
@@ -41,7 +22,6 @@ public final class Json {
       JsonMapper.builder()
           .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
           .addModule(new JsonNumbers())
-          .addMixIn(ActivationOptions.class, WithFloor.class)
           .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
           .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)

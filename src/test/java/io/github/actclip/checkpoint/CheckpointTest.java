@@ -92,19 +92,7 @@ class CheckpointTest {
   static Stream<Arguments> trainings() {
     NetOptions original = NetOptions.original();
     NetOptions quantized =
-        original.with(
-            new ActivationOptions(
-                ClipForm.TIED,
-                ThresholdGradient.SUM,
-                1,
-                false,
-                Parameterization.RAW,
-                Double.NEGATIVE_INFINITY,
-                10,
-                0,
-                QuantizationMethod.LSQ_PLUS,
-                4,
-                4));
+        original.with(ActivationOptions.original().quantized(QuantizationMethod.LSQ_PLUS, 4, 4));
     return Stream.of(
         Arguments.of(original, options(OptimizerType.SGD, 15), 150, List.of()),
         Arguments.of(original, options(OptimizerType.SGD, 2), STEPS_PER_EPOCH, List.of()),
@@ -160,33 +148,19 @@ class CheckpointTest {
 
   /** Of the values, which decay, and TQT's, which do not. */
   private static ActivationOptions logarithms() {
-    return new ActivationOptions(
-        ClipForm.TIED,
-        ThresholdGradient.SUM,
-        1,
-        true,
-        Parameterization.EXP,
-        Double.NEGATIVE_INFINITY,
-        10,
-        0,
-        QuantizationMethod.TQT,
-        0,
-        4);
+    return ActivationOptions.clip(
+            new ClipOptions(ClipForm.TIED).parameterization(Parameterization.EXP))
+        .perChannel(true)
+        .quantized(QuantizationMethod.TQT, 0, 4);
+  }
+
+  private static ActivationOptions frozen() {
+    return ActivationOptions.clip(
+        new ClipOptions(ClipForm.TIED).gradient(ThresholdGradient.FROZEN));
   }
 
   private static ActivationOptions perChannel() {
-    return new ActivationOptions(
-        ClipForm.UNTIED,
-        ThresholdGradient.SUM,
-        1,
-        true,
-        Parameterization.RAW,
-        Double.NEGATIVE_INFINITY,
-        10,
-        0.2,
-        QuantizationMethod.PACT,
-        0,
-        0);
+    return ActivationOptions.clip(new ClipOptions(ClipForm.UNTIED).learnCut(0.2)).perChannel(true);
   }
 
   @Test
@@ -207,8 +181,7 @@ class CheckpointTest {
   /** The options begin with it frozen; somebody let it learn later. */
   @Test
   void aThresholdThatLearnsAgainGoesOnLearning() {
-    NetOptions frozen =
-        NetOptions.original().with(ActivationOptions.of(ClipForm.TIED, ThresholdGradient.FROZEN));
+    NetOptions frozen = NetOptions.original().with(frozen());
     Net net = net(frozen);
     net.activation().unfreeze();
     trainUntil(net, options(OptimizerType.SGD, 1), 3);
@@ -461,7 +434,7 @@ class CheckpointTest {
         "it had the options ");
     assertRefused(
         checkpoint,
-        NetOptions.original().with(ActivationOptions.of(ClipForm.RELU, ThresholdGradient.SUM)),
+        NetOptions.original().with(ActivationOptions.clip(new ClipOptions(ClipForm.RELU))),
         options,
         IMAGES,
         "it had the network ");

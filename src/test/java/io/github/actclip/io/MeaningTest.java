@@ -273,8 +273,7 @@ class MeaningTest {
   }
 
   private static ActivationOptions lsq(int bits) {
-    return ActivationOptions.of(ClipForm.TIED, ThresholdGradient.SUM)
-        .quantized(QuantizationMethod.LSQ, bits, bits);
+    return ActivationOptions.original().quantized(QuantizationMethod.LSQ, bits, bits);
   }
 
   @ParameterizedTest

@@ -103,7 +103,7 @@ class ThresholdTest {
     TensorScope.run(
         () -> {
           ThresholdLayer clip =
-              ActivationOptions.of(ClipForm.TIED, ThresholdGradient.FROZEN).layer(1);
+              new Clip(new ClipOptions(ClipForm.TIED).gradient(ThresholdGradient.FROZEN));
           AdamWOptions options = new AdamWOptions(0.1);
           options.weight_decay().put(0.5);
           AdamW optimizer = new AdamW(clip.parameters(), options);
@@ -138,7 +138,7 @@ class ThresholdTest {
     TensorScope.run(
         () -> {
           try (LogCapture log = new LogCapture(Threshold.class)) {
-            ActivationOptions.of(ClipForm.TIED, ThresholdGradient.FROZEN).layer(1);
+            new Clip(new ClipOptions(ClipForm.TIED).gradient(ThresholdGradient.FROZEN));
             assertEquals(List.of("INFO The threshold max is frozen at 1.0"), log.lines());
           }
         });

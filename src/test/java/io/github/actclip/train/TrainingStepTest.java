@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.Dataset;
@@ -16,6 +15,7 @@ import io.github.actclip.data.TestData;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.models.Net;
@@ -241,7 +241,7 @@ class TrainingStepTest {
     return Stream.concat(
         Stream.of(ClipForm.values())
             .filter(form -> form != ClipForm.IN_PLACE)
-            .map(form -> ActivationOptions.of(form, ThresholdGradient.SUM)),
+            .map(form -> ActivationOptions.clip(new ClipOptions(form))),
         Stream.of(QuantizationMethod.values())
             .map(method -> ActivationOptions.original().quantized(method, 4, 4)));
   }

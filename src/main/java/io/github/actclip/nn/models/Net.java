@@ -6,7 +6,6 @@ import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Blocks;
 import io.github.actclip.nn.Calibration;
 import io.github.actclip.nn.FakeQuantize;
-import io.github.actclip.nn.FakeQuantizeOptions;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
@@ -224,14 +223,11 @@ public final class Net extends Network {
   }
 
   private boolean quantizesWeights() {
-    return options.activation().weightBits() > 0;
+    return options.activation().quantizesWeights();
   }
 
   private FakeQuantize quantizer(String name, int channels) {
-    ActivationOptions way = options.activation();
-    FakeQuantize quantizer =
-        new FakeQuantize(
-            FakeQuantizeOptions.weights(way.quantization(), way.weightBits(), channels));
+    FakeQuantize quantizer = new FakeQuantize(options.activation().weights(channels));
     weightQuantizers.put(name, quantizer);
     return quantizer;
   }

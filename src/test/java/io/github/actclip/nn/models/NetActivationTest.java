@@ -126,18 +126,13 @@ class NetActivationTest {
   }
 
   private static ActivationOptions perChannel() {
-    return new ActivationOptions(
-        ClipForm.TIED,
-        ThresholdGradient.MEAN,
-        0.5,
-        true,
-        Parameterization.SOFTPLUS,
-        0.1,
-        10,
-        0,
-        QuantizationMethod.PACT,
-        0,
-        0);
+    return ActivationOptions.clip(
+            new ClipOptions(ClipForm.TIED)
+                .gradient(ThresholdGradient.MEAN)
+                .initial(0.5)
+                .parameterization(Parameterization.SOFTPLUS)
+                .floor(0.1))
+        .perChannel(true);
   }
 
   /** A rule of its own keeps the recorded pass from the kernels' convolution. */
@@ -151,7 +146,7 @@ class NetActivationTest {
         inner.noGrad();
         Tensor plain = net.forward(some);
         assertTrue(torch.allclose(recorded, plain, 1e-4, 1e-5, false), options + "");
-        if (options.rule() == ThresholdGradient.SUM) {
+        if (!options.equals(perChannel())) { // whose rule is not SUM
           Bits.assertSame(recorded, plain, options + "");
         }
       }
@@ -192,19 +187,7 @@ class NetActivationTest {
   @Test
   void theCutLearnsByItsBandwidth() {
     for (ClipForm form : List.of(ClipForm.UNTIED, ClipForm.GENERALIZED_RELU)) {
-      ActivationOptions options =
-          new ActivationOptions(
-              form,
-              ThresholdGradient.SUM,
-              1,
-              false,
-              Parameterization.RAW,
-              Double.NEGATIVE_INFINITY,
-              10,
-              0.2,
-              QuantizationMethod.PACT,
-              0,
-              0);
+      ActivationOptions options = ActivationOptions.clip(new ClipOptions(form).learnCut(0.2));
       Net net = new Net(NetOptions.original().with(options));
       net.activation().thresholds().get(0).set(0.8);
       cross_entropy_loss(net.forward(images), labels).backward();
@@ -238,18 +221,7 @@ class NetActivationTest {
     assertArrayEquals(new long[] {1}, net.actMax().shape());
 
     ActivationOptions perChannel =
-        new ActivationOptions(
-            ClipForm.TIED,
-            ThresholdGradient.SUM,
-            1,
-            true,
-            Parameterization.RAW,
-            Double.NEGATIVE_INFINITY,
-            10,
-            0,
-            QuantizationMethod.LSQ,
-            4,
-            0);
+        ActivationOptions.original().perChannel(true).quantized(QuantizationMethod.LSQ, 4, 0);
     Net other = new Net(NetOptions.original().with(perChannel));
     assertArrayEquals(new long[] {32}, other.actMax().shape());
     cross_entropy_loss(other.forward(images), labels).backward();
@@ -368,19 +340,7 @@ class NetActivationTest {
     ActclipException e =
         assertThrows(
             ActclipException.class,
-            () ->
-                new ActivationOptions(
-                    ClipForm.SOFT,
-                    ThresholdGradient.SUM,
-                    1,
-                    false,
-                    Parameterization.RAW,
-                    Double.NEGATIVE_INFINITY,
-                    10,
-                    0,
-                    QuantizationMethod.PACT,
-                    4,
-                    0));
+            () -> clip(ClipForm.SOFT).quantized(QuantizationMethod.PACT, 4, 0));
     assertEquals("form (SOFT) must be TIED with activation bits", e.getMessage());
     ActclipException bits =
         assertThrows(
@@ -388,14 +348,35 @@ class NetActivationTest {
             () -> ActivationOptions.original().quantized(QuantizationMethod.LSQ, 4, 9));
     assertEquals("weightBits (9) must be 2 to 8", bits.getMessage());
     ThresholdGradient mine = statistics -> statistics.clippedSum();
-    ActclipException rule =
-        assertThrows(ActclipException.class, () -> ActivationOptions.of(ClipForm.TIED, mine));
+    ActclipException rule = assertThrows(ActclipException.class, () -> clip(ClipForm.TIED, mine));
     assertTrue(
         rule.getMessage()
             .endsWith(
                 "must be one of [SUM, MEAN, SUM_OF_MEANS, LSQ, FROZEN]: a file cannot hold another;"
                     + " give one to a Clip of yours"),
         rule.getMessage());
+  }
+
+  @Test
+  void whatAFileCannotHoldIsOneSentence() {
+    Map<String, ClipOptions> refused =
+        Map.of(
+            "initialMin (-1.0) must be 0.0 in options that a file holds: give another to a Clip of"
+                + " yours",
+            new ClipOptions(ClipForm.TWO_SIDED).initialMin(-1),
+            "initialValue (0.0) must be left out in options that a file holds: give another to a"
+                + " Clip of yours",
+            new ClipOptions(ClipForm.UNTIED).initialValue(0),
+            "the clip's options are for 32 channels, and layers have different numbers of them:"
+                + " leave that out, and say perChannel(true) of the activation options",
+            new ClipOptions(ClipForm.RELU).perChannel(32, 1));
+    refused.forEach(
+        (sentence, options) -> {
+          ActclipException e =
+              assertThrows(ActclipException.class, () -> ActivationOptions.clip(options));
+          assertTrue(e.isBadInput());
+          assertEquals(sentence, e.getMessage());
+        });
   }
 
   private double[] logits(ActivationOptions options) {
@@ -421,7 +402,7 @@ class NetActivationTest {
   }
 
   private static ActivationOptions clip(ClipForm form, ThresholdGradient rule) {
-    return ActivationOptions.of(form, rule);
+    return ActivationOptions.clip(new ClipOptions(form).gradient(rule));
   }
 
   private static ActivationOptions bits(QuantizationMethod method, int weightBits) {

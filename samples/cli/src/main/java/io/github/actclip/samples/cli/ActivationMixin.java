@@ -4,8 +4,10 @@ import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Calibration;
 import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.nn.QuantizationMethod;
+import io.github.actclip.runtime.ActclipException;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
@@ -123,17 +125,22 @@ final class ActivationMixin {
   }
 
   ActivationOptions options() {
-    return new ActivationOptions(
-        form,
-        rule,
-        initial,
-        perChannel,
-        parameterization,
-        floor,
-        beta,
-        cutBandwidth,
-        quantization,
-        activationBits,
-        weightBits);
+    ClipOptions clip =
+        new ClipOptions(form)
+            .gradient(rule)
+            .initial(initial)
+            .parameterization(parameterization)
+            .floor(floor)
+            .beta(beta);
+    return ActivationOptions.clip(learnsCut() ? clip.learnCut(cutBandwidth) : clip)
+        .perChannel(perChannel)
+        .quantized(quantization, activationBits, weightBits);
+  }
+
+  private boolean learnsCut() {
+    if (!(cutBandwidth >= 0)) {
+      throw ActclipException.badInput("cutBandwidth (%s) must be at least 0", cutBandwidth);
+    }
+    return cutBandwidth > 0;
   }
 }

@@ -5,14 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
-import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
@@ -108,9 +106,7 @@ class CommandLineTest {
     Normalization normalization = Normalization.of(test);
     NetOptions options =
         NetOptions.original()
-            .with(
-                ActivationOptions.of(ClipForm.TIED, ThresholdGradient.SUM)
-                    .quantized(QuantizationMethod.TQT, 4, 4));
+            .with(ActivationOptions.original().quantized(QuantizationMethod.TQT, 4, 4));
     Map<String, String> texts =
         new NetDescription(options, Augmentation.none(), normalization).notes();
     Net net = new Net(options);

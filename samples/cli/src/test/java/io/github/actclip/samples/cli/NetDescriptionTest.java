@@ -15,6 +15,7 @@ import io.github.actclip.io.Json;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
@@ -50,9 +51,7 @@ class NetDescriptionTest {
   private static final ImageDataset IMAGES = ImageDataset.embedded(Split.TEST);
   private static final NetOptions NET =
       NetOptions.original()
-          .with(
-              ActivationOptions.of(ClipForm.TIED, ThresholdGradient.SUM)
-                  .quantized(QuantizationMethod.TQT, 4, 0));
+          .with(ActivationOptions.original().quantized(QuantizationMethod.TQT, 4, 0));
 
   private static final NetDescription ORIGINAL =
       new NetDescription(NetOptions.original(), Augmentation.none(), Normalization.none());
@@ -104,7 +103,9 @@ class NetDescriptionTest {
   @Test
   void aRuleIsItsNameInAFile() {
     for (ThresholdGradient rule : ThresholdGradient.named()) {
-      NetOptions net = NetOptions.original().with(ActivationOptions.of(ClipForm.RELU, rule));
+      NetOptions net =
+          NetOptions.original()
+              .with(ActivationOptions.clip(new ClipOptions(ClipForm.RELU).gradient(rule)));
       String text = Json.line(net);
       assertTrue(text.contains("\"form\":\"RELU\",\"rule\":\"" + rule + "\",\"initial\":1"), text);
       assertEquals(net, Json.read(text, NetOptions.class, "it"));
