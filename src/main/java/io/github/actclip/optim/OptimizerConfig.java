@@ -1,6 +1,7 @@
 package io.github.actclip.optim;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import java.util.Objects;
 
 /**
@@ -38,9 +39,9 @@ public record OptimizerConfig(
           "learningRate (%s) must be above 0 and fit into a float", learningRate);
     }
     type.requireMomentum(momentum);
-    requireNotNegative("weightDecay", weightDecay);
-    requireNotNegative("thresholdLearningRateFactor", thresholdLearningRateFactor);
-    requireNotNegative("thresholdWeightDecay", thresholdWeightDecay);
+    Arguments.requireNotNegative("weightDecay", weightDecay);
+    Arguments.requireNotNegative("thresholdLearningRateFactor", thresholdLearningRateFactor);
+    Arguments.requireNotNegative("thresholdWeightDecay", thresholdWeightDecay);
   }
 
   /** What suits {@code Net} with this optimizer; the thresholds learn as the weights do. */
@@ -73,12 +74,5 @@ public record OptimizerConfig(
   /** Whether the thresholds learn otherwise than the weights. */
   boolean setsThresholdsApart() {
     return thresholdLearningRateFactor != 1 || thresholdWeightDecay != weightDecay;
-  }
-
-  private static void requireNotNegative(String name, double value) {
-    if (!(value >= 0 && value <= Float.MAX_VALUE)) {
-      throw ActclipException.badInput(
-          "%s (%s) must be at least 0 and fit into a float", name, value);
-    }
   }
 }

@@ -30,6 +30,18 @@ public final class Arguments {
     }
   }
 
+  /**
+   * Checks a number that float32 must hold.
+   *
+   * @throws ActclipException bad input, when it is below 0, or not finite there
+   */
+  public static void requireNotNegative(String name, double value) {
+    if (!(value >= 0 && value <= Float.MAX_VALUE)) {
+      throw ActclipException.badInput(
+          "%s (%s) must be at least 0 and fit into a float", name, value);
+    }
+  }
+
   /** Whether there is a tensor: one that is neither null, nor undefined, nor closed. */
   public static boolean isTensor(Tensor tensor) {
     return tensor != null && !tensor.isNull() && tensor.defined();

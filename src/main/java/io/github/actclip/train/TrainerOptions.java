@@ -7,6 +7,7 @@ import io.github.actclip.optim.OptimizerConfig;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.optim.Precision;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Arguments;
 import java.util.Objects;
 import org.bytedeco.pytorch.Device;
 
@@ -49,7 +50,7 @@ public record TrainerOptions(
     requirePositive("accumulation", accumulation);
     Objects.requireNonNull(optimizer, "optimizer");
     Objects.requireNonNull(schedule, "schedule");
-    requireNotNegative("maxGradNorm", maxGradNorm);
+    Arguments.requireNotNegative("maxGradNorm", maxGradNorm);
     Objects.requireNonNull(precision, "precision");
   }
 
@@ -96,13 +97,6 @@ public record TrainerOptions(
   public long stepsPerEpoch(int samples) {
     long batches = ((long) samples + batchSize - 1) / batchSize;
     return (batches + accumulation - 1) / accumulation;
-  }
-
-  private static void requireNotNegative(String name, double value) {
-    if (!(value >= 0 && value <= Float.MAX_VALUE)) {
-      throw ActclipException.badInput(
-          "%s (%s) must be at least 0 and fit into a float", name, value);
-    }
   }
 
   private static void requirePositive(String name, int value) {

@@ -66,10 +66,10 @@ class OwnNetworkRefusalTest {
     Network network = OwnNetwork.MLP.make();
     assertRefused("the loss has the shape [", network, Tensor::sub);
     assertRefused("the loss has the shape [1, 1]", network, (o, t) -> o.mean().view(1, 1));
-    assertRefused("the loss: null was given", network, (o, t) -> null);
+    assertRefused("the loss: there is no tensor", network, (o, t) -> null);
     Loss loss = Loss.meanSquaredError();
     assertRefused("the metric m has the shape [", network, loss, metric(Tensor::sub));
-    assertRefused("the metric m: null was given", network, loss, metric((o, t) -> null));
+    assertRefused("the metric m: there is no tensor", network, loss, metric((o, t) -> null));
     assertRefused(
         "two metrics have the name m", network, loss, metric(Tensor::sub), metric(Tensor::sub));
   }

@@ -76,7 +76,10 @@ public final class Net extends Network {
 
   private final NetOptions options;
   private final ThresholdLayer activation;
+
+  /** Not so with a layer of a user's own, whose form no file would know. */
   private final boolean describedByOptions;
+
   private final Conv2dImpl conv1;
   private final Conv2dImpl conv2;
   private final LinearImpl linear;
@@ -94,7 +97,7 @@ public final class Net extends Network {
    * CPU.
    */
   public Net(NetOptions options) {
-    this(options, null);
+    this(options, options.activation().layer(CONV1_CHANNELS), true);
   }
 
   /**
@@ -105,11 +108,15 @@ public final class Net extends Network {
    *     say about activations is then for the weights alone.
    */
   public Net(NetOptions options, ThresholdLayer activation) {
+    this(options, activation, false);
+  }
+
+  private Net(NetOptions options, ThresholdLayer activation, boolean describedByOptions) {
     this.options = options;
-    describedByOptions = activation == null;
-    this.activation = activation == null ? options.activation().layer(CONV1_CHANNELS) : activation;
-    Arguments.requireOpen("the layer", this.activation);
-    for (Threshold threshold : this.activation.thresholds()) {
+    this.activation = activation;
+    this.describedByOptions = describedByOptions;
+    Arguments.requireOpen("the layer", activation);
+    for (Threshold threshold : activation.thresholds()) {
       Tensor parameter = threshold.parameter();
       register_parameter("act_" + threshold.parameterName(), parameter, parameter.requires_grad());
     }
@@ -141,14 +148,6 @@ public final class Net extends Network {
     Tensor x = Blocks.convMaxPoolClip(conv1, activation, images.contiguous(MEMORY_FORMAT));
     x = Blocks.convMaxPoolRelu(conv2, x);
     return linear.forward(x.flatten(1, -1));
-  }
-
-  /**
-   * Whether {@link #options} say all that this network is: not so with a layer of your own, whose
-   * form no file would know.
-   */
-  public boolean isDescribedByOptions() {
-    return describedByOptions;
   }
 
   /** The layer that limits the activations; it is this network's. */
