@@ -100,7 +100,6 @@ public class ObservationBenchmark {
     private final List<Clip> clips = new ArrayList<>();
 
     Deep(int layers) {
-      super("Deep");
       for (int i = 0; i < layers; i++) {
         Conv2dOptions shape = new Conv2dOptions(i == 0 ? 3 : 16, 16, new LongPointer(3, 3));
         shape.padding().put(new LongPointer(1, 1));
