@@ -14,22 +14,22 @@ import org.bytedeco.pytorch.global.torch;
 @Internal
 public final class LowerBound extends CustomFunction {
 
-  private final Scalar bound;
+  private final double bound;
 
   /** A bound for every element. */
   public LowerBound(double bound) {
-    this.bound = new Scalar(bound);
+    this.bound = bound;
   }
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     context.saveForBackward(inputs);
-    return inputs[0].clamp_min(bound);
+    return inputs[0].clamp_min(new Scalar(bound));
   }
 
   @Override
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
-    Tensor held = context.saved(0).lt(bound).logical_and(gradOutput.gt(new Scalar(0)));
+    Tensor held = context.saved(0).lt(new Scalar(bound)).logical_and(gradOutput.gt(new Scalar(0)));
     return new Tensor[] {torch.where(held, new Scalar(0), gradOutput)};
   }
 }

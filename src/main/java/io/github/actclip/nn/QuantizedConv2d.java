@@ -18,8 +18,13 @@ import org.bytedeco.pytorch.global.torch;
  * for example.
  *
  * <p>Stride, padding, dilation and groups are as for {@code Conv2d}; padding must be given as
- * numbers, and be of zeros. Make it outside of a {@link TensorScope}, which would close it. The
- * forward pass may run in several threads at once as long as nobody changes the parameters.
+ * numbers, and be of zeros.
+ *
+ * <p>Only a call of {@link #forward} quantizes: what calls LibTorch's own in C++, such as a {@code
+ * SequentialImpl} that it was pushed into, silently computes with the weight as it is.
+ *
+ * <p>Make it outside of a {@link TensorScope}, which would close it. The forward pass may run in
+ * several threads at once as long as nobody changes the parameters.
  */
 public final class QuantizedConv2d extends Conv2dImpl {
 
@@ -49,12 +54,14 @@ public final class QuantizedConv2d extends Conv2dImpl {
    * A convolution on the CPU with a quantizer of yours, which you register by a name of yours, and
    * calibrate.
    *
-   * @param quantizer it must live as long as the convolution
+   * @param quantizer is kept, also beyond the end of a scope that is open now, for as long as the
+   *     convolution is there
    * @throws ActclipException bad input, when the options are of another kind than it takes
    */
   public QuantizedConv2d(Conv2dOptions options, FakeQuantize quantizer) {
     super(options);
     Arguments.requireOpen("the quantizer", quantizer);
+    quantizer.retainReference(); // a scope that is open now may end before this does
     this.quantizer = quantizer;
     DetailConv2dOptions given = options();
     stride = pair(given.stride());
@@ -89,8 +96,8 @@ public final class QuantizedConv2d extends Conv2dImpl {
 
   private static long[] padding(DetailConv2dOptions options) {
     try {
-      options.padding_mode().get0(); // zeros: of another mode it throws, as numbers do of a word
-      return pair(options.padding().get0());
+      options.padding_mode().get0(); // throws where the mode is another than zeros
+      return pair(options.padding().get0()); // throws where it is given as a word
     } catch (RuntimeException e) {
       throw ActclipException.badInput(
           "a quantized convolution takes a padding of zeros, as two numbers, and these options have"

@@ -14,6 +14,9 @@ import org.bytedeco.pytorch.global.torch;
  * the quantizer makes of the weight. The threshold learns, too, as {@code weight_fake_quant.scale}
  * for example.
  *
+ * <p>Only a call of {@link #forward} quantizes: what calls LibTorch's own in C++, such as a {@code
+ * SequentialImpl} that it was pushed into, silently computes with the weight as it is.
+ *
  * <p>Make it outside of a {@link TensorScope}, which would close it. The forward pass may run in
  * several threads at once as long as nobody changes the parameters.
  */
@@ -42,11 +45,13 @@ public final class QuantizedLinear extends LinearImpl {
    * A layer on the CPU with a quantizer of yours, which you register by a name of yours, and
    * calibrate.
    *
-   * @param quantizer it must live as long as the layer
+   * @param quantizer is kept, also beyond the end of a scope that is open now, for as long as the
+   *     layer is there
    */
   public QuantizedLinear(LinearOptions options, FakeQuantize quantizer) {
     super(options);
     Arguments.requireOpen("the quantizer", quantizer);
+    quantizer.retainReference(); // a scope that is open now may end before this does
     this.quantizer = quantizer;
   }
 

@@ -62,9 +62,12 @@ public final class Threshold {
     this.name = name;
     this.kind = kind;
     lowerBound = kind.hasFloor() ? new LowerBound(kind.floor()) : null;
-    Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
-    // A handle of its own: what register_parameter returns dies with the module.
-    parameter = new Tensor(layer.register_parameter(parameterName(), raw, true));
+    try (TensorScope scope = new TensorScope()) {
+      Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
+      // A handle of its own: what register_parameter returns dies with the module. Kept, since a
+      // network keeps the layer beyond a scope that is open now.
+      parameter = scope.keep(new Tensor(layer.register_parameter(parameterName(), raw, true)));
+    }
     meaning = kind.layer() + ", parameterization=" + kind.parameterization();
     TensorMeaning.set(parameter, meaning);
     ALL.set(parameter, new WeakReference<>(this));
@@ -115,7 +118,9 @@ public final class Threshold {
    * @throws ActclipException bad input when it was closed, as all methods do that read or change it
    */
   public Tensor parameter() {
-    Arguments.requireOpen("the threshold " + name, parameter);
+    String what = "the threshold " + name;
+    Arguments.requireOpen(what, layer);
+    Arguments.requireOpen(what, parameter);
     return parameter;
   }
 

@@ -7,9 +7,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Gradients;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.LongPointer;
@@ -151,6 +154,60 @@ class QuantizedLayersTest {
     parent.to(ScalarType.Double, false);
     Tensor x = torch.randn(1, 4, 4, 4).to(ScalarType.Double);
     assertEquals(ScalarType.Double, conv.forward(x).scalar_type().intern());
+  }
+
+  /** Their scopes end and the collector runs; the network still has all of them. */
+  @Test
+  void whatWasRegisteredWithinAScopeLivesOn() {
+    Holder holder = new Holder();
+    TensorScope.run(
+        () -> {
+          holder.hold("conv", new QuantizedConv2d(options(kind -> {}), lsq(8)));
+          FakeQuantize own = new FakeQuantize(lsq(8));
+          holder.hold("own", own);
+          holder.hold("conv2", new QuantizedConv2d(options(kind -> {}), own));
+          FakeQuantizeOptions rows = FakeQuantizeOptions.weights(QuantizationMethod.TQT, 4, 3);
+          holder.hold("head", new QuantizedLinear(new LinearOptions(8, 3), rows));
+          holder.hold("clip", new Clip(new ClipOptions(ClipForm.TWO_SIDED)));
+          holder.hold("net", new io.github.actclip.nn.models.Net());
+        });
+    System.gc();
+    TensorScope.run(
+        () -> {
+          holder.forward(torch.randn(2, 4, 5, 5)).sum().backward();
+          assertEquals(
+              List.of(
+                  "conv.weight_fake_quant.scale",
+                  "own.scale",
+                  "head.weight_fake_quant.raw_max",
+                  "clip.max",
+                  "clip.min",
+                  "net.act_max"),
+              List.copyOf(holder.thresholds().keySet()));
+          for (Threshold threshold : holder.thresholds().values()) {
+            assertTrue(Double.isFinite(threshold.mean()));
+            assertTrue(threshold.parameter().requires_grad());
+          }
+        });
+  }
+
+  private static final class Holder extends Network {
+
+    private final Map<String, Module> held = new HashMap<>();
+
+    void hold(String name, Module module) {
+      held.put(name, register(name, module));
+    }
+
+    @Override
+    public Tensor forward(Tensor x) {
+      Tensor y = ((QuantizedConv2d) held.get("conv")).forward(x);
+      y = y.add(((QuantizedConv2d) held.get("conv2")).forward(x));
+      y = ((Clip) held.get("clip")).forward(y).mean(2, 3);
+      y = ((QuantizedLinear) held.get("head")).forward(y);
+      Tensor images = torch.ones(1, 3, 32, 32);
+      return y.sum().add(((Network) held.get("net")).forward(images).sum());
+    }
   }
 
   /** The block's fast way is for LibTorch's own convolutions. */

@@ -116,6 +116,7 @@ public final class Net extends Network {
     this.activation = activation;
     this.describedByOptions = describedByOptions;
     Arguments.requireOpen("the layer", activation);
+    activation.retainReference(); // no child, which a network would keep
     for (Threshold threshold : activation.thresholds()) {
       Tensor parameter = threshold.parameter();
       register_parameter("act_" + threshold.parameterName(), parameter, parameter.requires_grad());
