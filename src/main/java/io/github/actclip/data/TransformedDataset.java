@@ -26,17 +26,19 @@ final class TransformedDataset implements Dataset {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Batch batch = Batch.require(name(), samples.batch(indices), indices.length);
-      Tensor data = transformed(batch.data(), indices);
-      if (data != batch.data()) {
+      Tensor data = transformed(batch, indices);
+      if (data != batch.data() && batch.target() != batch.data()) {
         batch.data().close(); // It may have come without a scope.
       }
       return new Batch(scope.pass(data), scope.pass(batch.target()));
     }
   }
 
-  private Tensor transformed(Tensor given, int[] indices) {
-    // A view of what the data set keeps is not ours to change.
-    Tensor data = given.storage().use_count() > 1 ? given.clone() : given;
+  private Tensor transformed(Batch batch, int[] indices) {
+    Tensor given = batch.data();
+    // A view of what the data set keeps is not ours to change, and neither is the target.
+    boolean shared = given.storage().use_count() > 1 || given.is_same(batch.target());
+    Tensor data = shared ? given.clone() : given;
     long[] seeds = Arrays.stream(indices).mapToLong(i -> Seeds.ofSample(seed, epoch, i)).toArray();
     for (Transform transform : chain) {
       data = transform.apply(data, seeds.clone());

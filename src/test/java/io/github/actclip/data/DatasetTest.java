@@ -15,6 +15,7 @@ import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Device;
@@ -141,6 +142,39 @@ class DatasetTest {
       assertArrayEquals(new float[] {4, 6}, data(views.transformed(TWICE), 2, 3));
       assertArrayEquals(new float[] {0, 1, 2, 3, 4, 5}, floats(all));
       all.close();
+    }
+  }
+
+  /** As an autoencoder has it: what goes in is to come out. */
+  @Test
+  void aTransformInPlaceDoesNotChangeATargetThatIsTheData() {
+    for (UnaryOperator<Tensor> handle :
+        List.<UnaryOperator<Tensor>>of(
+            x -> x, Tensor::new, x -> x.view(-1, 1), x -> x.select(1, 0))) {
+      Dataset same =
+          new OneColumn(6) {
+            @Override
+            public Batch batch(int... indices) {
+              Tensor x = super.batch(indices).data();
+              return new Batch(x, handle.apply(x));
+            }
+          };
+      for (Transform transform : List.of(TWICE, PLUS_ONE)) {
+        TensorScope.run(
+            () -> {
+              Batch batch = same.transformed(transform).batch(2, 3);
+              float[] data = transform == TWICE ? new float[] {4, 6} : new float[] {3, 4};
+              assertArrayEquals(data, floats(batch.data()));
+              assertArrayEquals(new float[] {2, 3}, floats(batch.target()));
+            });
+      }
+      for (Batch batch :
+          DataLoader.sequential(same.transformed(TWICE), 2, new Device("cpu")).epoch(0)) {
+        TensorScope.run(
+            () ->
+                assertArrayEquals(
+                    floats(batch.data()), floats(batch.target().mul(new Scalar(2.0)))));
+      }
     }
   }
 
