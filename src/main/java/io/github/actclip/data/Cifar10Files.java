@@ -73,7 +73,7 @@ final class Cifar10Files {
       }
       return new Part(path, file.length() / RECORD_BYTES);
     } catch (IOException e) {
-      throw ActclipException.badInput("%s cannot be read: %s", path, e.getMessage());
+      throw DataFile.unreadable(path, e);
     }
   }
 
@@ -100,7 +100,7 @@ final class Cifar10Files {
         }
       }
     } catch (IOException e) {
-      throw ActclipException.badInput("%s cannot be read: %s", part.path(), e.getMessage());
+      throw DataFile.unreadable(part.path(), e);
     }
   }
 }

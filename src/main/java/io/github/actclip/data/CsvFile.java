@@ -6,6 +6,7 @@ import com.fasterxml.jackson.dataformat.csv.CsvMapper;
 import com.fasterxml.jackson.dataformat.csv.CsvParser;
 import com.fasterxml.jackson.dataformat.csv.CsvSchema;
 import io.github.actclip.runtime.ActclipException;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -117,10 +118,21 @@ final class CsvFile {
       line = rows.getCurrentLocation().getLineNr(); // after lines that are empty
       row = rows.nextValue();
       return true;
-    } catch (JsonProcessingException e) {
-      throw ActclipException.badInput(
-          "%s, line %d is not sound CSV in UTF-8: %s", path, line, e.getOriginalMessage());
+    } catch (IOException e) {
+      throw unsoundOrUnread(e);
     }
+  }
+
+  /** What to throw where the file's content is at fault; throws itself where reading it failed. */
+  private ActclipException unsoundOrUnread(IOException thrown) throws IOException {
+    // Jackson wraps what the file threw, or the decoder of UTF-8, within a row.
+    IOException e = thrown.getCause() instanceof IOException cause ? cause : thrown;
+    if (!(e instanceof JsonProcessingException || e instanceof CharConversionException)) {
+      throw e;
+    }
+    String why =
+        e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
+    return ActclipException.badInput("%s, line %d is not sound CSV in UTF-8: %s", path, line, why);
   }
 
   /**

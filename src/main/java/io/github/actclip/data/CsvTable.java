@@ -69,7 +69,7 @@ record CsvTable(List<String> features, List<String> classes, float[] values) {
       }
       return table;
     } catch (IOException e) {
-      throw ActclipException.badInput("%s cannot be read: %s", path, e.getMessage());
+      throw DataFile.unreadable(path, e);
     }
   }
 

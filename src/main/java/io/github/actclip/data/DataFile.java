@@ -7,7 +7,9 @@ import java.io.ByteArrayInputStream;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /**
@@ -26,7 +28,7 @@ record DataFile(String name, long length, InputStream in) implements Closeable {
           Files.exists(file) ? "%s is not a regular file" : "%s is missing", file);
     }
     if (!Files.isReadable(file)) {
-      throw ActclipException.badInput("%s cannot be read: permission is missing", file);
+      throw withoutPermission(file);
     }
     long length = Files.size(file);
     if (length == 0) {
@@ -40,6 +42,21 @@ record DataFile(String name, long length, InputStream in) implements Closeable {
   static DataFile resource(String name) {
     byte[] content = Resources.read(DataFile.class.getResource(name));
     return new DataFile(name, content.length, new ByteArrayInputStream(content));
+  }
+
+  /** What to throw where reading failed: bad input only where there is nothing for us to read. */
+  static ActclipException unreadable(Path file, IOException e) {
+    if (e instanceof NoSuchFileException) {
+      return ActclipException.badInput("%s is missing", file);
+    }
+    if (e instanceof AccessDeniedException) {
+      return withoutPermission(file);
+    }
+    return ActclipException.failure(e, "%s cannot be read: %s", file, e.getMessage());
+  }
+
+  private static ActclipException withoutPermission(Path file) {
+    return ActclipException.badInput("%s cannot be read: permission is missing", file);
   }
 
   @Override

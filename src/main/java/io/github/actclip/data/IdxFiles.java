@@ -117,7 +117,7 @@ final class IdxFiles {
       // GZIPInputStream calls itself for each member that is empty.
       throw ActclipException.badInput("%s is not a sound gzip file: too many empty parts", path);
     } catch (IOException e) {
-      throw ActclipException.badInput("%s cannot be read: %s", path, e.getMessage());
+      throw DataFile.unreadable(path, e);
     }
   }
 
