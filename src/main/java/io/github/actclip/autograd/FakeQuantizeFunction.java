@@ -3,6 +3,7 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.Grid;
 import io.github.actclip.op.QuantizeOp;
 import io.github.actclip.op.ScaleGradient;
+import io.github.actclip.runtime.Internal;
 import java.util.Objects;
 import org.bytedeco.pytorch.Tensor;
 
@@ -22,6 +23,7 @@ import org.bytedeco.pytorch.Tensor;
  * <p>The last two may be scaled by 1/√(N·high), N being the number of elements that share a scale
  * in this call (LSQ, section 2.2).
  */
+@Internal
 public final class FakeQuantizeFunction extends CustomFunction {
 
   private static final int X = 0;

@@ -22,7 +22,7 @@ import org.bytedeco.pytorch.Tensor;
  * Dataset testing = test.transformed(normalization);
  * }</pre>
  *
- * @param mean of each channel, of pixels from 0 to 1
+ * @param mean of each channel or column, in the unit of the data: pixels are from 0 to 1
  * @param std likewise, each a normal float32 number above 0
  */
 public record Normalization(List<Double> mean, List<Double> std) implements Transform {

@@ -44,11 +44,16 @@ public final class TensorDataset implements Dataset, AutoCloseable {
   public TensorDataset(String name, Tensor data, Tensor target) {
     requireSamples("data", data);
     requireSamples("target", target);
-    if (data.size(0) != target.size(0) || data.size(0) > Integer.MAX_VALUE) {
+    if (data.size(0) != target.size(0)) {
       throw ActclipException.badInput(
           "The data of %s is of shape %s and its target of shape %s: the first dimension is that of"
               + " the samples, and has to be the same",
           name, Arrays.toString(data.shape()), Arrays.toString(target.shape()));
+    }
+    if (data.size(0) > Integer.MAX_VALUE) {
+      throw ActclipException.badInput(
+          "%s has %d samples: a data set can have at most %d",
+          name, data.size(0), Integer.MAX_VALUE);
     }
     this.name = name;
     this.size = (int) data.size(0);

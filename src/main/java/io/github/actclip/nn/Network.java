@@ -194,7 +194,8 @@ public abstract class Network extends Module {
   /**
    * Sets the thresholds of all layers from data, as a start for training, in the order in which
    * {@link #forward} comes to them: each by the activations that those before it let through, as
-   * they are set by then. The network is in the mode it is in; in training mode, batch
+   * they are set by then. A layer that {@link #forward} uses several times is set by what comes to
+   * it first, and by that alone. The network is in the mode it is in; in training mode, batch
    * normalisation counts this pass.
    *
    * @param x as {@link #forward} takes it; it is not changed
@@ -227,8 +228,8 @@ public abstract class Network extends Module {
    * this pass. Nobody else may use the network at the same time.
    *
    * @param x as {@link #forward} takes it
-   * @param viewer gets the name of the layer's first threshold, and its input, which is freed after
-   *     the call
+   * @param viewer gets the name of the layer's first threshold, and its input, which is freed at
+   *     the end of the pass: keep a {@code clone()} of what is to outlive it
    */
   public final void observe(Tensor x, BiConsumer<String, Tensor> viewer) {
     Arguments.requireTensor("the data to observe", x);

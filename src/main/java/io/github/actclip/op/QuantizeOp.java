@@ -2,6 +2,7 @@ package io.github.actclip.op;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Internal;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -14,6 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * the offset β are of one element or of a shape that broadcasts to x's. bfloat16 and float16 are
  * computed in float32. The caller's scope owns what is returned. Thread-safe.
  */
+@Internal
 public final class QuantizeOp {
 
   private QuantizeOp() {}

@@ -1,6 +1,9 @@
 package io.github.actclip.op;
 
+import io.github.actclip.runtime.Internal;
+
 /** How the scale of a quantizer gets its gradient. The kernels know them by their order. */
+@Internal
 public enum ScaleGradient {
   /** From the clipped elements alone. */
   CLIPPED,

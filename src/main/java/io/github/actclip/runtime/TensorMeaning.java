@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
  *
  * <p>Thread-safe.
  */
+@Internal
 public final class TensorMeaning {
 
   private static final TensorNotes<String> TEXTS = new TensorNotes<>();
