@@ -95,9 +95,9 @@ Pooled conv_max_pool_clip(
 
 bool suit_convolution(
     AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t,
-    bool by_x) {
+    bool gradients, bool by_x) {
   return suit(x, weight, t) && suits_as_bias(bias, weight) &&
-      is_for_kernel(View(x), View(weight), by_x);
+      (!gradients || is_for_kernel(View(x), View(weight), by_x));
 }
 
 ConvolutionGradients conv_max_pool_clip_backward(

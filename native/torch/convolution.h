@@ -20,9 +20,11 @@ Pooled conv_max_pool_clip(
     AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t,
     bool codes);
 
-// Whether the convolution of these is ours, and so are its gradients, by x only where it is wanted.
+// Whether conv_max_pool_clip takes these, and, where gradients are wanted, these are ours, too: by x only
+// where it is wanted.
 bool suit_convolution(
-    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t, bool by_x);
+    AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle bias, AtenTensorHandle t,
+    bool gradients, bool by_x);
 
 // Of such a convolution, from the gradient by its output; those by x and by the weight are empty where
 // they are not wanted. Throws where these are not of one.

@@ -254,10 +254,10 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convMaxPoolClip(
 }
 
 JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitConvolution(
-    JNIEnv*, jclass, jlong x, jlong weight, jlong bias, jlong t, jboolean by_x) {
+    JNIEnv*, jclass, jlong x, jlong weight, jlong bias, jlong t, jboolean gradients, jboolean by_x) {
   return answer([&] {
     return actclip::suit_convolution(
-        handle(x), handle(weight), handle(bias), handle(t), by_x != 0);
+        handle(x), handle(weight), handle(bias), handle(t), gradients != 0, by_x != 0);
   });
 }
 

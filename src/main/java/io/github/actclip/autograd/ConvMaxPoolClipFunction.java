@@ -6,7 +6,10 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Internal;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Optional;
+import java.util.Set;
+import java.util.WeakHashMap;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.DetailConv2dOptions;
@@ -29,36 +32,32 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
   // What is saved: x and the weight at their places among the inputs, and
   private static final int CODES = 2;
 
+  /** Those that were asked for numbers: C++'s exception takes longer than all other questions. */
+  private static final Set<Conv2dImpl> PADDED_BY_A_WORD =
+      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
+
   /** For what the kernels take, forward and backward. */
   private ConvMaxPoolClipFunction() {}
 
   /**
    * {@code clip(relu(max_pool2d(conv.forward(x), 2)), t)}: in one pass forward and one backward
-   * where the convolution is of stride 1 without padding, and the kernels take it and its gradients
-   * ({@link PoolOp#isConvolutionNative}; without a gradient also {@link PoolOp#convMaxPoolClip}),
+   * where the convolution is of stride 1 without padding, and {@link PoolOp#isConvolutionNative},
    * else by single operations. In one pass it has no second derivative.
    *
-   * @param conv of any kind; N are its channels
+   * @param conv of any kind, and open; N are its channels
    * @param x (B, C, H, W), as the convolution takes it
    * @param t of one element, or (N, 1, 1)
    * @return (B, N, H', W'); the caller's scope owns it
-   * @throws ActclipException bad input, when one of them was closed, or t is of another shape
+   * @throws ActclipException bad input, when t is no tensor, or of another shape
    */
   public static Tensor convMaxPoolClip(Conv2dImpl conv, Tensor x, Tensor t) {
-    requireOpen(conv, x);
     Arguments.requireTensor("the threshold", t);
     return inOnePass(conv, x, t).orElseGet(() -> ClipFunctions.maxPoolClip(conv.forward(x), t));
   }
 
   /** The same without a limit: {@code relu(max_pool2d(conv.forward(x), 2))}. */
   public static Tensor convMaxPoolRelu(Conv2dImpl conv, Tensor x) {
-    requireOpen(conv, x);
     return inOnePass(conv, x, null).orElseGet(() -> ClipFunctions.maxPoolRelu(conv.forward(x)));
-  }
-
-  private static void requireOpen(Conv2dImpl conv, Tensor x) {
-    Arguments.requireOpen("the convolution", conv);
-    Arguments.requireTensor("the activations", x);
   }
 
   private static Optional<Tensor> inOnePass(Conv2dImpl conv, Tensor x, Tensor t) {
@@ -67,11 +66,11 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
     }
     Tensor weight = conv.weight();
     Tensor bias = conv.bias();
-    if (!GradMode.is_enabled()) {
-      return PoolOp.convMaxPoolClip(x, weight, bias, t, false).map(Pooled::output);
-    }
     if (!PoolOp.isConvolutionNative(x, weight, bias, t)) {
       return Optional.empty();
+    }
+    if (!GradMode.is_enabled()) {
+      return Optional.of(PoolOp.convMaxPoolClip(x, weight, bias, t, false).output());
     }
     Tensor[] inputs =
         t == null ? new Tensor[] {x, weight, bias} : new Tensor[] {x, weight, bias, t};
@@ -87,13 +86,17 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
     return isEverywhere(options.stride(), 1)
         && isEverywhere(options.dilation(), 1)
         && options.groups().get() == 1
-        && isWithoutPadding(options);
+        && isWithoutPadding(conv, options);
   }
 
-  private static boolean isWithoutPadding(DetailConv2dOptions options) {
+  private static boolean isWithoutPadding(Conv2dImpl conv, DetailConv2dOptions options) {
+    if (PADDED_BY_A_WORD.contains(conv)) {
+      return false;
+    }
     try {
       return isEverywhere(options.padding().get0(), 0);
-    } catch (RuntimeException e) { // It is given as a word, "same" or "valid".
+    } catch (RuntimeException e) { // It is "same" or "valid".
+      PADDED_BY_A_WORD.add(conv);
       return false;
     }
   }
@@ -106,8 +109,7 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Tensor t = inputs.length > T ? inputs[T] : null;
     boolean recorded = context.needsAnyGrad();
-    Pooled pooled =
-        PoolOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, recorded).orElseThrow();
+    Pooled pooled = PoolOp.convMaxPoolClip(inputs[X], inputs[WEIGHT], inputs[BIAS], t, recorded);
     if (recorded) {
       Tensor copy = t == null ? null : t.clone(); // An optimizer may step before backward.
       Tensor[] saved = {inputs[X], inputs[WEIGHT], pooled.codes(), copy};

@@ -10,9 +10,8 @@
  * StateDict.load(net, StateDict.read(Path.of("net.pt")));
  * }</pre>
  *
- * <p>What a threshold's number means goes with it ({@link
- * io.github.actclip.runtime.TensorMeaning}), so that a clip does not take what another kind of clip
- * has learned.
+ * <p>What a threshold's number means goes with it, so that a clip does not take what another kind
+ * of clip has learned.
  *
  * <p>{@link io.github.actclip.io.Safetensors} is that format alone, with the texts beside its
  * tensors.

@@ -31,8 +31,7 @@ public final class Blocks {
    *     layer does not suit it
    */
   public static Tensor convMaxPoolClip(Conv2dImpl conv, ThresholdLayer clip, Tensor x) {
-    Arguments.requireOpen("the convolution", conv);
-    Arguments.requireTensor("the activations", x);
+    requireOpen(conv, x);
     Arguments.requireOpen("the layer", clip);
     return clip.convMaxPool(conv, x);
   }
@@ -47,6 +46,12 @@ public final class Blocks {
    *     cannot be pooled
    */
   public static Tensor convMaxPoolRelu(Conv2dImpl conv, Tensor x) {
+    requireOpen(conv, x);
     return ConvMaxPoolClipFunction.convMaxPoolRelu(conv, x);
+  }
+
+  private static void requireOpen(Conv2dImpl conv, Tensor x) {
+    Arguments.requireOpen("the convolution", conv);
+    Arguments.requireTensor("the activations", x);
   }
 }

@@ -48,7 +48,8 @@ final class NativeKernels {
   static native void convMaxPoolClip(long x, long weight, long bias, long t, long y, long codes);
 
   /** {@link PoolOp#isConvolutionNative}, for tensors of which nothing is known. */
-  static native boolean suitConvolution(long x, long weight, long bias, long t, boolean byX);
+  static native boolean suitConvolution(
+      long x, long weight, long bias, long t, boolean gradients, boolean byX);
 
   static native void convMaxPoolClipBackward(
       long g, long codes, long x, long weight, long t, long gx, long gweight, long gbias, long gt);

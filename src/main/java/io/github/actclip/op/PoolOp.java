@@ -4,7 +4,6 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Internal;
 import java.lang.ref.Reference;
-import java.util.Optional;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -64,10 +63,10 @@ public final class PoolOp {
   }
 
   /**
-   * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call.
-   * Where {@link #isConvolutionNative}, what is convolved never gets into memory, and it equals the
-   * single operations but for float32's rounding; elsewhere its bits are theirs, unless only the
-   * gradient by x is what the kernels lack. Not recorded: {@code ConvMaxPoolClipFunction} can be
+   * A convolution of stride 1 without padding, then {@link #maxPoolClip} with ReLU, in one call, of
+   * what {@link #isConvolutionNative}. Where the kernels have the convolution, too, what is
+   * convolved never gets into memory, and it equals the single operations but for float32's
+   * rounding; elsewhere its bits are theirs. Not recorded: {@code ConvMaxPoolClipFunction} can be
    * differentiated, and falls back by itself.
    *
    * @param x (B, C, H, W)
@@ -75,15 +74,10 @@ public final class PoolOp {
    * @param bias (N), contiguous
    * @param t of one element, or (N, 1, 1); null for no limit
    * @param codes whether {@link #convMaxPoolClipBackward} is to follow: else there are none
-   * @return empty where the kernels do not do that: where a gradient may be recorded, within
-   *     autocast, where one of them is undefined, not float32 on the CPU or of a shape that does
-   *     not fit, and where the backend is not native
+   * @throws ActclipException bad input, when they are not of one that the kernels take
    */
-  public static Optional<Pooled> convMaxPoolClip(
+  public static Pooled convMaxPoolClip(
       Tensor x, Tensor weight, Tensor bias, Tensor t, boolean codes) {
-    if (!hasKernels() || GradMode.is_enabled() || !areInMemory(x, weight, bias, t)) {
-      return Optional.empty();
-    }
     Pooled pooled = new Pooled(new Tensor(), codes ? new Tensor() : null);
     NativeBackend.run(
         () ->
@@ -94,14 +88,18 @@ public final class PoolOp {
                 NativeBackend.address(t),
                 NativeBackend.address(pooled.output()),
                 NativeBackend.address(pooled.codes())));
-    return pooled.output().defined() ? Optional.of(pooled) : Optional.empty();
+    if (!pooled.output().defined()) {
+      throw ActclipException.badInput("the kernels do not take a convolution like this one");
+    }
+    return pooled;
   }
 
   /**
-   * Whether the native kernels compute {@link #convMaxPoolClip} and its gradients, that by x only
-   * if x requires one: for float32 numbers on an x86 processor with AVX2, in tensors that are
-   * channels-last, whose channels (of x only for its gradient) are a multiple of 16, or of 32 with
-   * AVX-512; for at most 262,144 weights; and not within autocast.
+   * Whether the native kernels compute {@link #convMaxPoolClip}: of float32 numbers on the CPU
+   * whose shapes fit each other, not within autocast. Where gradients are recorded, whether they
+   * compute these, too, that by x only if x requires one: on an x86 processor with AVX2, of tensors
+   * that are channels-last, whose channels (of x only for its gradient) are a multiple of 16, or of
+   * 32 with AVX-512, and at most 262,144 weights.
    */
   public static boolean isConvolutionNative(Tensor x, Tensor weight, Tensor bias, Tensor t) {
     try {
@@ -113,6 +111,7 @@ public final class PoolOp {
               NativeBackend.address(weight),
               NativeBackend.address(bias),
               NativeBackend.address(t),
+              GradMode.is_enabled(),
               x.requires_grad());
     } finally {
       Reference.reachabilityFence(x);

@@ -26,6 +26,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 @Internal
 public final class OptimizerState {
 
+  private static final String HINT =
+      "; it is of other thresholds, or of an older actclip, whose weight decay pulled on what"
+          + " softplus, exp, log2 and TQT store: begin a new training with its weights";
+
   private OptimizerState() {}
 
   /**
@@ -52,13 +56,16 @@ public final class OptimizerState {
    *     part
    */
   public static void load(Optimizer optimizer, Tensor state, Device device) {
+    load(optimizer, state, device, "");
+  }
+
+  private static void load(Optimizer optimizer, Tensor state, Device device, String hint) {
     try (InputArchive archive = new InputArchive();
         DeviceOptional there = new DeviceOptional(device)) {
       archive.load_from(state.data_ptr_byte(), state.numel(), there);
       optimizer.load(archive);
     } catch (RuntimeException e) {
-      throw ActclipException.failure(
-          e, "the optimizer cannot take up its state: %s", ActclipException.firstLine(e));
+      throw refusal(e, ActclipException.firstLine(e), hint);
     }
   }
 
@@ -70,17 +77,16 @@ public final class OptimizerState {
    */
   public static void load(Optimizer optimizer, OptimizerType type, Tensor state, Device device) {
     List<Double> decays = decays(optimizer, type);
-    load(optimizer, state, device);
+    load(optimizer, state, device, HINT);
     List<Double> loaded = decays(optimizer, type);
     if (!loaded.equals(decays)) { // LibTorch takes the groups' options from the archive.
-      throw ActclipException.failure(
-          null,
-          "the optimizer cannot take up its state: its groups decay by %s instead of %s; it is of an"
-              + " older actclip, whose weight decay pulled on what softplus, exp, log2 and TQT"
-              + " store: begin a new training with its weights",
-          loaded,
-          decays);
+      throw refusal(null, "its groups decay by " + loaded + " instead of " + decays, HINT);
     }
+  }
+
+  private static ActclipException refusal(RuntimeException cause, String reason, String hint) {
+    return ActclipException.failure(
+        cause, "the optimizer cannot take up its state: %s%s", reason, hint);
   }
 
   private static List<Double> decays(Optimizer optimizer, OptimizerType type) {

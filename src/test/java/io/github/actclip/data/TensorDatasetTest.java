@@ -164,6 +164,9 @@ class TensorDatasetTest {
           assertBadInput(() -> new TensorDataset("x", none, none), "(N, …)", "shape [0, 2]");
           Tensor meta = three.to(new Device("meta"), ScalarType.Float);
           assertBadInput(() -> new TensorDataset("x", meta, three), "data", "meta");
+          Tensor many = torch.ones(1).expand(1L << 31);
+          assertBadInput(
+              () -> new TensorDataset("x", many, many), "x has 2147483648 samples", "2147483647");
         });
   }
 

@@ -3,8 +3,10 @@ package io.github.actclip.nn;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
@@ -103,17 +105,26 @@ class BlocksTest {
   }
 
   static Stream<ThresholdLayer> everyLayer() {
-    Stream<ThresholdLayer> forms =
-        Stream.of(ClipForm.values())
-            .filter(form -> form != ClipForm.IN_PLACE)
-            .map(form -> new Clip(new ClipOptions(form)));
-    return Stream.concat(
-        forms,
-        Stream.of(
-            clip(options -> options.gradient(ThresholdGradient.MEAN)),
-            clip(options -> options.perChannel(32, -3).initial(0.3)),
-            clip(options -> options.parameterization(Parameterization.EXP).floor(0.1)),
-            new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4))));
+    return Stream.concat(withAShortWay(), withoutAShortWay());
+  }
+
+  /** They clip from above alone, and the gradient of their threshold is the exact one. */
+  private static Stream<ThresholdLayer> withAShortWay() {
+    return Stream.of(
+        new Clip(new ClipOptions(ClipForm.TIED)),
+        new Clip(new ClipOptions(ClipForm.RELU)),
+        clip(options -> options.perChannel(32, -3).initial(0.3)),
+        clip(options -> options.parameterization(Parameterization.EXP).floor(0.1)));
+  }
+
+  private static Stream<ThresholdLayer> withoutAShortWay() {
+    return Stream.of(
+        new Clip(new ClipOptions(ClipForm.TWO_SIDED)),
+        new Clip(new ClipOptions(ClipForm.UNTIED)),
+        new Clip(new ClipOptions(ClipForm.SOFT)),
+        new Clip(new ClipOptions(ClipForm.GENERALIZED_RELU)),
+        clip(options -> options.gradient(ThresholdGradient.MEAN)),
+        new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4)));
   }
 
   private static Clip clip(UnaryOperator<ClipOptions> change) {
@@ -125,6 +136,33 @@ class BlocksTest {
   void takesEveryLayer(ThresholdLayer layer) {
     Conv2dImpl conv = conv(options -> {});
     assertSame(conv, layer, images(4).contiguous(MemoryFormat.ChannelsLast));
+  }
+
+  @Test
+  void goesTheShortWayWhereThereIsOne() {
+    Conv2dImpl plain = conv(options -> {});
+    plain.weight().set_data(plain.weight().contiguous(MemoryFormat.ChannelsLast));
+    Tensor x = images(4).contiguous(MemoryFormat.ChannelsLast);
+    assumeTrue(
+        PoolOp.isConvolutionNative(x, plain.weight(), plain.bias(), null),
+        "no kernel for convolutions on this processor");
+    assertEquals(0, Gradients.convolutions(Blocks.convMaxPoolRelu(plain, x)));
+    withAShortWay()
+        .map(layer -> Blocks.convMaxPoolClip(plain, layer, x))
+        .forEach(y -> assertEquals(0, Gradients.convolutions(y)));
+    withoutAShortWay()
+        .map(layer -> Blocks.convMaxPoolClip(plain, layer, x))
+        .forEach(y -> assertEquals(1, Gradients.convolutions(y)));
+    List<Conv2dImpl> convolutions = everyConvolution().map(Supplier::get).toList();
+    for (int i = 0; i < 2; i++) { // the second time, what is known of their options
+      List<Long> singly = new ArrayList<>();
+      for (Conv2dImpl conv : convolutions) {
+        conv.weight().set_data(conv.weight().contiguous(MemoryFormat.ChannelsLast));
+        singly.add(Gradients.convolutions(Blocks.convMaxPoolRelu(conv, x)));
+      }
+      // Without an option; and where what pads is said, but not that anything does.
+      assertEquals(List.of(0L, 1L, 1L, 1L, 1L, 0L, 1L, 1L, 1L, 1L), singly);
+    }
   }
 
   @Test
@@ -143,6 +181,12 @@ class BlocksTest {
     assertRefused(
         "the activations: there is no tensor", () -> Blocks.convMaxPoolRelu(conv, new Tensor()));
     assertRefused("the convolution: null was given", () -> Blocks.convMaxPoolRelu(null, images(4)));
+    Clip clip = clip(options -> options);
+    assertRefused(
+        "the activations: there is no tensor",
+        () -> Blocks.convMaxPoolClip(conv, clip, new Tensor()));
+    assertRefused(
+        "the convolution: null was given", () -> Blocks.convMaxPoolClip(null, clip, images(4)));
     assertRefused("the layer: null was given", () -> Blocks.convMaxPoolClip(conv, null, images(4)));
     Clip closed = clip(options -> options);
     closed.close();

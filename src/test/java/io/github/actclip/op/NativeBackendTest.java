@@ -16,7 +16,6 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
@@ -214,20 +213,19 @@ class NativeBackendTest extends ClipBackendContract {
     return torch.conv2d(x, weight, new TensorOptional(bias), ones, new long[2], ones, 1);
   }
 
-  private static void assertEmpty(Optional<Pooled> pooled, String why) {
-    assertTrue(pooled.isEmpty(), why);
+  private static void assertNotNative(Tensor x, Tensor weight, Tensor bias, Tensor t, String why) {
+    assertFalse(PoolOp.isConvolutionNative(x, weight, bias, t), why);
   }
 
   private static void assertOneCall(Tensor x, Tensor weight, Tensor bias, Tensor t) {
-    assertEmpty(PoolOp.convMaxPoolClip(x, weight, bias, t, true), "recorded");
+    assertNotNative(x, weight, bias, t, "recorded");
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Tensor y = torch.max_pool2d(conv2d(x, weight, bias), 2, 2).relu();
       Tensor expected = t == null ? y : ClipOp.clip(y, t);
+      assertTrue(PoolOp.isConvolutionNative(x, weight, bias, t));
       Bits.assertSame(
-          expected,
-          PoolOp.convMaxPoolClip(x, weight, bias, t, true).orElseThrow().output(),
-          "in one call");
+          expected, PoolOp.convMaxPoolClip(x, weight, bias, t, true).output(), "in one call");
     }
   }
 
@@ -239,33 +237,32 @@ class NativeBackendTest extends ClipBackendContract {
     Tensor t = Tensor.create(0.5f);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      assertTrue(PoolOp.convMaxPoolClip(x, weight, bias, t, true).isPresent());
+      assertTrue(PoolOp.isConvolutionNative(x, weight, bias, t));
       Tensor wide = x.to(ScalarType.Double);
-      assertEmpty(
-          PoolOp.convMaxPoolClip(wide, weight.to(ScalarType.Double), bias, t, true), "float64");
-      assertEmpty(PoolOp.convMaxPoolClip(x.squeeze(), weight, bias, t, true), "three dimensions");
+      assertNotNative(wide, weight.to(ScalarType.Double), bias, t, "float64");
+      assertThrows(
+          ActclipException.class, () -> PoolOp.convMaxPoolClip(wide, weight, bias, t, false));
+      assertNotNative(x.squeeze(), weight, bias, t, "three dimensions");
       for (Tensor none : new Tensor[] {null, new Tensor()}) {
-        assertEmpty(PoolOp.convMaxPoolClip(none, weight, bias, t, true), "no images");
-        assertEmpty(PoolOp.convMaxPoolClip(x, none, bias, t, true), "no weight");
-        assertEmpty(PoolOp.convMaxPoolClip(x, weight, none, t, true), "no bias");
+        assertNotNative(none, weight, bias, t, "no images");
+        assertNotNative(x, none, bias, t, "no weight");
+        assertNotNative(x, weight, none, t, "no bias");
       }
-      assertEmpty(
-          Autocast.run(
-              new Device("cpu"),
-              ScalarType.BFloat16,
-              () -> PoolOp.convMaxPoolClip(x, weight, bias, t, true)),
-          "autocast");
-      assertEmpty(
-          PoolOp.convMaxPoolClip(x, weight, torch.randn(5), t, true), "bias of another size");
-      assertEmpty(
-          PoolOp.convMaxPoolClip(x, torch.randn(4, 2, 5, 5), bias, t, true), "other channels");
-      assertEmpty(
-          PoolOp.convMaxPoolClip(x, torch.randn(4, 3, 6, 5), bias, t, true), "one row is left");
+      Autocast.run(
+          new Device("cpu"),
+          ScalarType.BFloat16,
+          () -> {
+            assertNotNative(x, weight, bias, t, "autocast");
+            return x;
+          });
+      assertNotNative(x, weight, torch.randn(5), t, "bias of another size");
+      assertNotNative(x, torch.randn(4, 2, 5, 5), bias, t, "other channels");
+      assertNotNative(x, torch.randn(4, 3, 6, 5), bias, t, "one row is left");
       Tensor[] thresholds = {
         t.to(ScalarType.Double), torch.rand(5, 1, 1), torch.rand(4), lazilyNegated(t), new Tensor()
       };
       for (Tensor threshold : thresholds) {
-        assertEmpty(PoolOp.convMaxPoolClip(x, weight, bias, threshold, true), "another threshold");
+        assertNotNative(x, weight, bias, threshold, "another threshold");
       }
     }
   }

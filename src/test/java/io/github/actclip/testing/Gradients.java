@@ -1,5 +1,11 @@
 package io.github.actclip.testing;
 
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.bytedeco.pytorch.Edge;
+import org.bytedeco.pytorch.Node;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -22,6 +28,29 @@ public final class Gradients {
   /** Sends g backward from y. */
   public static void backward(Tensor y, Tensor g) {
     y.mul(g).sum().backward();
+  }
+
+  /**
+   * How many convolutions of LibTorch's own are to be differentiated on the way back from y: those
+   * that went into a single operation with what follows them are not there.
+   */
+  public static long convolutions(Tensor y) {
+    List<Node> nodes = new ArrayList<>(List.of(y.grad_fn()));
+    Set<Long> seen = new HashSet<>();
+    long count = 0;
+    for (int i = 0; i < nodes.size(); i++) {
+      Node node = nodes.get(i);
+      if (seen.add(node.address())) {
+        count += node.name().getString().startsWith("ConvolutionBackward") ? 1 : 0;
+        for (int edge = 0; edge < node.num_outputs(); edge++) {
+          Edge next = node.next_edge(edge);
+          if (next.is_valid()) {
+            nodes.add(next.function());
+          }
+        }
+      }
+    }
+    return count;
   }
 
   /** The gradient at a leaf, zeros when none arrived; the leaf has none afterwards. */

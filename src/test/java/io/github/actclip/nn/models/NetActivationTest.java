@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.io.StateDict;
@@ -19,12 +20,15 @@ import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.Threshold;
+import io.github.actclip.op.PoolOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Fixture;
+import io.github.actclip.testing.Gradients;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -154,6 +158,31 @@ class NetActivationTest {
   }
 
   @Test
+  void clipsFromAboveAloneGoTheShortWay() {
+    Net original = new Net();
+    Map<String, Tensor> state = StateDict.of(original);
+    assumeTrue(
+        PoolOp.isConvolutionNative(
+            images.contiguous(Net.MEMORY_FORMAT),
+            state.get("conv1.weight"),
+            state.get("conv1.bias"),
+            original.actMax()),
+        "no kernel for convolutions on this processor");
+    for (ClipForm form : List.of(ClipForm.TIED, ClipForm.RELU)) {
+      assertEquals(0, convolutions(clip(form)), form + "");
+    }
+    assertEquals(1, convolutions(clip(ClipForm.SOFT)));
+    assertEquals(1, convolutions(clip(ClipForm.TWO_SIDED)));
+    assertEquals(1, convolutions(perChannel()), "by a rule of its own");
+    assertEquals(1, convolutions(bits(QuantizationMethod.LSQ, 0)));
+    assertEquals(2, convolutions(bits(QuantizationMethod.LSQ, 4)));
+  }
+
+  private long convolutions(ActivationOptions options) {
+    return Gradients.convolutions(new Net(NetOptions.original().with(options)).forward(images));
+  }
+
+  @Test
   void aLayerForOtherChannelsIsRefusedTheSameWithoutAGradient() {
     ClipOptions half = new ClipOptions(ClipForm.TIED).perChannel(16, 1);
     Net net = new Net(NetOptions.original(), new Clip(half));
@@ -276,6 +305,7 @@ class NetActivationTest {
   @Test
   void aLookSeesAllThatComesToTheLayer() {
     Net net = new Net();
+    net.activation().thresholds().get(0).set(0.7);
     Map<String, Tensor> state = StateDict.of(net);
     Tensor convolved =
         torch.conv2d(
@@ -288,9 +318,10 @@ class NetActivationTest {
             1);
     Tensor pooled = torch.max_pool2d(convolved, 2, 2).relu();
     ActivationStatistics seen = look(net, images);
-    double above = pooled.gt(new Scalar(1)).sum().item_double();
+    assertEquals((double) 0.7f, seen.threshold());
+    double above = pooled.gt(net.actMax()).sum().item_double();
     assertEquals(above / pooled.numel(), seen.clipRate());
-    assertEquals(pooled.le(new Scalar(2)).sum().item_long(), sum(seen.histogram()));
+    assertEquals(counted(pooled, 0.7f), seen.histogram());
     net.observe(images, (name, input) -> Bits.assertSame(pooled, input, name));
   }
 
@@ -300,8 +331,16 @@ class NetActivationTest {
     return seen.get("act_max");
   }
 
-  private static long sum(List<Long> counts) {
-    return counts.stream().mapToLong(Long::longValue).sum();
+  /** In tenths of the threshold, up to twice of it. */
+  private static List<Long> counted(Tensor activations, float threshold) {
+    long[] counts = new long[20];
+    for (double activation : Fixture.values(activations)) {
+      float relative = (float) activation / threshold;
+      if (relative <= 2) {
+        counts[Math.min((int) (relative * 10), 19)]++;
+      }
+    }
+    return Arrays.stream(counts).boxed().toList();
   }
 
   @Test
