@@ -116,6 +116,11 @@ final class CheckpointFiles {
     }
   }
 
+  /** Whether that is the name of what a process that was killed left half written. */
+  static boolean isUnfinished(String name) {
+    return name.startsWith("." + PREFIX);
+  }
+
   /** Deletes what a process that was killed left half written. */
   static void deleteUnfinished(Path folder) {
     try {

@@ -3,6 +3,7 @@ package io.github.actclip.checkpoint;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.LockedFile;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
@@ -145,6 +146,13 @@ public final class Checkpointer implements TrainingListener, AutoCloseable {
           .mapToObj(parameters::get)
           .allMatch(TensorNumbers::areFinite);
     }
+  }
+
+  /** Whether a file in such a folder is nothing that anybody could miss: a lock, or half a file. */
+  @Internal
+  public static boolean isNothing(Path file) {
+    String name = file.getFileName().toString();
+    return name.equals(LOCK) || CheckpointFiles.isUnfinished(name);
   }
 
   /** Lets another training have the folder. */

@@ -122,6 +122,9 @@ public final class Snapshot {
   }
 
   private static void require(Path file, String what, String then, String now) {
+    if (then == null) {
+      throw ActclipException.badInput("%s is not a snapshot: it names no %s", file, what);
+    }
     if (!now.equals(then)) {
       throw ActclipException.badInput(
           "%s holds the state of the %s %s, and this one is %s", file, what, then, now);

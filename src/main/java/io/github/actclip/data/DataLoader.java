@@ -158,10 +158,15 @@ public final class DataLoader implements Iterable<Batch> {
   }
 
   /** In a scope, so that nothing is left of what the data set made on the way. */
+  private static Batch batch(Dataset samples, int[] indices) {
+    return ActclipException.inOneSentence(
+        () -> samples.name() + " gives no batch", () -> samples.batch(indices));
+  }
+
   private static Batch make(Dataset samples, int[] indices) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Batch batch = Batch.require(samples.name(), samples.batch(indices), indices.length);
+      Batch batch = Batch.require(samples.name(), batch(samples, indices), indices.length);
       return new Batch(scope.keep(batch.data()), scope.keep(batch.target()));
     }
   }

@@ -73,6 +73,14 @@ public record Normalization(List<Double> mean, List<Double> std) implements Tran
   public static Normalization of(Dataset dataset) {
     double[] mean = means(dataset, new double[channels(dataset)], false);
     double[] variance = means(dataset, mean, true);
+    for (int channel = 0; channel < variance.length; channel++) {
+      if (variance[channel] == 0) {
+        throw ActclipException.badInput(
+            "all values of channel %d of %s are %s, which no division brings to a deviation of 1:"
+                + " leave it out, or give mean and std yourself",
+            channel, dataset.name(), mean[channel]);
+      }
+    }
     return new Normalization(boxed(mean), boxed(Arrays.stream(variance).map(Math::sqrt).toArray()));
   }
 

@@ -54,6 +54,11 @@ public record SealedTensors(Map<String, Tensor> tensors, Map<String, String> met
     String expected = texts.remove(CHECKSUM);
     SealedTensors read = new SealedTensors(content.tensors(), texts);
     String actual = read.checksum();
+    if (expected == null) {
+      read.tensors.values().forEach(Tensor::close);
+      throw ActclipException.badInput(
+          "%s has no checksum, and so is neither a checkpoint nor a snapshot", file);
+    }
     if (!actual.equals(expected)) {
       read.tensors.values().forEach(Tensor::close);
       throw ActclipException.badInput(

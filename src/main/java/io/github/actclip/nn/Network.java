@@ -5,13 +5,17 @@ import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.BiConsumer;
+import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.SharedModuleVector;
+import org.bytedeco.pytorch.StringSharedModuleDict;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringTensorDictItem;
 import org.bytedeco.pytorch.Tensor;
@@ -91,24 +95,47 @@ public abstract class Network extends Module {
    *
    * @param name without a dot
    * @return {@code child}
-   * @throws ActclipException bad input, when the name is taken, empty or has a dot, or when the
-   *     child is null, closed, or this network itself
+   * @throws ActclipException bad input, when the name is null, taken, empty or has a dot, or when
+   *     the child is null, closed, this network itself, or holds it
    */
   protected final <M extends Module> M register(String name, M child) {
     Arguments.requireOpen("the module " + name, child);
-    if (name.isEmpty() || name.contains(".")) {
+    if (name == null || name.isEmpty() || name.contains(".")) {
       throw ActclipException.badInput(
           "the name of a module (%s) must have a letter at least, and no dot", name);
     }
-    if (child == this || children.putIfAbsent(name, child) != null) {
-      throw ActclipException.badInput(
-          "%s cannot be registered as %s: %s",
-          child.getClass().getSimpleName(),
-          name,
-          child == this ? "it is this network itself" : "the network has one of that name");
+    if (holdsThis(child)) { // Whoever went through the modules then would come to no end.
+      throw refusal(name, child, "it is, or holds, this network itself");
     }
+    if (isTaken(name)) {
+      throw refusal(name, child, "the network has one of that name");
+    }
+    children.put(name, child);
     child.retainReference(); // or the scope that it was made in would close it
     return register_module(name, child);
+  }
+
+  private static ActclipException refusal(String name, Module child, String reason) {
+    return ActclipException.badInput(
+        "%s cannot be registered as %s: %s", child.getClass().getSimpleName(), name, reason);
+  }
+
+  private boolean holdsThis(Module child) {
+    if (child == this) {
+      return true;
+    }
+    try (SharedModuleVector below = child.modules(false)) {
+      return LongStream.range(0, below.size()).anyMatch(i -> below.get(i).address() == address());
+    }
+  }
+
+  /** Also by a module that was not registered here, a parameter or a buffer. */
+  private boolean isTaken(String name) {
+    try (StringSharedModuleDict modules = named_children();
+        StringTensorDict parameters = named_parameters(false);
+        StringTensorDict buffers = named_buffers(false)) {
+      return modules.contains(name) || parameters.contains(name) || buffers.contains(name);
+    }
   }
 
   /**
@@ -238,7 +265,9 @@ public abstract class Network extends Module {
     layers.forEach((layer, name) -> layer.showNext(input -> viewer.accept(name, input)));
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      forward(x);
+      ActclipException.inOneSentence(
+          () -> "the network " + this + " fails on data of shape " + Arrays.toString(x.shape()),
+          () -> forward(x));
     } finally {
       layers.keySet().forEach(ThresholdLayer::stopShowing);
     }

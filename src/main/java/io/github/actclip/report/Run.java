@@ -70,6 +70,7 @@ public final class Run implements TrainingListener, Closeable {
   /** Whether what is in the folder is nothing yet that a training could go on from. */
   private boolean isEmpty;
 
+  private boolean begun;
   private long begunAt;
 
   private Run(Path folder, Kind kind) {
@@ -139,10 +140,13 @@ public final class Run implements TrainingListener, Closeable {
    */
   @Override
   public void onPrepare(Training training) {
-    if (!closing.isEmpty()) {
+    if (begun) {
       throw ActclipException.badInput(
-          "a training in %s has begun by this Run: make another one for the next", folder);
+          "a training in %s has begun by this Run: make another one, and another Trainer, for the"
+              + " next",
+          folder);
     }
+    begun = true;
     Checkpointer checkpointer = take();
     results = new RunResults(folder);
     if (!isEmpty && !training.isResumed()) {
@@ -205,7 +209,7 @@ public final class Run implements TrainingListener, Closeable {
 
   @Override
   public void onEpoch(Training training, EpochMetrics metrics) {
-    results.save(training);
+    results.saveNowAndThen(training);
     parts.forEach(part -> part.onEpoch(training, metrics));
   }
 

@@ -1,5 +1,6 @@
 package io.github.actclip.report;
 
+import io.github.actclip.checkpoint.Checkpointer;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.runtime.ActclipException;
 import java.io.IOException;
@@ -64,7 +65,7 @@ final class RunFiles {
     try (Stream<Path> content = Files.list(path)) {
       return path.endsWith(TensorBoardListener.FOLDER)
           ? content.allMatch(TensorBoardListener::isWithoutPoints)
-          : content.allMatch(file -> file.getFileName().toString().startsWith("."));
+          : content.allMatch(Checkpointer::isNothing);
     }
   }
 
@@ -89,11 +90,15 @@ final class RunFiles {
     }
   }
 
+  /** A link stays, which only its owner can have made. */
   private static void deleteWithContent(Path path) throws IOException {
     if (Files.exists(path)) {
-      try (Stream<Path> all = Files.walk(path)) {
+      Path real = path.toRealPath();
+      try (Stream<Path> all = Files.walk(real)) {
         for (Path inner : all.sorted(Comparator.reverseOrder()).toList()) {
-          Files.delete(inner);
+          if (!inner.equals(real) || !Files.isSymbolicLink(path)) {
+            Files.delete(inner);
+          }
         }
       }
     }

@@ -22,8 +22,15 @@ final class RunResults {
 
   private static final Logger LOG = Loggers.of(RunResults.class);
 
+  private static final long NANOS_BETWEEN_SAVES = 1_000_000_000;
+
   private final Path folder;
   private final RuntimeInfo environment = RuntimeInfo.current();
+
+  /** Whether epochs were tested since the results were saved. */
+  private boolean isPending;
+
+  private long nextSave = System.nanoTime();
 
   /** Why the results of the last epoch are not there, if they are not. */
   private Optional<ActclipException> unsaved = Optional.empty();
@@ -37,12 +44,27 @@ final class RunResults {
     if (!training.isComplete() || Files.notExists(folder.resolve(RunFiles.SUMMARY))) {
       return false;
     }
+    if (Files.notExists(folder.resolve(RunFiles.MODEL))
+        || Files.notExists(folder.resolve(RunFiles.REPORT))) {
+      return false;
+    }
     RunSummary summary = RunSummary.read(folder);
     return !summary.stopped() && summary.last().step() == training.step();
   }
 
-  /** After an epoch, so that a training that is killed can be evaluated. */
-  void save(Training training) {
+  /**
+   * After an epoch, so that a training that is killed can be evaluated; but not after each of many
+   * short ones, since a disk takes longer to write them.
+   */
+  void saveNowAndThen(Training training) {
+    isPending = true;
+    if (System.nanoTime() - nextSave >= 0) {
+      save(training);
+    }
+  }
+
+  private void save(Training training) {
+    isPending = false;
     try {
       saveEpochs(training);
       saveSummary(RunSummary.of(training, environment, true, ConfusionMatrix.NONE));
@@ -54,6 +76,7 @@ final class RunResults {
           training.step(),
           e.getMessage());
     }
+    nextSave = System.nanoTime() + NANOS_BETWEEN_SAVES;
   }
 
   private void saveEpochs(Training training) {
@@ -76,6 +99,9 @@ final class RunResults {
    *     epoch could not
    */
   void finish(Training training) {
+    if (isPending) {
+      save(training);
+    }
     List<StepMetrics> steps = StepLog.read(folder);
     ConfusionMatrix confusion =
         ConfusionMatrix.of(training.network(), training.testData(), training.device());

@@ -1,6 +1,7 @@
 package io.github.actclip.runtime;
 
 import java.util.Locale;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /**
@@ -37,6 +38,26 @@ public final class ActclipException extends RuntimeException {
    */
   public static ActclipException failure(Throwable cause, String message, Object... args) {
     return new ActclipException(false, text(message, args), cause);
+  }
+
+  /**
+   * Runs something that calls LibTorch, which throws many lines with a C++ stack trace.
+   *
+   * @param what fails, for the message
+   * @return what {@code work} returned
+   * @throws ActclipException a failure in one sentence in place of LibTorch's exception; every
+   *     other one passes
+   */
+  @Internal
+  public static <T> T inOneSentence(Supplier<String> what, Supplier<T> work) {
+    try {
+      return work.get();
+    } catch (RuntimeException e) {
+      if (e.getClass() != RuntimeException.class) { // JavaCPP throws no other for LibTorch.
+        throw e;
+      }
+      throw failure(e, "%s: %s", what.get(), firstLine(e));
+    }
   }
 
   /**

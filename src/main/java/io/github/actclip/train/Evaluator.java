@@ -66,29 +66,44 @@ public final class Evaluator {
 
   private static void addBatch(Network network, Batch batch, Loss loss, RunningMetrics running) {
     Tensor output = forward(network, batch.data());
-    running.add(loss.of(output, batch.target()), output, batch.target());
+    running.add(loss(loss, output, batch.target()), output, batch.target());
+  }
+
+  /**
+   * A loss.
+   *
+   * @throws ActclipException a failure, in place of what LibTorch throws
+   */
+  static Tensor loss(Loss loss, Tensor output, Tensor target) {
+    return ActclipException.inOneSentence(
+        () ->
+            "the loss "
+                + loss.text()
+                + " fails on output of shape "
+                + Arrays.toString(output.shape())
+                + " and target of shape "
+                + Arrays.toString(target.shape()),
+        () -> loss.of(output, target));
   }
 
   /**
    * The output of a network.
    *
-   * @throws ActclipException a failure, in place of what LibTorch throws, which is many lines
+   * @throws ActclipException bad input, when it gives no tensor; a failure, in place of what
+   *     LibTorch throws
    */
   @Internal
   public static Tensor forward(Network network, Tensor data) {
-    try {
-      return network.forward(data);
-    } catch (RuntimeException e) {
-      if (e.getClass() != RuntimeException.class) { // not LibTorch's
-        throw e;
-      }
-      throw ActclipException.failure(
-          e,
-          "the network %s fails on data of shape %s: %s",
-          network,
-          Arrays.toString(data.shape()),
-          ActclipException.firstLine(e));
-    }
+    Tensor output =
+        ActclipException.inOneSentence(
+            () ->
+                "the network "
+                    + network
+                    + " fails on data of shape "
+                    + Arrays.toString(data.shape()),
+            () -> network.forward(data));
+    Arguments.requireTensor("the output of the network " + network, output);
+    return output;
   }
 
   /** Does something with a network in evaluation mode, and brings each module back into its own. */

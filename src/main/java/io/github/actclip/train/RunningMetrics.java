@@ -66,12 +66,20 @@ public final class RunningMetrics {
       requireNumber("the loss", loss);
       lossSum.add_(loss, new Scalar((double) batch));
       for (int i = 0; i < metrics.size(); i++) {
-        Tensor sum = metrics.get(i).sum().apply(output, target);
-        requireNumber("the metric " + metrics.get(i).name(), sum);
-        metricSums.get(i).add_(sum);
+        metricSums.get(i).add_(sum(metrics.get(i), output, target));
       }
     }
     samples += batch;
+  }
+
+  private static Tensor sum(Metric metric, Tensor output, Tensor target) {
+    String name = "the metric " + metric.name();
+    Tensor sum =
+        ActclipException.inOneSentence(
+            () -> name + " fails on output of shape " + Arrays.toString(output.shape()),
+            () -> metric.sum().apply(output, target));
+    requireNumber(name, sum);
+    return sum;
   }
 
   /**
@@ -81,9 +89,10 @@ public final class RunningMetrics {
    */
   static void requireNumber(String what, Tensor tensor) {
     Arguments.requireTensor(what, tensor);
-    if (tensor.dim() > 1 || tensor.numel() != 1) {
+    if (tensor.dim() > 1 || tensor.numel() != 1 || tensor.is_complex()) {
       throw ActclipException.badInput(
-          "%s has the shape %s: it must be one number", what, Arrays.toString(tensor.shape()));
+          "%s has the shape %s and is %s: it must be one real number",
+          what, Arrays.toString(tensor.shape()), tensor.scalar_type().intern());
     }
   }
 

@@ -48,9 +48,10 @@ enum StandardLoss implements Loss {
           "the network's output has the shape %s and the target %s: they must be the same",
           Arrays.toString(output.shape()), Arrays.toString(target.shape()));
     }
-    if (!target.is_floating_point()) {
+    if (target.scalar_type().intern() != output.scalar_type().intern()) {
       throw ActclipException.badInput(
-          "the target is %s: it must be floating point", target.scalar_type().intern());
+          "the network's output is %s and the target %s: they must be the same floating point",
+          output.scalar_type().intern(), target.scalar_type().intern());
     }
   }
 

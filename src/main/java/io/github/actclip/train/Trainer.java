@@ -63,6 +63,7 @@ public final class Trainer {
    */
   public Trainer(Network network, TrainerOptions options, Device device) {
     Arguments.requireOpen("the network", network);
+    Objects.requireNonNull(options, "options");
     options.precision().requireOn(device);
     this.network = network;
     this.options = options;
@@ -94,7 +95,7 @@ public final class Trainer {
    * @param name such as {@code "actclip.net"}
    */
   public Trainer note(String name, String text) {
-    notes.put(name, text);
+    notes.put(Objects.requireNonNull(name, "name"), Objects.requireNonNull(text, "text"));
     return this;
   }
 

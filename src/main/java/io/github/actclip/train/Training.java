@@ -59,6 +59,8 @@ public final class Training {
     options = trainer.options();
     this.train = train;
     this.test = test;
+    requireTexts("the training data", train);
+    requireTexts("the test data", test);
     loader = options.loader(train, device());
     thresholds = new ThresholdReadings(network);
     OptimizerConfig config = options.optimizer();
@@ -66,6 +68,14 @@ public final class Training {
     trainingStep = new TrainingStep(this);
     metrics = new RunningMetrics(device(), trainer.metrics());
     observed = observed();
+  }
+
+  /** What would else be missed at the end, when results are written. */
+  private static void requireTexts(String what, Dataset data) {
+    if (data == null || data.name() == null || data.source() == null || data.classes() == null) {
+      throw ActclipException.badInput(
+          "%s must be there, and have a name, a source and classes, if only none", what);
+    }
   }
 
   private Tensor observed() {

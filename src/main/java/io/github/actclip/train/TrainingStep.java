@@ -115,7 +115,7 @@ final class TrainingStep {
   }
 
   private Tensor loss(Tensor output, Batch batch) {
-    Tensor loss = training.loss().of(output, batch.target());
+    Tensor loss = Evaluator.loss(training.loss(), output, batch.target());
     RunningMetrics.requireNumber("the loss", loss);
     if (!loss.requires_grad()) {
       throw ActclipException.badInput(

@@ -86,6 +86,54 @@ class NetworkTest {
     }
   }
 
+  /** Registers what it is given. */
+  private static final class Nest extends Network {
+
+    Nest(String name, Module child) {
+      register(name, child);
+    }
+
+    void add(String name, Module child) {
+      register(name, child);
+    }
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return x;
+    }
+  }
+
+  /** A walk through the modules would come to no end, and end the JVM. */
+  @Test
+  void aPartThatHoldsTheNetworkIsRefused() {
+    Nest inner = new Nest("leaf", new LinearImpl(2, 2));
+    Nest outer = new Nest("inner", inner);
+    Nest outermost = new Nest("outer", outer);
+    for (Network holder : List.of(inner, outer, outermost)) {
+      ActclipException e = assertThrows(ActclipException.class, () -> inner.add("around", holder));
+      assertEquals(
+          "Nest cannot be registered as around: it is, or holds, this network itself",
+          e.getMessage());
+    }
+    assertEquals(2, outermost.parameters().size());
+  }
+
+  @Test
+  void aNameThatAnythingHasIsTaken() {
+    Nest network = new Nest("part", new LinearImpl(2, 2));
+    network.register_parameter("weight", torch.zeros(1), true);
+    network.register_buffer("mask", torch.zeros(1));
+    network.register_module("plain", new LinearImpl(2, 2));
+    for (String name : List.of("part", "weight", "mask", "plain")) {
+      ActclipException e =
+          assertThrows(ActclipException.class, () -> network.add(name, new LinearImpl(2, 2)));
+      assertEquals(
+          "LinearImpl cannot be registered as " + name + ": the network has one of that name",
+          e.getMessage());
+    }
+    assertThrows(ActclipException.class, () -> network.add(null, new LinearImpl(2, 2)));
+  }
+
   /** Kinds of modules that JavaCPP frees with their Java objects. */
   private static Stream<Supplier<Module>> mortal() {
     return Stream.of(
@@ -197,7 +245,7 @@ class NetworkTest {
         "Holder cannot be registered as a: the network has one of that name",
         () -> network.register("a", new Holder()));
     assertRefused(
-        "Holder cannot be registered as self: it is this network itself",
+        "Holder cannot be registered as self: it is, or holds, this network itself",
         () -> network.register("self", network));
     assertRefused(
         "the name of a module (a.b) must have a letter at least, and no dot",

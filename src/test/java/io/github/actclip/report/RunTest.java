@@ -15,6 +15,7 @@ import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.testing.OwnNetwork;
 import io.github.actclip.testing.SmallTraining;
 import io.github.actclip.train.EpochMetrics;
+import io.github.actclip.train.Trainer;
 import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.io.IOException;
@@ -145,6 +146,58 @@ class RunTest {
     Map<String, String> others = new TreeMap<>(texts);
     others.keySet().removeIf(name -> name.startsWith("actclip.meaning"));
     return others;
+  }
+
+  @Test
+  void aFileOfTheUsersIsNoLeftover() throws IOException {
+    Path own = folder.resolve("checkpoints/.mine");
+    Files.createDirectories(own.getParent());
+    Files.writeString(own, "precious");
+    ActclipException e =
+        assertThrows(ActclipException.class, () -> fit(Run.in(folder), killAfter(1)));
+    assertTrue(e.getMessage().contains("(checkpoints): name another folder"), e.getMessage());
+    assertEquals("precious", Files.readString(own));
+  }
+
+  @Test
+  void aLinkOfTheUsersStays() throws IOException {
+    Path elsewhere = Files.createDirectory(folder.resolve("elsewhere"));
+    Path run = Files.createDirectory(folder.resolve("run"));
+    Files.createSymbolicLink(run.resolve("checkpoints"), elsewhere);
+    TrainingListener failing =
+        new TrainingListener() {
+          @Override
+          public void onStart(Training training) {
+            throw new Killed();
+          }
+        };
+    try (SmallTraining training = new SmallTraining(OwnNetwork.MLP);
+        Run opened = Run.in(run)) {
+      Trainer trainer = training.trainer(OwnNetwork.MLP.make()).with(opened, failing);
+      assertThrows(Killed.class, () -> trainer.fit(training.data(), training.data()));
+    }
+    assertTrue(Files.isSymbolicLink(run.resolve("checkpoints")));
+    try (Stream<Path> left = Files.list(elsewhere)) {
+      assertEquals(0, left.count());
+    }
+  }
+
+  @Test
+  void aRunThatIsOverBeginsNoTrainingAndLeavesNoLock() {
+    try (SmallTraining training = new SmallTraining(OwnNetwork.MLP)) {
+      Trainer trainer = training.trainer(OwnNetwork.MLP.make());
+      try (Run run = Run.in(folder)) {
+        trainer.with(run).fit(training.data(), training.data());
+      }
+      try (Run run = Run.in(folder)) {
+        ActclipException e =
+            assertThrows(
+                ActclipException.class,
+                () -> trainer.with(run).fit(training.data(), training.data()));
+        assertTrue(e.getMessage().contains("has begun by this Run"), e.getMessage());
+      }
+    }
+    assertEquals(3, fit(folder, OwnNetwork.MLP, OwnNetwork.MLP.make()).size());
   }
 
   @Test

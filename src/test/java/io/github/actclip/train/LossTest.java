@@ -115,7 +115,7 @@ class LossTest {
     Tensor ints = torch.tensor(new int[] {0, 1});
     assertRefused("the target is Int: classes are int64", Loss.crossEntropy(), logits(), ints);
     Tensor longs = classes(1, 2).view(2, 1);
-    assertRefused("must be floating point", Loss.meanSquaredError(), column(1, 2), longs);
+    assertRefused("the same floating point", Loss.meanSquaredError(), column(1, 2), longs);
   }
 
   private static void assertRefused(String reason, Loss loss, Tensor output, Tensor target) {

@@ -93,6 +93,37 @@ class OwnNetworkRefusalTest {
         Loss.meanSquaredError());
   }
 
+  @Test
+  void aNetworkThatGivesNoTensorIsNamed() {
+    Network none =
+        new Network() {
+          @Override
+          public Tensor forward(Tensor x) {
+            return null;
+          }
+        };
+    assertSentence(
+        "the output of the network OwnNetworkRefusalTest$1: there is no tensor",
+        () -> Evaluator.evaluate(none, data, Loss.meanSquaredError(), List.of(), cpu));
+  }
+
+  @Test
+  void whatFailsInLibTorchIsOneSentence() {
+    Network network = OwnNetwork.MLP.make();
+    Loss loss = (output, target) -> output.matmul(target).mean();
+    assertRefused("$$Lambda fails on output of shape [", network, loss);
+    Metric metric = metric((output, target) -> output.matmul(target));
+    assertRefused("the metric m fails on output of", network, Loss.meanSquaredError(), metric);
+    assertSentence(
+        "noise gives no batch: ",
+        () ->
+            Evaluator.evaluate(
+                network, data.transformed((batch, seeds) -> batch.matmul(batch)), cpu));
+    assertSentence(
+        "the network Mlp fails on data of shape [2, 3]: ",
+        () -> network.observe(torch.zeros(2, 3)));
+  }
+
   /** A part that is frozen in evaluation mode, and a buffer that is not finite. */
   private static final class Frozen extends Network {
 
@@ -148,7 +179,7 @@ class OwnNetworkRefusalTest {
             return x;
           }
         };
-    assertEquals("OwnNetworkRefusalTest$1", anonymous.kind());
+    assertEquals("OwnNetworkRefusalTest$2", anonymous.kind());
     assertEquals("Frozen", new Frozen().kind());
     assertEquals("Mlp", OwnNetwork.MLP.make().toString());
   }
