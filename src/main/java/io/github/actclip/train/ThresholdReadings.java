@@ -83,13 +83,22 @@ final class ThresholdReadings {
     gradientsBefore = sums;
   }
 
-  /** What the layers see of some data in evaluation mode, with the gradients of the last step. */
+  /**
+   * What the layers see of some data in evaluation mode, with the gradients of the last step, in
+   * the order of the state dict; a layer that the data did not come to is left out.
+   */
   Map<String, ActivationStatistics> observe(Tensor data) {
-    Map<String, Double> sums = gradientSums();
-    Map<String, ActivationStatistics> seen = new LinkedHashMap<>();
-    Evaluator.inEvaluationMode(network, () -> network.observe(data))
-        .forEach((name, one) -> seen.put(name, one.withGradient(sums.get(name))));
-    return seen;
+    Map<String, ActivationStatistics> seen =
+        Evaluator.inEvaluationMode(network, () -> network.observe(data));
+    Map<String, ActivationStatistics> ofStep = new LinkedHashMap<>();
+    gradientSums()
+        .forEach(
+            (name, sum) -> {
+              if (seen.containsKey(name)) {
+                ofStep.put(name, seen.get(name).withGradient(sum));
+              }
+            });
+    return ofStep;
   }
 
   private static <T> Map<String, T> read(

@@ -6,6 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.data.TensorDataset;
+import io.github.actclip.nn.Clip;
+import io.github.actclip.nn.ClipForm;
+import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Network;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.runtime.ActclipException;
@@ -168,6 +171,26 @@ class OwnNetworkRefusalTest {
     assertSentence(
         "the first that is not finite is the loss itself",
         () -> trainer.loss(infinite).fit(data, data));
+  }
+
+  /** What is registered first is come to last. */
+  private static final class Reversed extends Network {
+
+    private final Clip last = register("last", new Clip(new ClipOptions(ClipForm.RELU)));
+    private final Clip first = register("first", new Clip(new ClipOptions(ClipForm.RELU)));
+    private final LinearImpl head = register("head", new LinearImpl(4, 1));
+
+    @Override
+    public Tensor forward(Tensor x) {
+      return last.forward(head.forward(first.forward(x)));
+    }
+  }
+
+  @Test
+  void theThresholdsOfAnEpochAreInTheOrderOfTheStateDict() {
+    Trainer trainer = new Trainer(new Reversed(), OPTIONS, cpu).loss(Loss.meanSquaredError());
+    EpochMetrics epoch = trainer.fit(data, data).get(0);
+    assertEquals(List.of("last.max", "first.max"), List.copyOf(epoch.thresholds().keySet()));
   }
 
   @Test
