@@ -64,6 +64,11 @@ public record ActivationOptions(
     return clip(new ClipOptions(ClipForm.TIED));
   }
 
+  /** Plain ReLU: nothing is clipped, and there are no thresholds; weights are float32. */
+  public static ActivationOptions relu() {
+    return clip(new ClipOptions(ClipForm.NONE));
+  }
+
   /**
    * Clips, with one threshold for all channels of a layer; weights are float32.
    *

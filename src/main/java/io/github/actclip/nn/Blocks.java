@@ -37,6 +37,21 @@ public final class Blocks {
   }
 
   /**
+   * ReLU unless the layer takes its place ({@link ClipForm#rectifies}), and the layer.
+   *
+   * @param clip of any kind
+   * @param x of a shape that the layer takes; the caller needs it no more: it may be changed, as by
+   *     {@code relu_}
+   * @return of the shape and dtype of x; the caller's scope owns it
+   * @throws ActclipException bad input, when the layer or x was closed, or when x does not suit it
+   */
+  public static Tensor reluClip(ThresholdLayer clip, Tensor x) {
+    Arguments.requireOpen("the layer", clip);
+    Arguments.requireTensor("the activations", x);
+    return clip.rectified(x);
+  }
+
+  /**
    * A convolution, max pooling of 2×2 with stride 2, and ReLU.
    *
    * @param conv of any kind

@@ -7,12 +7,15 @@ import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * A clip with learned thresholds, as a layer. Its parameters, (1) or (channels) float32:
  *
  * <pre>
+ * NONE                         none
  * TIED, RELU, SOFT, IN_PLACE   max
  * TWO_SIDED                    max, min
  * UNTIED                       cut, value
@@ -49,6 +52,10 @@ public final class Clip extends ThresholdLayer {
     this.options = options;
     cutGradient = options.cutGradient();
     switch (options.form) {
+      case NONE -> {
+        first = null;
+        second = null;
+      }
       case TWO_SIDED -> {
         requireOrder();
         first = max("max");
@@ -94,6 +101,9 @@ public final class Clip extends ThresholdLayer {
     if (options.form == ClipForm.GENERALIZED_RELU) {
       throw ActclipException.badInput("the generalised ReLU has no upper threshold to calibrate");
     }
+    if (options.form == ClipForm.NONE) {
+      throw ActclipException.badInput("the form NONE has no threshold to calibrate");
+    }
     double[] tops = tops(x, calibration, CALIBRATION_BITS, false);
     if (options.form == ClipForm.TWO_SIDED) {
       requireAboveMin(tops);
@@ -106,17 +116,24 @@ public final class Clip extends ThresholdLayer {
 
   @Override
   Tensor limit(Tensor x) {
-    Tensor t = broadcast(first.value(), x);
     ThresholdGradient rule = options.gradient;
     return switch (options.form) {
-      case TIED -> ClipFunctions.clip(x, t, rule);
-      case RELU -> ClipFunctions.relu(x, t, rule);
-      case TWO_SIDED -> ClipFunctions.clip(x, broadcast(second.value(), x), t, rule);
-      case UNTIED -> ClipFunctions.untied(x, t, broadcast(second.value(), x), cutGradient, rule);
-      case SOFT -> ClipOp.soft(x, t, options.beta);
-      case GENERALIZED_RELU -> ClipFunctions.generalizedRelu(x, t, cut(t, x), cutGradient);
-      case IN_PLACE -> ClipOp.clipInPlace(x, t);
+      case NONE -> new Tensor(x); // a handle of its own, as the others give
+      case TIED -> ClipFunctions.clip(x, value(first, x), rule);
+      case RELU -> ClipFunctions.relu(x, value(first, x), rule);
+      case TWO_SIDED -> ClipFunctions.clip(x, value(second, x), value(first, x), rule);
+      case UNTIED -> ClipFunctions.untied(x, value(first, x), value(second, x), cutGradient, rule);
+      case SOFT -> ClipOp.soft(x, value(first, x), options.beta);
+      case GENERALIZED_RELU -> {
+        Tensor bias = value(first, x);
+        yield ClipFunctions.generalizedRelu(x, bias, cut(bias, x), cutGradient);
+      }
+      case IN_PLACE -> ClipOp.clipInPlace(x, value(first, x));
     };
+  }
+
+  private Tensor value(Threshold threshold, Tensor x) {
+    return broadcast(threshold.value(), x);
   }
 
   @Override
@@ -126,6 +143,9 @@ public final class Clip extends ThresholdLayer {
 
   @Override
   Tensor convMaxPool(Conv2dImpl conv, Tensor x) {
+    if (options.form == ClipForm.NONE) {
+      return ConvMaxPoolClipFunction.convMaxPoolRelu(conv, x);
+    }
     if (isShowing() || !clipsImagesFromAbove(conv, x)) {
       return super.convMaxPool(conv, x);
     }
@@ -149,7 +169,11 @@ public final class Clip extends ThresholdLayer {
 
   @Override
   Tensor limitAbove() {
-    return options.form == ClipForm.GENERALIZED_RELU ? cut(first.value(), null) : first.value();
+    return switch (options.form) {
+      case NONE -> torch.full(new long[] {1}, new Scalar(Double.POSITIVE_INFINITY));
+      case GENERALIZED_RELU -> cut(first.value(), null);
+      default -> first.value();
+    };
   }
 
   /** The generalised ReLU's cut; where it follows the bias, no gradient flows through it. */
@@ -157,7 +181,7 @@ public final class Clip extends ThresholdLayer {
     if (second == null) {
       return bias.detach().neg();
     }
-    return x == null ? second.value() : broadcast(second.value(), x);
+    return x == null ? second.value() : value(second, x);
   }
 
   private Threshold max(String name) {

@@ -2,6 +2,8 @@ package io.github.actclip.nn;
 
 /** The forms of a {@link Clip}; formulas and gradients are on the page on clips. */
 public enum ClipForm {
+  /** x: nothing is clipped and nothing learned, which leaves the ReLU before it. */
+  NONE,
   /** where(x > max, max, x). */
   TIED,
   /** clip(x, 0, max): the tied clip with ReLU folded in. */

@@ -140,7 +140,8 @@ public final class ClipOptions {
    */
   void requireSuitable() {
     ClipOptions standard = new ClipOptions(form);
-    boolean hasMax = form != ClipForm.UNTIED && form != ClipForm.GENERALIZED_RELU;
+    boolean hasCut = form == ClipForm.UNTIED || form == ClipForm.GENERALIZED_RELU;
+    boolean hasMax = form != ClipForm.NONE && !hasCut;
     boolean hasRule = hasMax && form != ClipForm.SOFT && form != ClipForm.IN_PLACE;
     requireStandard(hasMax || form == ClipForm.UNTIED, "initial", initial, standard.initial);
     requireStandard(form == ClipForm.TWO_SIDED, "initialMin", initialMin, standard.initialMin);
@@ -152,7 +153,7 @@ public final class ClipOptions {
     if (gradient != ThresholdGradient.SUM && gradient != ThresholdGradient.FROZEN) {
       require(hasRule || form == ClipForm.UNTIED, "gradient", "a rule other than SUM and FROZEN");
     }
-    require(!hasMax || cutBandwidth == 0, "learnCut", "a bandwidth");
+    require(hasCut || cutBandwidth == 0, "learnCut", "a bandwidth");
     requireStandard(form == ClipForm.GENERALIZED_RELU, "freeCut", freeCut, null);
   }
 

@@ -6,6 +6,8 @@ import io.github.actclip.autograd.LowerBound;
 import io.github.actclip.op.QuantizeOp;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -35,6 +37,9 @@ public final class FakeQuantize extends ThresholdLayer {
   private final FakeQuantizeFunction fakeQuantize;
   private final Ceil ceil = new Ceil();
   private final LowerBound leastLog2;
+
+  /** What it quantizes all the time, where that is a weight. */
+  private Optional<Supplier<Tensor>> weight = Optional.empty();
 
   /** A quantizer on the CPU. */
   public FakeQuantize(FakeQuantizeOptions options) {
@@ -80,6 +85,16 @@ public final class FakeQuantize extends ThresholdLayer {
       Arrays.setAll(tops, c -> tops[c] / options.high());
     }
     first.setOrFloor(tops);
+  }
+
+  /** Ties it to the weight that it quantizes. */
+  void quantizes(Supplier<Tensor> tied) {
+    weight = Optional.of(tied);
+  }
+
+  @Override
+  void calibrateWeight() {
+    weight.ifPresent(tied -> calibrate(tied.get(), Calibration.MSE));
   }
 
   /**

@@ -236,6 +236,18 @@ public abstract class Network extends Module {
   }
 
   /**
+   * Sets the quantizers of weights from the weights as they are now, by {@link Calibration#MSE}.
+   *
+   * @throws ActclipException as {@link ThresholdLayer#calibrate} does
+   */
+  public final void calibrateWeights() {
+    thresholds().values().stream()
+        .map(Threshold::layer)
+        .distinct()
+        .forEach(ThresholdLayer::calibrateWeight);
+  }
+
+  /**
    * What the threshold layers see of some data, all of it, with the gradients as they are now.
    *
    * @param x as {@link #forward} takes it

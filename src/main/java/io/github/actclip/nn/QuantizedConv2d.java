@@ -36,8 +36,8 @@ public final class QuantizedConv2d extends Conv2dImpl {
 
   /**
    * A convolution on the CPU whose quantizer is its child {@code weight_fake_quant}, and starts
-   * from the weight, by {@link Calibration#MSE}. After another start of the weight, call {@code
-   * quantizer().calibrate(weight(), Calibration.MSE)}.
+   * from the weight, by {@link Calibration#MSE}. After another start of the weight, call {@link
+   * Network#calibrateWeights}.
    *
    * @param weights such as {@link FakeQuantizeOptions#weights}, of one scale or one for each output
    *     channel
@@ -47,7 +47,7 @@ public final class QuantizedConv2d extends Conv2dImpl {
   public QuantizedConv2d(Conv2dOptions options, FakeQuantizeOptions weights) {
     this(options, new FakeQuantize(weights));
     register_module(QuantizedLinear.CHILD, quantizer);
-    quantizer.calibrate(weight(), Calibration.MSE);
+    quantizer.calibrateWeight();
   }
 
   /**
@@ -63,6 +63,7 @@ public final class QuantizedConv2d extends Conv2dImpl {
     Arguments.requireOpen("the quantizer", quantizer);
     quantizer.retainReference(); // a scope that is open now may end before this does
     this.quantizer = quantizer;
+    quantizer.quantizes(this::weight);
     DetailConv2dOptions given = options();
     stride = pair(given.stride());
     padding = padding(given);

@@ -29,8 +29,8 @@ public final class QuantizedLinear extends LinearImpl {
 
   /**
    * A layer on the CPU whose quantizer is its child {@code weight_fake_quant}, and starts from the
-   * weight, by {@link Calibration#MSE}. After another start of the weight, call {@code
-   * quantizer().calibrate(weight(), Calibration.MSE)}.
+   * weight, by {@link Calibration#MSE}. After another start of the weight, call {@link
+   * Network#calibrateWeights}.
    *
    * @param weights such as {@link FakeQuantizeOptions#weights}, of one scale or one for each output
    * @throws ActclipException bad input, when the scales are of another number
@@ -38,7 +38,7 @@ public final class QuantizedLinear extends LinearImpl {
   public QuantizedLinear(LinearOptions options, FakeQuantizeOptions weights) {
     this(options, new FakeQuantize(weights));
     register_module(CHILD, quantizer);
-    quantizer.calibrate(weight(), Calibration.MSE);
+    quantizer.calibrateWeight();
   }
 
   /**
@@ -53,6 +53,7 @@ public final class QuantizedLinear extends LinearImpl {
     Arguments.requireOpen("the quantizer", quantizer);
     quantizer.retainReference(); // a scope that is open now may end before this does
     this.quantizer = quantizer;
+    quantizer.quantizes(this::weight);
   }
 
   /** What the weight is multiplied as; its threshold is learned. */

@@ -62,7 +62,12 @@ public abstract class ThresholdLayer extends Module {
   /** {@link Blocks#convMaxPoolClip} of what is open. */
   Tensor convMaxPool(Conv2dImpl conv, Tensor x) {
     Tensor largest = torch.max_pool2d(conv.forward(x), POOL_SIZE);
-    return forward(rectifies() ? largest : largest.relu_()); // backward needs pooling's input only
+    return rectified(largest); // backward needs pooling's input only
+  }
+
+  /** {@link Blocks#reluClip} of what is open. */
+  final Tensor rectified(Tensor x) {
+    return forward(rectifies() ? x : x.relu_());
   }
 
   /** Observes what came out of a clip from above, where that is due, in place of what went in. */
@@ -79,7 +84,8 @@ public abstract class ThresholdLayer extends Module {
 
   /**
    * A copy of the value above which the layer clips (of the generalised ReLU: up to which its
-   * output is 0), (1) or (channels), without a gradient; the caller's scope owns it.
+   * output is 0; infinity where it does not clip), (1) or (channels), without a gradient; the
+   * caller's scope owns it.
    */
   public final Tensor upper() {
     try (TensorScope scope = new TensorScope()) {
@@ -90,16 +96,16 @@ public abstract class ThresholdLayer extends Module {
 
   /**
    * What the last observed forward pass looked like, by at most 4,096 activations, evenly spread
-   * over those that came; empty before the first. Observed are the first pass that records
-   * gradients, and then one of 16, which layers take by turns. {@link Network#observe} looks at all
-   * activations.
+   * over those that came; empty before the first, and of a layer without thresholds. Observed are
+   * the first pass that records gradients, and then one of 16, which layers take by turns. {@link
+   * Network#observe} looks at all activations.
    *
    * <p>Where {@link Blocks} clip in one pass it sees what was let through: what was clipped is
    * counted in the first tenth above the threshold then, wherever it was, and so is what equalled
    * the threshold.
    */
   public final Optional<ActivationStatistics> statistics() {
-    return monitor.last(thresholds.get(0).parameter());
+    return thresholds.stream().findFirst().flatMap(first -> monitor.last(first.parameter()));
   }
 
   /**
@@ -129,6 +135,9 @@ public abstract class ThresholdLayer extends Module {
    *     as the generalised ReLU
    */
   public abstract void calibrate(Tensor x, Calibration calibration);
+
+  /** Sets the thresholds from the weight that this layer quantizes, if it quantizes one. */
+  void calibrateWeight() {}
 
   /** Shows the next activations that come to {@link #forward}, before it limits them. */
   final void showNext(Consumer<Tensor> to) {
@@ -233,7 +242,7 @@ public abstract class ThresholdLayer extends Module {
   }
 
   private boolean isObserved() {
-    return GradMode.is_enabled() && monitor.isDue();
+    return !thresholds.isEmpty() && GradMode.is_enabled() && monitor.isDue();
   }
 
   private void observe(Tensor x, boolean limited) {

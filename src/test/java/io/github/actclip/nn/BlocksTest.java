@@ -138,6 +138,18 @@ class BlocksTest {
     assertSame(conv, layer, images(4).contiguous(MemoryFormat.ChannelsLast));
   }
 
+  /** A layer is either given what relu() gives, or does that itself. */
+  @ParameterizedTest
+  @MethodSource("everyLayer")
+  void reluClipIsReluAndTheLayer(ThresholdLayer layer) {
+    Tensor x = torch.randn(2, 32, 6, 6);
+    assertClose(layer.forward(layer.rectifies() ? x : x.relu()), reluClip(layer, x), layer + "");
+  }
+
+  private static Tensor reluClip(ThresholdLayer layer, Tensor x) {
+    return Blocks.reluClip(layer, x.clone());
+  }
+
   @Test
   void goesTheShortWayWhereThereIsOne() {
     Conv2dImpl plain = conv(options -> {});

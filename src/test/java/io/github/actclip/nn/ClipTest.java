@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.Pointer;
@@ -241,7 +242,7 @@ class ClipTest {
   @ParameterizedTest
   @EnumSource(
       value = ClipForm.class,
-      names = {"GENERALIZED_RELU"},
+      names = {"GENERALIZED_RELU", "NONE"},
       mode = EnumSource.Mode.EXCLUDE)
   void calibrationSetsTheUpperThresholdOfEachChannel(ClipForm form) {
     Tensor x = torch.rand(5, 2, 7);
@@ -493,6 +494,29 @@ class ClipTest {
         () ->
             new Clip(new ClipOptions(ClipForm.GENERALIZED_RELU))
                 .calibrate(torch.ones(3), Calibration.MAX));
+  }
+
+  @Test
+  void noneLeavesAllAsItIs() {
+    Clip none = new Clip(new ClipOptions(ClipForm.NONE));
+    Tensor x = torch.randn(3, 2).requires_grad_(true);
+    Tensor y = none.forward(x);
+    assertArrayEquals(Fixture.values(x), Fixture.values(y));
+    y.sum().backward();
+    assertArrayEquals(new double[] {1, 1, 1, 1, 1, 1}, Fixture.values(x.grad()));
+    y.close();
+    assertEquals(6, x.numel()); // y was a handle of its own
+    assertEquals(List.of(), none.thresholds());
+    assertEquals(Optional.empty(), none.statistics());
+    assertArrayEquals(new double[] {Double.POSITIVE_INFINITY}, Fixture.values(none.upper()));
+    assertRefused(
+        "the form NONE has no threshold to calibrate", () -> none.calibrate(x, Calibration.MAX));
+    assertRefused(
+        "initial (2.0) is no option of the form NONE",
+        () -> new Clip(new ClipOptions(ClipForm.NONE).initial(2)));
+    assertRefused(
+        "learnCut (a bandwidth) is no option of the form NONE",
+        () -> new Clip(new ClipOptions(ClipForm.NONE).learnCut(1)));
   }
 
   @ParameterizedTest

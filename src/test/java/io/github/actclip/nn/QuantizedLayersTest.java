@@ -112,6 +112,17 @@ class QuantizedLayersTest {
     assertEquals(6, network.parameters().size());
   }
 
+  @Test
+  void startsAgainFromAnotherWeight() {
+    Net network = new Net();
+    Tensor scale = network.conv.quantizer().scale().detach().clone();
+    network.conv.weight().detach().mul_(new Scalar(3));
+    Bits.assertSame(scale, network.conv.quantizer().scale().detach(), "not by itself");
+    network.calibrateWeights();
+    Tensor expected = scale.mul(new Scalar(3));
+    assertTrue(expected.allclose(network.conv.quantizer().scale(), 1e-5, 0, false));
+  }
+
   /** As a network's own layers do: calibration leaves what was calibrated from the weights. */
   @Test
   void calibrationFromDataLeavesTheWeightsAlone() {

@@ -4,7 +4,6 @@ import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Blocks;
-import io.github.actclip.nn.Calibration;
 import io.github.actclip.nn.FakeQuantize;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizedConv2d;
@@ -15,7 +14,6 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.bytedeco.javacpp.LongPointer;
@@ -26,7 +24,6 @@ import org.bytedeco.pytorch.LinearOptions;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The network of the question "What is the right way to clip ReLU activations with a learnable
@@ -129,9 +126,7 @@ public final class Net extends Network {
     kaiming_normal_(linear.weight());
     toChannelsLast();
     weightQuantizers.forEach((name, quantizer) -> register(name + "_quantizer", quantizer));
-    calibrateWeight("conv1", conv1.weight());
-    calibrateWeight("conv2", conv2.weight());
-    calibrateWeight("linear", linear.weight());
+    calibrateWeights();
   }
 
   /**
@@ -145,7 +140,9 @@ public final class Net extends Network {
    */
   @Override
   public Tensor forward(Tensor images) {
-    requireImages(images);
+    Inputs.requireOpen(this);
+    long size = options.imageSize();
+    Inputs.require("the images", images, linear.weight(), options.inChannels(), size, size);
     Tensor x = Blocks.convMaxPoolClip(conv1, activation, images.contiguous(MEMORY_FORMAT));
     x = Blocks.convMaxPoolRelu(conv2, x);
     return linear.forward(x.flatten(1, -1));
@@ -159,14 +156,20 @@ public final class Net extends Network {
   /**
    * The parameter of its first threshold: by default {@code act_max} itself, (1) float32, owned by
    * this network.
+   *
+   * @throws ActclipException bad input, when it has none, as with {@link ActivationOptions#relu}
    */
   public Tensor actMax() {
-    return activation.thresholds().get(0).parameter();
+    return activation.thresholds().stream()
+        .findFirst()
+        .orElseThrow(
+            () -> ActclipException.badInput("this network has no threshold: it is %s", this))
+        .parameter();
   }
 
   /**
    * The value above which activations are clipped, its mean over the channels; by default {@code
-   * act_max}.
+   * act_max}; infinity where it does not clip.
    */
   public double threshold() {
     try (TensorScope scope = new TensorScope()) {
@@ -183,28 +186,6 @@ public final class Net extends Network {
   /** What this network was made with. */
   public NetOptions options() {
     return options;
-  }
-
-  private void requireImages(Tensor images) {
-    if (isNull()) { // Its convolutions went with it.
-      throw ActclipException.badInput(
-          "this network was closed: make it outside of the scope that closed it");
-    }
-    Arguments.requireOpen("the images", images);
-    long[] wanted = {options.inChannels(), options.imageSize(), options.imageSize()};
-    long[] shape = images.shape();
-    if (shape.length != 4 || !Arrays.equals(shape, 1, 4, wanted, 0, 3)) {
-      throw ActclipException.badInput(
-          "the images have the shape %s: this network takes (B, %d, %d, %d)",
-          Arrays.toString(shape), wanted[0], wanted[1], wanted[2]);
-    }
-    ScalarType given = images.scalar_type().intern();
-    ScalarType taken = actMax().scalar_type().intern();
-    if (given != taken) {
-      throw ActclipException.badInput("the images are %s: this network takes %s", given, taken);
-    }
-    Arguments.requireStrided("the images", images, "this network");
-    Arguments.requireSameDevice("the images are", images, "the network is", actMax());
   }
 
   private Conv2dImpl conv(String name, int inChannels, int outChannels) {
@@ -230,11 +211,5 @@ public final class Net extends Network {
     FakeQuantize quantizer = new FakeQuantize(options.activation().weights(channels));
     weightQuantizers.put(name, quantizer);
     return quantizer;
-  }
-
-  private void calibrateWeight(String name, Tensor weight) {
-    if (quantizesWeights()) {
-      weightQuantizers.get(name).calibrate(weight, Calibration.MSE);
-    }
   }
 }

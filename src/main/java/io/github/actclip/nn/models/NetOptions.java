@@ -20,8 +20,6 @@ public record NetOptions(
   public static final int MIN_IMAGE_SIZE = 16;
 
   private static final int MAX_IMAGE_SIZE = 4096;
-  private static final int MAX_CHANNELS = 4096;
-  private static final int MAX_CLASSES = 1_000_000;
 
   /**
    * Checks the values.
@@ -29,9 +27,9 @@ public record NetOptions(
    * @throws ActclipException when one of them is out of range
    */
   public NetOptions {
-    requireBetween("inChannels", inChannels, 1, MAX_CHANNELS);
-    requireBetween("imageSize", imageSize, MIN_IMAGE_SIZE, MAX_IMAGE_SIZE);
-    requireBetween("numClasses", numClasses, 1, MAX_CLASSES);
+    Inputs.requireBetween("inChannels", inChannels, 1, Inputs.MAX_CHANNELS);
+    Inputs.requireBetween("imageSize", imageSize, MIN_IMAGE_SIZE, MAX_IMAGE_SIZE);
+    Inputs.requireBetween("numClasses", numClasses, 1, Inputs.MAX_CLASSES);
     Objects.requireNonNull(activation, "activation");
   }
 
@@ -79,11 +77,5 @@ public record NetOptions(
 
   private static int afterConvAndPool(int size) {
     return (size - Net.KERNEL_SIZE + 1) / Net.POOL_SIZE;
-  }
-
-  private static void requireBetween(String name, int value, int least, int most) {
-    if (value < least || value > most) {
-      throw ActclipException.badInput("%s (%d) must be %d to %d", name, value, least, most);
-    }
   }
 }

@@ -39,7 +39,8 @@ final class ActivationMixin {
       paramLabel = "FORM",
       defaultValue = "tied",
       description =
-          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place (default: tied).")
+          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place (default: tied),"
+              + " or none for a plain ReLU.")
   private ClipForm form;
 
   @Option(
