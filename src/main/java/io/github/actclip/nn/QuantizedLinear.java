@@ -23,7 +23,7 @@ import org.bytedeco.pytorch.global.torch;
 public final class QuantizedLinear extends LinearImpl {
 
   /** The name that {@code torch.ao.nn.qat} has for the quantizer of a weight. */
-  static final String CHILD = "weight_fake_quant";
+  public static final String CHILD = "weight_fake_quant";
 
   private final FakeQuantize quantizer;
 

@@ -91,7 +91,13 @@ class OwnTrainingTest {
     OwnTraining.fit(kind, folder, 2);
     String page = Files.readString(folder.resolve(Run.REPORT));
     assertTrue(page.contains(kind.loss.text()), "the loss");
-    assertTrue(page.contains(kind == OwnNetwork.QUANTIZED ? "act.scale" : "clip.max"), page);
+    String threshold =
+        switch (kind) {
+          case QUANTIZED -> "act.scale";
+          case RESNET -> "layer3.2.act2.max";
+          default -> "clip.max";
+        };
+    assertTrue(page.contains(threshold), page);
     assertTrue(
         Files.readString(folder.resolve("metrics.csv")).contains("test_" + kind.metric.name()));
   }

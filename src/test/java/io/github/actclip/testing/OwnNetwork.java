@@ -1,5 +1,6 @@
 package io.github.actclip.testing;
 
+import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
@@ -9,8 +10,11 @@ import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
+import io.github.actclip.nn.models.ResNet;
+import io.github.actclip.nn.models.ResNetOptions;
 import io.github.actclip.train.Loss;
 import io.github.actclip.train.Metric;
+import java.util.List;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
@@ -33,8 +37,9 @@ public enum OwnNetwork {
   CONV("conv", Conv::new, Loss.crossEntropy(), Metric.accuracy()),
   MLP("mlp", Mlp::new, Loss.meanSquaredError(), Metric.meanAbsoluteError()),
   BRANCHES("branches", TwoBranches::new, Loss.crossEntropy(), Metric.topK(2)),
-  /** Which the fixture has no twin of. */
-  QUANTIZED("quantized", Quantized::new, Loss.crossEntropy(), Metric.accuracy());
+  /** Which the fixture has no twin of, as {@link #RESNET}. */
+  QUANTIZED("quantized", Quantized::new, Loss.crossEntropy(), Metric.accuracy()),
+  RESNET("resnet", OwnNetwork::resNet, Loss.crossEntropy(), Metric.accuracy());
 
   /** Its name in the fixture. */
   public final String fixture;
@@ -59,7 +64,7 @@ public enum OwnNetwork {
   /** Random data of so many samples; the caller's scope owns it. */
   public Tensor data(int samples) {
     return switch (this) {
-      case CONV, QUANTIZED -> torch.randn(samples, 3, 8, 8);
+      case CONV, QUANTIZED, RESNET -> torch.randn(samples, 3, 8, 8);
       case MLP -> torch.randn(samples, 4);
       case BRANCHES -> torch.randn(samples, 6);
     };
@@ -70,6 +75,14 @@ public enum OwnNetwork {
     return this == MLP
         ? torch.randn(samples, 1)
         : torch.rand(samples).mul(new Scalar(3)).to(ScalarType.Long);
+  }
+
+  /** ResNet-20 with a quarter of its channels, and a clip for each of its ReLUs. */
+  private static Network resNet() {
+    ActivationOptions clips =
+        ActivationOptions.clip(new ClipOptions(ClipForm.RELU).initial(2)).perChannel(true);
+    return new ResNet(
+        new ResNetOptions(ResNetOptions.Stem.CIFAR, List.of(3, 3, 3), 4, 3, 5, clips));
   }
 
   /** Three channels of 8×8, in five classes. */

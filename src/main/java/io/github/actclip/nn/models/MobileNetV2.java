@@ -1,0 +1,111 @@
+package io.github.actclip.nn.models;
+
+import io.github.actclip.nn.Network;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.TensorScope;
+import org.bytedeco.pytorch.DropoutImpl;
+import org.bytedeco.pytorch.LinearImpl;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Torchvision's MobileNetV2, of inverted residuals with depthwise convolutions; each ReLU6 is a
+ * clip, which starts at 6 by default and is learned.
+ *
+ * <p>The state dict has torchvision's names and shapes ({@code features.0.0.weight}, {@code
+ * features.1.conv.0.1.running_mean}, {@code classifier.1.bias}), and the thresholds where
+ * torchvision has its ReLU6: {@code features.0.2.max}, {@code features.1.conv.0.2.max}. All are
+ * float32, on the CPU, until the network is moved. Weights start as torchvision's; after the same
+ * {@code manual_seed} they equal Python's.
+ *
+ * <p>{@link LibTorch#load} (or {@code Devices.auto()}) comes first. Make it outside of a {@link
+ * TensorScope}, which would close it. In evaluation mode several threads may run the forward pass
+ * at once as long as nobody changes the network; in training mode it changes the running statistics
+ * itself.
+ */
+public final class MobileNetV2 extends Network {
+
+  /** Of each stage: how many times the channels, how many of them, blocks, stride of the first. */
+  private static final int[][] STAGES = {
+    {1, 16, 1, 1},
+    {6, 24, 2, 2},
+    {6, 32, 3, 2},
+    {6, 64, 4, 2},
+    {6, 96, 3, 1},
+    {6, 160, 3, 2},
+    {6, 320, 1, 1},
+  };
+
+  private static final int STRIDE = 32;
+  private static final double LINEAR_DEVIATION = 0.01;
+
+  private final MobileNetV2Options options;
+  private final Sequential features;
+  private final Sequential classifier;
+  private final LinearImpl linear;
+
+  /** A network on the CPU. */
+  public MobileNetV2(MobileNetV2Options options) {
+    this.options = options;
+    Layers layers = new Layers(options.activation());
+    features = register("features", features(layers));
+    linear = layers.linear(options.lastChannels(), options.numClasses());
+    classifier =
+        register(
+            "classifier",
+            new Sequential()
+                .then(new DropoutImpl(options.dropout()), DropoutImpl::forward)
+                .then(linear, LinearImpl::forward));
+    Layers.startConvolutions(this);
+    torch.normal_(linear.weight(), 0, LINEAR_DEVIATION);
+    torch.zeros_(linear.bias());
+    toChannelsLast();
+    calibrateWeights();
+  }
+
+  private Sequential features(Layers layers) {
+    int in = options.channels(32);
+    Sequential features =
+        new Sequential().then(layers.convNormActivation(options.inChannels(), in, 3, 2, 1));
+    for (int[] stage : STAGES) {
+      int out = options.channels(stage[1]);
+      for (int i = 0; i < stage[2]; i++) {
+        features.then(new InvertedResidual(layers, in, out, i == 0 ? stage[3] : 1, stage[0]));
+        in = out;
+      }
+    }
+    return features.then(layers.convNormActivation(in, options.lastChannels(), 1, 1, 1));
+  }
+
+  /**
+   * Computes the logits.
+   *
+   * @param images (B, C, H, W) of the network's dtype and on its device, of any size and memory
+   *     format
+   * @return (B, classes) of that dtype; the caller's scope owns it
+   * @throws ActclipException bad input, when the network was closed, when the images are of another
+   *     kind than it takes, or in training mode too few to normalise by
+   */
+  @Override
+  public Tensor forward(Tensor images) {
+    Inputs.requireOpen(this);
+    Inputs.require(
+        "the images", images, linear.weight(), options.inChannels(), Inputs.ANY, Inputs.ANY);
+    Inputs.requireSeveral(this, images, STRIDE);
+    try (TensorScope scope = new TensorScope()) {
+      Tensor x = features.forward(images.contiguous(Net.MEMORY_FORMAT));
+      return scope.pass(classifier.forward(Layers.pool(x)));
+    }
+  }
+
+  /** What it was made with. */
+  public MobileNetV2Options options() {
+    return options;
+  }
+
+  @Override
+  public String toString() {
+    return "MobileNetV2 of " + options;
+  }
+}
