@@ -1,5 +1,6 @@
 package io.github.actclip.io;
 
+import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.LibTorch;
@@ -11,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringTensorDictItem;
@@ -79,22 +81,65 @@ public final class StateDict {
   public static IncompatibleKeys load(Module module, Map<String, Tensor> state, boolean strict) {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      Map<String, Tensor> own = of(module);
-      IncompatibleKeys incompatible = IncompatibleKeys.between(own, state);
-      if (strict && !incompatible.isEmpty()) {
-        throw ActclipException.badInput("The state does not fit the module: %s", incompatible);
-      }
-      own.keySet().stream()
-          .filter(incompatible::fits)
-          .forEach(name -> requireStrided(name, state.get(name)));
-      own.forEach(
-          (name, tensor) -> {
-            if (incompatible.fits(name)) {
-              copy(name, state.get(name), tensor);
-            }
-          });
-      return incompatible;
+      return load(of(module), state, strict);
     }
+  }
+
+  /**
+   * Copies weights that were trained elsewhere, such as by Python's PyTorch, into a network, in
+   * place, converting device and dtype: strict as {@link #load(Module, Map)} is, but
+   *
+   * <ul>
+   *   <li>thresholds that the state has no value for stay as they are, for {@code
+   *       network.calibrate} to set from data; those of quantized weights start from the weights;
+   *   <li>{@code num_batches_tracked} of a batch normalisation, which old files do without, may be
+   *       missing, and then stays as it is;
+   *   <li>where all names begin with {@code module.}, as in files of {@code
+   *       DistributedDataParallel}, they are taken without it.
+   * </ul>
+   *
+   * @param state values by the names of {@link #of}; it stays the caller's
+   * @return the names of the thresholds that the state has no value for, in their order
+   * @throws ActclipException as {@link #load(Module, Map)} does, before anything is changed; and as
+   *     {@link Network#calibrateWeights} does, after
+   */
+  public static List<String> loadWeights(Network network, Map<String, Tensor> state) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Map<String, Tensor> own = of(network);
+      Map<String, Tensor> given = WeightNames.asIn(own, state);
+      List<String> missing =
+          own.keySet().stream().filter(name -> !given.containsKey(name)).toList();
+      // What says what it means is a threshold.
+      Predicate<String> isThreshold = name -> TensorMeaning.of(own.get(name)).isPresent();
+      List<String> thresholds = missing.stream().filter(isThreshold).toList();
+      Map<String, Tensor> wanted = new LinkedHashMap<>(own);
+      wanted.keySet().removeAll(thresholds);
+      wanted.keySet().removeIf(name -> missing.contains(name) && WeightNames.mayBeMissing(name));
+      load(wanted, given, true);
+      network.calibrateWeights();
+      load(wanted, given, true); // again, for those thresholds of weights that it has
+      return thresholds;
+    }
+  }
+
+  private static IncompatibleKeys load(
+      Map<String, Tensor> own, Map<String, Tensor> state, boolean strict) {
+    IncompatibleKeys incompatible = IncompatibleKeys.between(own, state);
+    if (strict && !incompatible.isEmpty()) {
+      throw ActclipException.badInput(
+          "The state does not fit the module: %s%s", incompatible, WeightNames.hint(own, state));
+    }
+    own.keySet().stream()
+        .filter(incompatible::fits)
+        .forEach(name -> requireStrided(name, state.get(name)));
+    own.forEach(
+        (name, tensor) -> {
+          if (incompatible.fits(name)) {
+            copy(name, state.get(name), tensor);
+          }
+        });
+    return incompatible;
   }
 
   /**
