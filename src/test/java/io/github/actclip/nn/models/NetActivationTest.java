@@ -265,6 +265,21 @@ class NetActivationTest {
     }
   }
 
+  /** Pooling and ReLU commute: it is the original with a threshold above all activations. */
+  @Test
+  void itMayClipNothing() {
+    torch.manual_seed(9);
+    Net plain = new Net(NetOptions.original().with(ActivationOptions.relu()));
+    ClipOptions far = new ClipOptions(ClipForm.TIED).initial(1e9);
+    torch.manual_seed(9);
+    Net clipped = new Net(NetOptions.original().with(ActivationOptions.clip(far)));
+    Bits.assertSame(clipped.forward(images), plain.forward(images), "logits");
+    assertEquals(Map.of(), plain.thresholds());
+    assertEquals(Double.POSITIVE_INFINITY, plain.threshold());
+    ActclipException e = assertThrows(ActclipException.class, plain::actMax);
+    assertEquals("this network has no threshold: it is " + plain, e.getMessage());
+  }
+
   @Test
   void weightsAreQuantizedForEachOutputChannel() {
     Net net = new Net(NetOptions.original().with(bits(QuantizationMethod.LSQ, 2)));
