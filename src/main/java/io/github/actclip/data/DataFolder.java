@@ -58,6 +58,21 @@ final class DataFolder {
 
   private DataFolder() {}
 
+  /** Refuses what is no folder, or one that cannot be looked into. */
+  static void requireReadable(Path folder) {
+    if (Files.notExists(folder)) {
+      throw ActclipException.badInput("The data folder %s does not exist", folder);
+    }
+    if (!Files.isDirectory(folder)) {
+      throw ActclipException.badInput(
+          "%s is not a folder; give the one that the data is in", folder);
+    }
+    if (!Files.isReadable(folder)) {
+      throw ActclipException.badInput(
+          "The data folder %s cannot be read: permission is missing", folder);
+    }
+  }
+
   /**
    * The folder itself, or else the one below it, at most {@value #DEPTH} further down, that holds
    * data. Where several do, the one that holds what is wanted.
@@ -186,14 +201,14 @@ final class DataFolder {
     return entry.getFileName().toString();
   }
 
-  private static String contents(Path folder) {
+  static String contents(Path folder) {
     List<Path> entries = list(folder);
     return entries.isEmpty()
         ? "the folder is empty"
         : "the folder holds " + listed(entries.stream().map(Path::getFileName).toList());
   }
 
-  private static String listed(List<Path> paths) {
+  static String listed(List<Path> paths) {
     String first =
         paths.stream()
             .limit(MOST_LISTED)
@@ -204,6 +219,10 @@ final class DataFolder {
   }
 
   /** On one line, whatever the name. */
+  static String shown(Path path) {
+    return shown(path.toString());
+  }
+
   private static String shown(String name) {
     return name.replaceAll("\\p{Cntrl}", "?");
   }

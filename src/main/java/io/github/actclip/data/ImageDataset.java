@@ -4,7 +4,6 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.zip.CRC32C;
@@ -91,17 +90,7 @@ public final class ImageDataset implements Dataset {
    *     folders, when several could be meant
    */
   public static ImageDataset load(Path folder, Split split) {
-    if (Files.notExists(folder)) {
-      throw ActclipException.badInput("The data folder %s does not exist", folder);
-    }
-    if (!Files.isDirectory(folder)) {
-      throw ActclipException.badInput(
-          "%s is not a folder; give the one that the data is in", folder);
-    }
-    if (!Files.isReadable(folder)) {
-      throw ActclipException.badInput(
-          "The data folder %s cannot be read: permission is missing", folder);
-    }
+    DataFolder.requireReadable(folder);
     Path home =
         DataFolder.home(
             folder,

@@ -1,0 +1,80 @@
+package io.github.actclip.data;
+
+import io.github.actclip.runtime.ActclipException;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageInputStream;
+
+/** Decodes the files that ImageIO has a reader for. Their content is not trusted. */
+final class ImageFile {
+
+  /** As many as PIL takes without a warning; a decoded image takes 3 to 8 bytes for each. */
+  static final long MAX_PIXELS = 89_478_485;
+
+  private ImageFile() {}
+
+  /**
+   * Decodes an image, or the first in the file.
+   *
+   * @throws ActclipException bad input, naming the file, when it is none, is damaged or too large
+   */
+  static BufferedImage read(Path path) {
+    // No file of ImageIO's own for what was read: it doubles the time.
+    try (DataFile file = DataFile.open(path);
+        ImageInputStream in = new MemoryCacheImageInputStream(file.in())) {
+      Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
+      if (!readers.hasNext()) {
+        throw ActclipException.badInput(
+            "%s is not an image, whatever its name says: it begins like none of the formats that"
+                + " are read",
+            DataFolder.shown(path));
+      }
+      ImageReader reader = readers.next();
+      try {
+        reader.setInput(in, true, true);
+        return read(path, reader);
+      } finally {
+        reader.dispose();
+      }
+    } catch (ActclipException e) {
+      throw e;
+    } catch (IOException | RuntimeException e) { // readers throw anything at what is damaged
+      throw damaged(path, ActclipException.firstLine(e));
+    }
+  }
+
+  private static BufferedImage read(Path path, ImageReader reader) throws IOException {
+    long width = reader.getWidth(0);
+    long height = reader.getHeight(0);
+    if (width * height > MAX_PIXELS) {
+      throw ActclipException.badInput(
+          "%s has %d×%d pixels; images of at most %d are read: make it smaller",
+          DataFolder.shown(path), width, height, MAX_PIXELS);
+    }
+    List<String> warnings = new ArrayList<>();
+    reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));
+    BufferedImage image = reader.read(0);
+    for (String warning : warnings) {
+      if (isLoss(warning)) {
+        throw damaged(path, warning);
+      }
+    }
+    return image;
+  }
+
+  /** libjpeg fills what is missing with grey, and only warns; bytes too many are harmless. */
+  private static boolean isLoss(String warning) {
+    return warning.startsWith("Corrupt JPEG data") && !warning.contains("extraneous");
+  }
+
+  private static ActclipException damaged(Path path, String why) {
+    return ActclipException.badInput("%s is damaged or cut off: %s", DataFolder.shown(path), why);
+  }
+}
