@@ -3,6 +3,7 @@
  *
  * <p>A user needs few types. A {@link io.github.actclip.data.Dataset} is samples: {@link
  * io.github.actclip.data.ImageDataset} comes with images and reads IDX and CIFAR-10 folders, {@link
+ * io.github.actclip.data.ImageFolder} decodes images of one's own, {@link
  * io.github.actclip.data.CsvDataset} reads tables, {@link io.github.actclip.data.TensorDataset} has
  * them in memory, and one of one's own is four methods. A {@link io.github.actclip.data.Transform}
  * changes them, as {@link io.github.actclip.data.Augmentation} and {@link
