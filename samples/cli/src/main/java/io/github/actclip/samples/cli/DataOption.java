@@ -1,17 +1,94 @@
 package io.github.actclip.samples.cli;
 
+import io.github.actclip.data.Dataset;
 import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.ImageFolder;
 import io.github.actclip.data.Split;
+import io.github.actclip.nn.models.NetOptions;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.FilePath;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.FileVisitOption;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 
-/** Where images come from, as said on the command line or in a summary. */
-record DataOption(String source) {
+/**
+ * Where images come from.
+ *
+ * @param source as said on the command line or in a summary
+ * @param imageSize height and width that a network takes
+ */
+record DataOption(String source, int imageSize) {
 
   static final String EMBEDDED = "embedded";
 
-  ImageDataset load(Split split) {
-    return source.equals(EMBEDDED)
-        ? ImageDataset.embedded(split)
-        : ImageDataset.load(FilePath.of(source), split);
+  private static final String TRAIN = "train";
+  private static final List<String> TEST = List.of("test", "val", "valid", "validation");
+
+  /** That of a class, of files in it, and of such in a folder there. */
+  private static final int DEPTH = 3;
+
+  Dataset load(Split split) {
+    if (source.equals(EMBEDDED)) {
+      requireOriginalSize();
+      return ImageDataset.embedded(split);
+    }
+    Path folder = FilePath.of(source);
+    if (holdsClasses(folder) && folder.endsWith(TRAIN)) { // as a summary has it
+      return load(folder, folder.resolveSibling("."), split);
+    }
+    if (holdsClasses(folder.resolve(TRAIN))) {
+      return load(folder.resolve(TRAIN), folder, split);
+    }
+    requireOriginalSize();
+    return ImageDataset.load(folder, split);
+  }
+
+  private ImageFolder load(Path trainFolder, Path folder, Split split) {
+    ImageFolder train = ImageFolder.of(trainFolder).resize(imageSize);
+    if (split == Split.TRAIN) {
+      return train;
+    }
+    return TEST.stream()
+        .map(folder::resolve)
+        .filter(Files::isDirectory)
+        .findFirst()
+        .map(train::like)
+        .orElseThrow(
+            () ->
+                ActclipException.badInput(
+                    "%s has %s with a folder for each class, and no folder test or val like it",
+                    folder.normalize(), TRAIN));
+  }
+
+  private void requireOriginalSize() {
+    int original = NetOptions.original().imageSize();
+    if (imageSize != original) {
+      throw ActclipException.badInput(
+          "The images of %s are %d×%d and cannot be %d×%d: only those in a folder for each class are"
+              + " resized",
+          source, original, original, imageSize, imageSize);
+    }
+  }
+
+  /** Whether there are folders with images in it, and not with files of another format. */
+  private static boolean holdsClasses(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      return false;
+    }
+    List<String> suffixes = List.of(ImageIO.getReaderFileSuffixes());
+    try (Stream<Path> files = Files.walk(folder, DEPTH, FileVisitOption.FOLLOW_LINKS)) {
+      return files
+          .filter(file -> !folder.equals(file.getParent()))
+          .map(file -> file.toString().toLowerCase(Locale.ROOT))
+          .anyMatch(name -> suffixes.contains(name.substring(name.lastIndexOf('.') + 1)));
+    } catch (IOException | UncheckedIOException e) {
+      throw ActclipException.badInput("%s cannot be read: %s", folder, e.getMessage());
+    }
   }
 }

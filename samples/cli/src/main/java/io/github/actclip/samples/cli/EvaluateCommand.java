@@ -1,11 +1,12 @@
 package io.github.actclip.samples.cli;
 
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.report.Run;
 import io.github.actclip.report.RunSummary;
+import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.train.Evaluation;
 import io.github.actclip.train.Evaluator;
 import java.nio.file.Files;
@@ -58,9 +59,20 @@ final class EvaluateCommand implements Runnable {
 
   private void test(NetDescription description, Path weights, String trainedWith, Device device) {
     Net net = description.load(weights);
-    ImageDataset images = new DataOption(data == null ? trainedWith : data).load(Split.TEST);
+    DataOption source =
+        new DataOption(data == null ? trainedWith : data, description.net().imageSize());
+    Dataset images = source.load(Split.TEST);
+    requireClasses(images, description.net().numClasses());
     net.to(device, false);
     Evaluation evaluation = Evaluator.evaluate(net, description.testing(images), device);
     Results.printTest(evaluation.loss(), evaluation.accuracy(), images.size());
+  }
+
+  private static void requireClasses(Dataset images, int numClasses) {
+    if (!images.classes().isEmpty() && images.classes().size() != numClasses) {
+      throw ActclipException.badInput(
+          "%s has %d classes, and the network was trained for %d",
+          images.source(), images.classes().size(), numClasses);
+    }
   }
 }

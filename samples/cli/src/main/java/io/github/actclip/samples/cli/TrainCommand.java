@@ -4,7 +4,6 @@ import io.github.actclip.checkpoint.Checkpoint;
 import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.Dataset;
-import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
@@ -43,8 +42,15 @@ final class TrainCommand implements Runnable {
       paramLabel = "embedded|DIR",
       description =
           "The images: 'embedded' (a subset of Fashion-MNIST, the default), or a folder with the"
-              + " IDX files of MNIST or Fashion-MNIST, or with CIFAR-10's binary batches.")
+              + " IDX files of MNIST or Fashion-MNIST, or with CIFAR-10's binary batches, or with"
+              + " train/CLASS/IMAGE and test/CLASS/IMAGE (or val/…).")
   private String data;
+
+  @Option(
+      names = "--image-size",
+      paramLabel = "N",
+      description = "Pixels that images in a folder for each class are resized to (default: 32).")
+  private Integer imageSize;
 
   @Option(
       names = "--out",
@@ -74,12 +80,15 @@ final class TrainCommand implements Runnable {
 
   private void begin() {
     TrainerOptions options = trainer.options();
-    NetOptions shape = NetOptions.original().with(activation.options());
+    NetOptions original = NetOptions.original().with(activation.options());
     Device device = machine.device();
     options.precision().requireOn(device);
-    DataOption source = new DataOption(data == null ? DataOption.EMBEDDED : data);
-    ImageDataset train = source.load(Split.TRAIN);
-    ImageDataset test = source.load(Split.TEST);
+    int size = imageSize == null ? original.imageSize() : imageSize;
+    DataOption source = new DataOption(data == null ? DataOption.EMBEDDED : data, size);
+    Dataset train = source.load(Split.TRAIN);
+    Dataset test = source.load(Split.TEST);
+    int classes = train.classes().isEmpty() ? original.numClasses() : train.classes().size();
+    NetOptions shape = new NetOptions(original.inChannels(), size, classes, original.activation());
     NetDescription description =
         new NetDescription(shape, trainer.augmentation(), trainer.normalization(train));
     torch.manual_seed(options.seed());
@@ -95,10 +104,11 @@ final class TrainCommand implements Runnable {
     Device device = machine.device();
     TrainerOptions options = trainer.withEpochs(checkpoint.options());
     options.precision().requireOn(device);
-    DataOption source = new DataOption(data == null ? checkpoint.source() : data);
-    ImageDataset train = source.load(Split.TRAIN);
-    ImageDataset test = source.load(Split.TEST);
     NetDescription description = NetDescription.of(checkpoint.notes(), checkpoint.file());
+    DataOption source =
+        new DataOption(data == null ? checkpoint.source() : data, description.net().imageSize());
+    Dataset train = source.load(Split.TRAIN);
+    Dataset test = source.load(Split.TEST);
     Net net = new Net(description.net());
     start(Run.in(folder), new TrainingRun(net, description, options, device, train, test));
   }

@@ -1,7 +1,7 @@
 package io.github.actclip.samples.cli;
 
 import io.github.actclip.data.Augmentation;
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.optim.OptimizerType;
 import io.github.actclip.optim.Precision;
@@ -144,7 +144,7 @@ final class TrainerMixin {
   }
 
   /** As the training images need it, if it was asked for. */
-  Normalization normalization(ImageDataset train) {
+  Normalization normalization(Dataset train) {
     return normalize ? Normalization.of(train) : Normalization.none();
   }
 }

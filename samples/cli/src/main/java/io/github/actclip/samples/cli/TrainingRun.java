@@ -1,6 +1,6 @@
 package io.github.actclip.samples.cli;
 
-import io.github.actclip.data.ImageDataset;
+import io.github.actclip.data.Dataset;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.report.Run;
 import io.github.actclip.train.EpochMetrics;
@@ -18,8 +18,8 @@ record TrainingRun(
     NetDescription description,
     TrainerOptions options,
     Device device,
-    ImageDataset train,
-    ImageDataset test) {
+    Dataset train,
+    Dataset test) {
 
   /** From here on there is something that Ctrl-C could lose. */
   private static final class StopOnSignal implements TrainingListener {

@@ -1,0 +1,90 @@
+package io.github.actclip.samples.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Random;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code --data} of images in a folder for each class. */
+class OwnImagesTest {
+
+  @TempDir private Path folder;
+
+  private Path photos;
+
+  /** Three classes that differ in their colour. */
+  @BeforeEach
+  void write() throws IOException {
+    photos = folder.resolve("photos");
+    String[] classes = {"fire", "sea", "wood"};
+    Random random = new Random(0);
+    for (int i = 0; i < 48; i++) {
+      String name = (i < 36 ? "train/" : "val/") + classes[i % 3] + "/" + i + ".jpg";
+      Path file = photos.resolve(name);
+      BufferedImage image = new BufferedImage(40 + i, 60, BufferedImage.TYPE_INT_RGB);
+      for (int at = 0; at < image.getWidth() * 60; at++) {
+        int level = 96 + random.nextInt(32);
+        image.setRGB(at % image.getWidth(), at / image.getWidth(), level << 8 * (2 - i % 3));
+      }
+      Files.createDirectories(file.getParent());
+      assertTrue(ImageIO.write(image, "jpg", file.toFile()));
+    }
+  }
+
+  @Test
+  void areTrainedTestedAndGoneOnWith() throws Exception {
+    Path out = folder.resolve("run");
+    Result result =
+        Forked.start(
+                "train",
+                "--data=" + photos,
+                "--image-size=24",
+                "--epochs=8",
+                "--batch-size=6",
+                "--lr=0.01",
+                "--flip",
+                "--device=cpu",
+                "--out=" + out)
+            .await();
+    assertEquals(0, result.status(), result.err());
+    assertEquals(100, result.accuracy(), result.out());
+    Result evaluation = InThisJvm.run("evaluate", "--model=" + out, "--device=cpu");
+    assertEquals(0, evaluation.status(), evaluation.err());
+    assertEquals(result.test(), evaluation.test());
+    Result on = Forked.start("train", "--resume=" + out, "--epochs=9", "--device=cpu").await();
+    assertEquals(0, on.status(), on.err());
+    assertTrue(Files.readString(out.resolve("report.html")).contains("wood"));
+    assertRefused(
+        "The images of embedded are 32×32 and cannot be 24×24",
+        "evaluate",
+        "--model=" + out,
+        "--data=embedded");
+  }
+
+  @Test
+  void thatCannotBeUsedAreRefused() throws IOException {
+    assertRefused(
+        "imageSize (8) must be 16 to 4096", "train", "--data=" + photos, "--image-size=8");
+    assertRefused("cannot be 48×48", "train", "--image-size=48");
+    Path broken = photos.resolve("train/sea/broken.png");
+    Files.writeString(broken, "no image");
+    assertRefused(broken + " is not an image", "train", "--normalize", "--data=" + photos);
+    Files.move(photos.resolve("val"), photos.resolve("other"));
+    assertRefused("and no folder test or val like it", "train", "--data=" + photos);
+  }
+
+  private static void assertRefused(String reason, String... command) {
+    Result result = InThisJvm.run(command);
+    assertEquals(2, result.status(), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().contains(reason), result.err());
+  }
+}
