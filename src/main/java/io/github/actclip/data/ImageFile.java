@@ -3,6 +3,8 @@ package io.github.actclip.data;
 import io.github.actclip.runtime.ActclipException;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -18,17 +20,22 @@ final class ImageFile {
   /** As many as PIL takes without a warning; a decoded image takes 3 to 8 bytes for each. */
   static final long MAX_PIXELS = 89_478_485;
 
+  private static final int RIFF = 0x52494646;
+  private static final int RIFF_BYTES = 8;
+
   private ImageFile() {}
 
   /**
    * Decodes an image, or the first in the file.
    *
-   * @throws ActclipException bad input, naming the file, when it is none, is damaged or too large
+   * @throws ActclipException bad input, naming the file, when it is none, is damaged or too large;
+   *     a failure, when there is not enough memory for it
    */
   static BufferedImage read(Path path) {
     // No file of ImageIO's own for what was read: it doubles the time.
     try (DataFile file = DataFile.open(path);
-        ImageInputStream in = new MemoryCacheImageInputStream(file.in())) {
+        ImageInputStream in = new MemoryCacheImageInputStream(new EndingStream(file.in()))) {
+      requireWhole(path, file);
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {
         throw ActclipException.badInput(
@@ -46,7 +53,24 @@ final class ImageFile {
     } catch (ActclipException e) {
       throw e;
     } catch (IOException | RuntimeException e) { // readers throw anything at what is damaged
-      throw damaged(path, ActclipException.firstLine(e));
+      throw e.getCause() instanceof OutOfMemoryError // as that of PNG hides it
+          ? tooLargeForHeap(path, e)
+          : damaged(path, ActclipException.firstLine(e));
+    } catch (OutOfMemoryError e) {
+      throw tooLargeForHeap(path, e);
+    }
+  }
+
+  /** A RIFF file, such as WebP, begins with its length; its reader does not look. */
+  private static void requireWhole(Path path, DataFile file) throws IOException {
+    file.in().mark(RIFF_BYTES);
+    ByteBuffer head = ByteBuffer.wrap(file.in().readNBytes(RIFF_BYTES));
+    file.in().reset();
+    if (head.remaining() == RIFF_BYTES && head.getInt() == RIFF) {
+      long length = Integer.toUnsignedLong(head.order(ByteOrder.LITTLE_ENDIAN).getInt());
+      if (RIFF_BYTES + length > file.length()) {
+        throw damaged(path, "it has " + file.length() + " of " + (RIFF_BYTES + length) + " bytes");
+      }
     }
   }
 
@@ -69,9 +93,19 @@ final class ImageFile {
     return image;
   }
 
-  /** libjpeg fills what is missing with grey, and only warns; bytes too many are harmless. */
+  /**
+   * Of JPEG, what is missing is filled with grey, and only a warning; bytes too many are harmless.
+   */
   private static boolean isLoss(String warning) {
-    return warning.startsWith("Corrupt JPEG data") && !warning.contains("extraneous");
+    return warning.startsWith("Truncated File")
+        || warning.startsWith("Corrupt JPEG data") && !warning.contains("extraneous");
+  }
+
+  private static ActclipException tooLargeForHeap(Path path, Throwable e) {
+    return ActclipException.failure(
+        e,
+        "%s takes more memory to decode than there is: make it smaller, or the heap larger (-Xmx)",
+        DataFolder.shown(path));
   }
 
   private static ActclipException damaged(Path path, String why) {
