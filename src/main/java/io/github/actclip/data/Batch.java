@@ -13,8 +13,8 @@ import org.bytedeco.pytorch.Tensor;
  * does not own them. To keep a tensor for longer, keep a {@code clone()} of it. Those of {@link
  * Dataset#batch} belong to the caller.
  *
- * @param data of shape (B, …): what a network is given; an image data set's are float32 (B, 3, 32,
- *     32) in channels-last memory format
+ * @param data of shape (B, …): what a network is given; an image data set's are float32 (B, 3, H,
+ *     W) in channels-last memory format
  * @param target of shape (B, …): what a loss compares with; of classes, int64 (B)
  */
 public record Batch(Tensor data, Tensor target) {

@@ -5,13 +5,24 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.awt.Transparency;
+import java.awt.color.ColorSpace;
+import java.awt.image.BufferedImage;
+import java.awt.image.ColorModel;
+import java.awt.image.ComponentColorModel;
+import java.awt.image.DataBuffer;
+import java.awt.image.WritableRaster;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Files of every kind, against what PIL and torchvision make of them; see make_images_fixture.py.
@@ -72,6 +83,28 @@ class ImageFileTest {
               }));
     }
     return tests;
+  }
+
+  /** PIL has no such images: it takes the upper 8 bits of them. */
+  @Test
+  void sixteenBitsAChannelAreAsFineAsInTheFile(@TempDir Path folder) throws IOException {
+    ColorModel model =
+        new ComponentColorModel(
+            ColorSpace.getInstance(ColorSpace.CS_sRGB),
+            false,
+            false,
+            Transparency.OPAQUE,
+            DataBuffer.TYPE_USHORT);
+    WritableRaster raster = model.createCompatibleWritableRaster(7, 5);
+    int[] samples = new Random(0).ints(7 * 5 * 3, 0, 1 << 16).toArray();
+    raster.setPixels(0, 0, 7, 5, samples);
+    Path file = folder.resolve("rgb16.png");
+    ImageIO.write(new BufferedImage(model, raster, false, null), "png", file.toFile());
+    float[] expected = new float[samples.length];
+    for (int i = 0; i < expected.length; i++) {
+      expected[i] = samples[i] / 65535f;
+    }
+    assertArrayEquals(expected, FramedImage.read(file, Framing.NONE).pixels());
   }
 
   private static float[] floats(JsonNode array, float highest) {
