@@ -90,9 +90,9 @@ record Resampling(int[] first, float[][] weights) {
 
   /** Adds to each row what it is made of row {@code y}; called with each, in their order. */
   void addRow(int y, float[] row, float[] rows) {
-    for (int i = 0; i < length(); i++) {
+    for (int i = 0; i < length() && first[i] <= y; i++) {
       int nth = y - first[i];
-      if (nth >= 0 && nth < weights[i].length) {
+      if (nth < weights[i].length) {
         float weight = weights[i][nth];
         int to = i * row.length;
         for (int at = 0; at < row.length; at++) {
