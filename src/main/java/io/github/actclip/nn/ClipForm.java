@@ -2,8 +2,6 @@ package io.github.actclip.nn;
 
 /** The forms of a {@link Clip}; formulas and gradients are on the page on clips. */
 public enum ClipForm {
-  /** x: nothing is clipped and nothing learned, which leaves the ReLU before it. */
-  NONE,
   /** where(x > max, max, x). */
   TIED,
   /** clip(x, 0, max): the tied clip with ReLU folded in. */
@@ -17,7 +15,9 @@ public enum ClipForm {
   /** (x + bias) where x > cut, else 0. */
   GENERALIZED_RELU,
   /** {@code x[x > max] = max}, as the question first did: to see what autograd makes of it. */
-  IN_PLACE;
+  IN_PLACE,
+  /** x: nothing is clipped and nothing learned, which leaves the ReLU before it. */
+  NONE;
 
   /** The form with the same outputs: they differ in gradients only. */
   ClipForm computes() {

@@ -1,5 +1,6 @@
 package io.github.actclip.samples.cli;
 
+import io.github.actclip.nn.ActivationStatistics;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.ProgressMetrics;
 import io.github.actclip.train.Training;
@@ -7,6 +8,7 @@ import io.github.actclip.train.TrainingListener;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -42,23 +44,28 @@ final class ProgressBarListener implements TrainingListener, AutoCloseable {
 
   @Override
   public void onProgress(ProgressMetrics m) {
-    String state = state(m.metrics(), m.thresholds().values().iterator().next());
+    String state = state(m.metrics(), m.thresholds().values().stream());
     show(m.step(), text("epoch %d: %s, %,.0f img/s", m.epoch(), state, m.samplesPerSecond()));
   }
 
   @Override
   public void onEpoch(Training training, EpochMetrics m) {
-    String state = state(m.test(), m.thresholds().values().iterator().next().threshold());
+    String state =
+        state(m.test(), m.thresholds().values().stream().map(ActivationStatistics::threshold));
     show(m.step(), text("epoch %d test: %s, %,.0f img/s", m.epoch(), state, m.samplesPerSecond()));
   }
 
-  private static String state(Map<String, Double> metrics, double threshold) {
+  /** Of the thresholds the first is shown, if there is one. */
+  private static String state(Map<String, Double> metrics, Stream<Double> thresholds) {
     return String.format(
-        Locale.ROOT,
-        "loss %.4f, acc %.1f %%, act_max %.4f",
-        metrics.get("loss"),
-        100 * metrics.get("accuracy"),
-        threshold);
+            Locale.ROOT,
+            "loss %.4f, acc %.1f %%",
+            metrics.get("loss"),
+            100 * metrics.get("accuracy"))
+        + thresholds
+            .findFirst()
+            .map(first -> String.format(Locale.ROOT, ", act_max %.4f", first))
+            .orElse("");
   }
 
   private void show(long step, String message) {

@@ -60,7 +60,9 @@ record TrainingRun(
       Results.print("stopped", "in epoch " + last.epoch() + ", after step " + last.step());
     }
     Results.printTest(last.testLoss(), last.test().get("accuracy"), test.size());
-    Results.print("act_max", last.thresholds().values().iterator().next().threshold());
+    last.thresholds().values().stream()
+        .findFirst()
+        .ifPresent(first -> Results.print("act_max", first.threshold()));
     Results.print("results", run.folder());
     Results.print("report", run.folder().resolve(Run.REPORT));
   }

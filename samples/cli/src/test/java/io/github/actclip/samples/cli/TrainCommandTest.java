@@ -31,6 +31,7 @@ class TrainCommandTest {
         "--clip two_sided --threshold-gradient mean --threshold-lr 0.5 --threshold-decay 0.001",
         "--clip untied --cut-bandwidth 0.2 --per-channel --calibrate percentile",
         "--clip soft --clip-beta 5 --threshold-parameterization log2 --threshold-floor 0.1",
+        "--clip none",
         "--activation-bits 4 --weight-bits 4 --quantizer lsq --calibrate mse"
       })
   void everyWayToClipIsTrainedSavedAndEvaluatedTheSame(String options) throws Exception {
