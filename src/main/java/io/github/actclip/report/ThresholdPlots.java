@@ -57,7 +57,7 @@ final class ThresholdPlots {
 
   private List<Plot> ofEpochs(String layer) {
     return List.of(
-        large("Threshold of the activations", "mean of the channels, after each epoch")
+        large("Threshold of the activations", "mean of the channels, by " + layer)
             .line("threshold", Ink.BLUE, timeline.ofLayer(layer, ActivationStatistics::threshold)),
         large("Gradient of the first threshold", "of each epoch's last step")
             .line("gradient", Ink.PURPLE, timeline.ofLayer(layer, ActivationStatistics::gradient)));

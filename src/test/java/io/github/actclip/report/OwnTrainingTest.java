@@ -36,7 +36,7 @@ class OwnTrainingTest {
   @ParameterizedTest
   @EnumSource(
       value = OwnNetwork.class,
-      names = {"MLP", "QUANTIZED"})
+      names = {"CONV", "MLP", "BRANCHES"})
   void aTrainingThatIsKilledGoesOnToTheSameBits(OwnNetwork kind) throws Exception {
     Path straight = folder.resolve("straight");
     List<EpochMetrics> epochs = OwnTraining.fit(kind, straight, OwnTraining.EPOCHS);
@@ -94,6 +94,7 @@ class OwnTrainingTest {
     String threshold =
         switch (kind) {
           case QUANTIZED -> "act.scale";
+          case QUANTIZED_MLP, QUANTIZED_BRANCHES -> "clip.scale";
           case RESNET -> "layer3.2.act2.max";
           default -> "clip.max";
         };

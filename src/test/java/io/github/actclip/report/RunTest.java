@@ -132,8 +132,8 @@ class RunTest {
     int classes =
         switch (kind) {
           case CONV, QUANTIZED, RESNET -> 5;
-          case MLP -> 0;
-          case BRANCHES -> 3;
+          case MLP, QUANTIZED_MLP -> 0;
+          case BRANCHES, QUANTIZED_BRANCHES -> 3;
         };
     assertEquals(classes, counts.size());
     if (kind == OwnNetwork.CONV) {

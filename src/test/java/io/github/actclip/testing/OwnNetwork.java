@@ -1,6 +1,7 @@
 package io.github.actclip.testing;
 
 import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.Blocks;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
@@ -10,6 +11,7 @@ import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
+import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.nn.models.ResNet;
 import io.github.actclip.nn.models.ResNetOptions;
 import io.github.actclip.train.Loss;
@@ -35,10 +37,12 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /** Networks as users write them, of which make_networks_fixture.py has the twins. */
 public enum OwnNetwork {
   CONV("conv", Conv::new, Loss.crossEntropy(), Metric.accuracy()),
-  MLP("mlp", Mlp::new, Loss.meanSquaredError(), Metric.meanAbsoluteError()),
-  BRANCHES("branches", TwoBranches::new, Loss.crossEntropy(), Metric.topK(2)),
-  /** Which the fixture has no twin of, as {@link #RESNET}. */
+  MLP("mlp", () -> new Mlp(false), Loss.meanSquaredError(), Metric.meanAbsoluteError()),
+  BRANCHES("branches", () -> new TwoBranches(false), Loss.crossEntropy(), Metric.topK(2)),
+  /** Which the fixture has no twin of, as of those that follow. */
   QUANTIZED("quantized", Quantized::new, Loss.crossEntropy(), Metric.accuracy()),
+  QUANTIZED_MLP("", () -> new Mlp(true), Loss.meanSquaredError(), Metric.meanAbsoluteError()),
+  QUANTIZED_BRANCHES("", () -> new TwoBranches(true), Loss.crossEntropy(), Metric.topK(2)),
   RESNET("resnet", OwnNetwork::resNet, Loss.crossEntropy(), Metric.accuracy());
 
   /** Its name in the fixture. */
@@ -65,14 +69,14 @@ public enum OwnNetwork {
   public Tensor data(int samples) {
     return switch (this) {
       case CONV, QUANTIZED, RESNET -> torch.randn(samples, 3, 8, 8);
-      case MLP -> torch.randn(samples, 4);
-      case BRANCHES -> torch.randn(samples, 6);
+      case MLP, QUANTIZED_MLP -> torch.randn(samples, 4);
+      case BRANCHES, QUANTIZED_BRANCHES -> torch.randn(samples, 6);
     };
   }
 
   /** Random targets of so many samples; the caller's scope owns them. */
   public Tensor target(int samples) {
-    return this == MLP
+    return this == MLP || this == QUANTIZED_MLP
         ? torch.randn(samples, 1)
         : torch.rand(samples).mul(new Scalar(3)).to(ScalarType.Long);
   }
@@ -130,33 +134,57 @@ public enum OwnNetwork {
     }
   }
 
+  private static LinearImpl linear(boolean quantized, int in, int out) {
+    return quantized
+        ? new QuantizedLinear(
+            new LinearOptions(in, out), FakeQuantizeOptions.weights(QuantizationMethod.LSQ, 4, out))
+        : new LinearImpl(in, out);
+  }
+
+  private static ThresholdLayer act(boolean quantized, double initial) {
+    return quantized
+        ? new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ_PLUS, 4))
+        : new Clip(new ClipOptions(ClipForm.RELU).initial(initial));
+  }
+
   /** Four columns, and a number. */
   private static final class Mlp extends Network {
 
-    private final LinearImpl hidden = register("hidden", new LinearImpl(4, 16));
-    private final Clip clip =
-        register("clip", new Clip(new ClipOptions(ClipForm.RELU).initial(0.75)));
-    private final LinearImpl output = register("output", new LinearImpl(16, 1));
+    private final LinearImpl hidden;
+    private final ThresholdLayer clip;
+    private final LinearImpl output;
+
+    Mlp(boolean quantized) {
+      hidden = register("hidden", linear(quantized, 4, 16));
+      clip = register("clip", act(quantized, 0.75));
+      output = register("output", linear(quantized, 16, 1));
+    }
 
     @Override
     public Tensor forward(Tensor x) {
-      return output.forward(clip.forward(hidden.forward(x)));
+      return output.forward(Blocks.reluClip(clip, hidden.forward(x)));
     }
   }
 
   /** Six columns through two branches and one clip, in three classes. */
   private static final class TwoBranches extends Network {
 
-    private final LinearImpl left = register("left", new LinearImpl(6, 10));
-    private final Right right = register("right", new Right());
-    private final Clip clip =
-        register("clip", new Clip(new ClipOptions(ClipForm.RELU).initial(0.5)));
-    private final LinearImpl head = register("head", new LinearImpl(20, 3));
+    private final LinearImpl left;
+    private final Right right;
+    private final ThresholdLayer clip;
+    private final LinearImpl head;
+
+    TwoBranches(boolean quantized) {
+      left = register("left", linear(quantized, 6, 10));
+      right = register("right", new Right(quantized));
+      clip = register("clip", act(quantized, 0.5));
+      head = register("head", linear(quantized, 20, 3));
+    }
 
     @Override
     public Tensor forward(Tensor x) {
-      Tensor one = clip.forward(left.forward(x));
-      Tensor other = clip.forward(right.forward(x));
+      Tensor one = Blocks.reluClip(clip, left.forward(x));
+      Tensor other = Blocks.reluClip(clip, right.forward(x));
       return head.forward(torch.cat(new TensorVector(one, other), 1));
     }
   }
@@ -164,9 +192,14 @@ public enum OwnNetwork {
   /** Named as in Python's Sequential. */
   private static final class Right extends Network {
 
-    private final LinearImpl linear = register("0", new LinearImpl(6, 10));
-    private final LayerNormImpl norm =
-        register("1", new LayerNormImpl(new LayerNormOptions(new LongVector(new long[] {10}))));
+    private final LinearImpl linear;
+    private final LayerNormImpl norm;
+
+    Right(boolean quantized) {
+      linear = register("0", linear(quantized, 6, 10));
+      LayerNormOptions options = new LayerNormOptions(new LongVector(new long[] {10}));
+      norm = register("1", new LayerNormImpl(options));
+    }
 
     @Override
     public Tensor forward(Tensor x) {

@@ -48,8 +48,8 @@ class OwnNetworkTest {
   @ParameterizedTest
   @EnumSource(
       value = OwnNetwork.class,
-      mode = Mode.EXCLUDE,
-      names = {"QUANTIZED", "RESNET"})
+      mode = Mode.MATCH_NONE,
+      names = {"QUANTIZED.*", "RESNET"})
   void isTrainedAsPythonTrainsIt(OwnNetwork kind) {
     Network network = kind.make();
     TensorScope.run(() -> StateDict.load(network, read(kind, "start")));
@@ -73,7 +73,10 @@ class OwnNetworkTest {
   }
 
   @ParameterizedTest
-  @EnumSource(OwnNetwork.class)
+  @EnumSource(
+      value = OwnNetwork.class,
+      mode = Mode.EXCLUDE,
+      names = "RESNET") // whose 2,500 steps take long; ModelsTest looks at its memory
   void nativeMemoryStaysFlat(OwnNetwork kind) throws IOException, InterruptedException {
     String output =
         ForkedJvm.start(
