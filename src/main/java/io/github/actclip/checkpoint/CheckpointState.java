@@ -70,7 +70,7 @@ record CheckpointState(
         environment.threads(),
         training.network().toString(),
         training.notes(),
-        training.frozen(),
+        Snapshot.frozen(training.network()),
         training.options(),
         training.loss().text(),
         training.metrics(),

@@ -131,7 +131,8 @@ public final class Snapshot {
     }
   }
 
-  private static List<String> frozen(Network network) {
+  /** The names of the thresholds that do not learn. */
+  static List<String> frozen(Network network) {
     return network.thresholds().entrySet().stream()
         .filter(entry -> entry.getValue().isFrozen())
         .map(Map.Entry::getKey)

@@ -32,14 +32,6 @@ final class ThresholdReadings {
     firstOfLayers = Collections.unmodifiableMap(firsts);
   }
 
-  /** Those that do not learn. */
-  List<String> frozen() {
-    return all.entrySet().stream()
-        .filter(entry -> entry.getValue().isFrozen())
-        .map(Map.Entry::getKey)
-        .toList();
-  }
-
   /** The numbers of every parameter. */
   Map<String, List<Double>> values() {
     return read(all, (name, threshold) -> list(threshold.parameter()));

@@ -212,12 +212,6 @@ public final class Training {
     return Optional.ofNullable(lastCheckpoint);
   }
 
-  /** The names of the thresholds that do not learn. */
-  @Internal
-  public List<String> frozen() {
-    return thresholds.frozen();
-  }
-
   @Internal
   public void checkpointed(Path file) {
     lastCheckpoint = file;
