@@ -10,7 +10,26 @@ namespace actclip::cpu {
 
 enum class Target { kPortable, kAvx2, kAvx512 };
 
-enum class Operation { kClip, kClipBackward, kClipStatistics, kFakeQuantize, kFakeQuantizeBackward };
+enum class Operation {
+  kClip,
+  kClipBackward,
+  kClipStatistics,
+  kFakeQuantize,
+  kFakeQuantizeBackward,
+  // With relu before them, in place:
+  kReluClip,
+  kReluClipBackward,
+  kReluFakeQuantize,
+  kReluFakeQuantizeBackward,
+  // Of float32, with batch normalisation before that: the sums of x and of its square, the output, the
+  // sums for backward, and the gradient by x.
+  kNormSums,
+  kNormClip,
+  kNormClipSums,
+  kNormFakeQuantize,
+  kNormFakeQuantizeSums,
+  kNormBackward,
+};
 
 struct Variant {
   Operation operation;
@@ -27,11 +46,14 @@ constexpr int kLeastLanes = 64;
 struct Block {
   const void* g;  // for backward
   const void* x;
-  void* y;  // the output, or the gradient by x
+  const void* addend;  // to what is normalised; null without one
+  void* y;  // the output, or the gradient by x; in place it is x; in a norm's sums what is passed on of g
+  uint8_t* fates;  // in place, a byte for each element; null where backward does not follow
   int64_t elements;
   int lanes;
   // By lane: hi, value, lo in the dtype of x; or scale, offset in the one it is computed in.
   const void* parameters[3];
+  const float* norm[3];  // by lane: those of Normalization
   double low;  // of a quantizer's codes
   double high;
   double* sums;  // by sum and lane; what is there is added to

@@ -383,6 +383,328 @@ void check_elements(Values values) {
   }
 }
 
+// What overwrites its input: a forward pass, and a backward pass with what that kept of x.
+
+template <typename T>
+struct InPlaceOutcome {
+  Buffer<T> y;
+  Buffer<uint8_t> fates;
+  Buffer<T> gradient;
+  Buffer<double> sums;
+};
+
+template <typename T>
+struct InPlaceCase {
+  using W = Computed<T>;
+
+  bool quantizes;
+  Shape shape;
+  Buffer<T> g;
+  Buffer<T> x;
+  Buffer<T> hi;
+  Buffer<W> scale;
+  Buffer<W> offset;
+  double high;
+  Buffer<double> sums;  // what is there before
+
+  InPlaceCase(bool quantizer, const Shape& s, Values values)
+      : quantizes(quantizer),
+        shape(s),
+        g(some<T>(s.elements, s.offset, values)),
+        x(some<T>(s.elements, s.offset, values)),
+        hi(some<T>(s.lanes, s.offset, values)),
+        scale(steps<W>(s.lanes, s.offset, values)),
+        offset(some<W>(s.lanes, s.offset, values)),
+        high(draw(2) == 0 ? 4 : 15),
+        sums(some<double>(s.lanes, s.offset, Values::kFinite)) {
+    // To a row's sums nothing may be added where nothing is above, and -0 would tell.
+    for (int64_t lane = 0; lane < s.lanes; ++lane) {
+      sums[lane] += 0;
+    }
+    if (draw(2) == 0) {
+      lower_rows();
+    }
+  }
+
+  // So that there are rows in which nothing is above.
+  void lower_rows() {
+    for (int64_t lane = 0; lane < shape.lanes; ++lane) {
+      hi[lane] = reference::nearest<T>(std::abs(value(hi[lane])));
+      scale[lane] = std::abs(scale[lane]);
+      offset[lane] = std::abs(offset[lane]);
+    }
+    for (int64_t i = 0; i < shape.elements; ++i) {
+      if (i / shape.lanes % 2 == 0) {
+        x[i] = reference::nearest<T>(-std::abs(value(x[i])));
+      }
+    }
+  }
+
+  reference::Quantizer<W> quantizer(int64_t lane) const {
+    return {scale[lane], offset[lane], 0, high};
+  }
+
+  reference::Fate fate(int64_t i) const {
+    const int64_t lane = i % shape.lanes;
+    return quantizes ? reference::fate(x[i], quantizer(lane))
+                     : reference::fate<T>(x[i], true, nullptr, hi[lane]);
+  }
+
+  T output(int64_t i) const {
+    const int64_t lane = i % shape.lanes;
+    if (quantizes) {
+      const T rectified = reference::rectified(x[i]);
+      return reference::element(
+                 Variant{Operation::kFakeQuantize}, T{}, rectified, quantizer(lane))
+          .y;
+    }
+    return reference::clip(x[i], fate(i), {hi[lane], hi[lane], nullptr});
+  }
+
+  InPlaceOutcome<T> outcome() const {
+    const int offset = shape.offset;
+    return {x, unwritten<uint8_t>(shape.elements, offset), unwritten<T>(shape.elements, offset),
+            sums};
+  }
+
+  InPlaceOutcome<T> expected() const {
+    InPlaceOutcome<T> result = outcome();
+    for (int64_t i = 0; i < shape.elements; ++i) {
+      result.y[i] = output(i);
+      result.fates[i] = reference::byte_of(fate(i));
+      result.gradient[i] = fate(i) == reference::Fate::kPassed ? g[i] : T{};
+    }
+    for (int64_t i = 0; i < shape.elements; ++i) {
+      const bool above = fate(i) == reference::Fate::kAbove;
+      result.sums[i % shape.lanes] += above ? (quantizes ? high : 1) * value(g[i]) : 0;
+    }
+    return result;
+  }
+
+  void run(Target target, Operation operation, Block block) const {
+    block.elements = shape.elements;
+    block.lanes = shape.lanes;
+    block.high = high;
+    if (quantizes) {
+      block.parameters[0] = scale.data();
+      block.parameters[1] = offset.data();
+    } else {
+      block.parameters[0] = block.parameters[1] = hi.data();
+    }
+    kernels(target)->find(kDtype<T>, {operation})(block);
+  }
+
+  void run_forward(Target target, T* y, uint8_t* fates) const {
+    Block block{};
+    block.y = y;
+    block.fates = fates;
+    run(target, quantizes ? Operation::kReluFakeQuantize : Operation::kReluClip, block);
+  }
+
+  InPlaceOutcome<T> actual(Target target) const {
+    InPlaceOutcome<T> result = outcome();
+    run_forward(target, result.y.data(), result.fates.data());
+    Block block{};
+    block.g = g.data();
+    block.y = result.gradient.data();
+    block.fates = result.fates.data();
+    block.sums = result.sums.data();
+    run(target,
+        quantizes ? Operation::kReluFakeQuantizeBackward : Operation::kReluClipBackward, block);
+    return result;
+  }
+
+  std::string name(Target target) const {
+    return std::string(actclip::cpu::name(target)) + ", " + name_of(kDtype<T>) +
+        (quantizes ? ", relu and quantize, " : ", relu and clip, ") +
+        std::to_string(shape.elements) + " elements in " + std::to_string(shape.lanes) +
+        " lanes, offset " + std::to_string(shape.offset) + ": ";
+  }
+};
+
+template <typename T>
+void check(const InPlaceCase<T>& c) {
+  const InPlaceOutcome<T> expected = c.expected();
+  const auto same = c.quantizes ? same_number<T> : same_bits<T>;
+  for (Target target : targets()) {
+    const InPlaceOutcome<T> actual = c.actual(target);
+    Buffer<T> y_alone = c.x;
+    c.run_forward(target, y_alone.data(), nullptr);
+    const std::string name = c.name(target);
+    expect(name + "y", same, expected.y, actual.y);
+    expect(name + "fates", same_bits<uint8_t>, expected.fates, actual.fates);
+    expect(name + "y without fates", same, expected.y, y_alone);
+    expect(name + "gradient", same_bits<T>, expected.gradient, actual.gradient);
+    expect(name + "sums", same_number<double>, expected.sums, actual.sums);
+  }
+}
+
+template <typename T>
+void check_in_place(Values values) {
+  for (bool quantizes : {false, true}) {
+    for (int64_t elements : {0, 1, 3, 13, 63, 64, 65, 207, 4098}) {
+      for (int lanes : {1, 3, 64, 96, 100}) {
+        for (int offset : {0, 1}) {
+          check(InPlaceCase<T>(quantizes, {elements, lanes, offset}, values));
+        }
+      }
+    }
+  }
+}
+
+// Batch normalisation before that: what is limited is what came of x.
+
+struct NormCase {
+  InPlaceCase<float> limit;
+  Shape shape;
+  bool adds;
+  Buffer<float> x;
+  Buffer<float> addend;
+  Buffer<float> norm[3];  // as Normalization has them
+  Buffer<double> sums;    // what is there before, of x and of its square
+
+  NormCase(bool quantizes, bool with_addend, const Shape& s, Values values)
+      : limit(quantizes, s, values),
+        shape(s),
+        adds(with_addend),
+        x(some<float>(s.elements, s.offset, values)),
+        addend(some<float>(s.elements, s.offset, values)),
+        norm{some<float>(s.lanes, s.offset, values), some<float>(s.lanes, s.offset, values),
+             some<float>(s.lanes, s.offset, values)},
+        sums(some<double>(2 * s.lanes, s.offset, Values::kFinite)) {
+    for (int64_t i = 0; i < s.elements; ++i) {
+      limit.x[i] = normed(i);
+    }
+  }
+
+  static float product(float a, float b) {
+    return static_cast<float>(reference::rounded_to<float>(value(a) * value(b)));
+  }
+
+  static float sum(float a, float b) {
+    return static_cast<float>(reference::rounded_to<float>(value(a) + value(b)));
+  }
+
+  float normed(int64_t i) const {
+    const int64_t lane = i % shape.lanes;
+    const float alone = sum(product(x[i], norm[0][lane]), norm[1][lane]);
+    return adds ? sum(alone, addend[i]) : alone;
+  }
+
+  Buffer<double> expected_sums() const {
+    Buffer<double> result = sums;
+    for (int64_t i = 0; i < shape.elements; ++i) {
+      result[i % shape.lanes] += value(x[i]);
+      result[shape.lanes + i % shape.lanes] += value(x[i]) * value(x[i]);
+    }
+    return result;
+  }
+
+  // Of what is above, of what is passed on, and of that times what x is above the mean.
+  Buffer<double> expected_gradient_sums(const InPlaceOutcome<float>& limited) const {
+    Buffer<double> result(3 * shape.lanes, shape.offset);
+    for (int64_t i = 0; i < shape.elements; ++i) {
+      const int64_t lane = i % shape.lanes;
+      const double passed = value(limited.gradient[i]);
+      result[shape.lanes + lane] += passed;
+      result[2 * shape.lanes + lane] += passed * value(sum(x[i], -norm[2][lane]));
+    }
+    for (int64_t lane = 0; lane < shape.lanes; ++lane) {
+      result[lane] = limited.sums[lane];
+    }
+    return result;
+  }
+
+  Buffer<float> expected_gradient(const Buffer<float>& passed) const {
+    Buffer<float> result = unwritten<float>(shape.elements, shape.offset);
+    for (int64_t i = 0; i < shape.elements; ++i) {
+      const int64_t lane = i % shape.lanes;
+      result[i] = sum(
+          product(passed[i], norm[0][lane]), sum(product(x[i], norm[1][lane]), norm[2][lane]));
+    }
+    return result;
+  }
+
+  void run(Target target, Operation operation, Block block) const {
+    block.x = x.data();
+    for (int i = 0; i < 3; ++i) {
+      block.norm[i] = norm[i].data();
+    }
+    limit.run(target, operation, block);
+  }
+
+  void check_forward(Target target, const InPlaceOutcome<float>& expected) const {
+    for (bool recorded : {false, true}) {
+      Buffer<float> y = unwritten<float>(shape.elements, shape.offset);
+      Buffer<uint8_t> fates = unwritten<uint8_t>(shape.elements, shape.offset);
+      Block block{};
+      block.addend = adds ? addend.data() : nullptr;
+      block.y = y.data();
+      block.fates = recorded ? fates.data() : nullptr;
+      run(target, limit.quantizes ? Operation::kNormFakeQuantize : Operation::kNormClip, block);
+      expect(name(target) + "y", same_number<float>, expected.y, y);
+      if (recorded) {
+        expect(name(target) + "fates", same_bits<uint8_t>, expected.fates, fates);
+      }
+    }
+  }
+
+  void check_backward(Target target, InPlaceOutcome<float> expected) const {
+    Buffer<float> passed = unwritten<float>(shape.elements, shape.offset);
+    Buffer<double> of_gradient(3 * shape.lanes, shape.offset);
+    for (int64_t lane = 0; lane < shape.lanes; ++lane) {
+      of_gradient[lane] = limit.sums[lane];
+    }
+    Block block{};
+    block.g = limit.g.data();
+    block.y = passed.data();
+    block.fates = expected.fates.data();
+    block.sums = of_gradient.data();
+    run(target, limit.quantizes ? Operation::kNormFakeQuantizeSums : Operation::kNormClipSums,
+        block);
+    expect(name(target) + "passed", same_bits<float>, expected.gradient, passed);
+    expect(
+        name(target) + "gradient's sums", same_number<double>, expected_gradient_sums(expected),
+        of_gradient);
+    block = {};
+    block.g = passed.data();
+    block.y = passed.data();
+    const Buffer<float> gradient = expected_gradient(passed);
+    run(target, Operation::kNormBackward, block);
+    expect(name(target) + "gradient", same_number<float>, gradient, passed);
+  }
+
+  void check_sums(Target target) const {
+    Buffer<double> actual = sums;
+    Block block{};
+    block.sums = actual.data();
+    run(target, Operation::kNormSums, block);
+    expect(name(target) + "sums", same_number<double>, expected_sums(), actual);
+  }
+
+  std::string name(Target target) const {
+    return limit.name(target) + (adds ? "norm and add, " : "norm, ");
+  }
+};
+
+void check_norm(Values values) {
+  for (bool quantizes : {false, true}) {
+    for (bool adds : {false, true}) {
+      for (int64_t elements : {0, 1, 63, 64, 207, 4098}) {
+        for (int lanes : {1, 3, 64, 100, 192}) {
+          const NormCase c(quantizes, adds, {elements, lanes, static_cast<int>(draw(2))}, values);
+          const InPlaceOutcome<float> expected = c.limit.expected();
+          for (Target target : targets()) {
+            c.check_sums(target);
+            c.check_forward(target, expected);
+            c.check_backward(target, expected);
+          }
+        }
+      }
+    }
+  }
+}
+
 // The pooling: a forward pass, and a backward pass with its codes.
 
 struct PoolShape {
@@ -776,6 +1098,7 @@ void check_all() {
   }
   for (Values values : {Values::kFinite, Values::kAll}) {
     check_elements<T>(values);
+    check_in_place<T>(values);
     check_pool<T>(values);
   }
 }
@@ -788,6 +1111,8 @@ int main() {
   check_all<double>();
   check_all<BFloat16>();
   check_all<Half>();
+  check_norm(Values::kFinite);
+  check_norm(Values::kAll);
   check_convolutions();
   std::printf("%d failures\n", failures);
   return failures == 0 ? 0 : 1;

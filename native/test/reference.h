@@ -211,9 +211,36 @@ Element<T> element(const Variant& variant, T g, T x, const Quantizer<W>& q) {
     return result;
   }
   const bool clipped_only = variant.scale_gradient == ScaleGradient::kClipped;
-  result.sums[0] = (clipped_only ? 0 : rounded_to<W>(code - position)) * value(g);
+  result.sums[0] = clipped_only ? 0 : rounded_to<W>(code - position) * value(g);
   result.y = g;
   return result;
+}
+
+// In place, behind relu.
+
+// Of what relu made of x; where relu stopped the gradient, the quantizer does not get it.
+template <typename T, typename W>
+Fate fate(T x, const Quantizer<W>& q) {
+  const double position = rounded_to<W>(rounded_to<W>(value(rectified(x)) - q.offset) / q.scale);
+  if (position > q.high) {
+    return Fate::kAbove;
+  }
+  if (position < q.low) {
+    return Fate::kBelow;
+  }
+  return value(x) <= 0 ? Fate::kRectified : Fate::kPassed;
+}
+
+// As backward reads it.
+inline uint8_t byte_of(Fate fate) {
+  switch (fate) {
+    case Fate::kPassed:
+      return 0;
+    case Fate::kAbove:
+      return 2;
+    default:
+      return 1;
+  }
 }
 
 // The pooling.

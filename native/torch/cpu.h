@@ -90,12 +90,14 @@ class Reduction {
 
   // Takes a block's sums by lane. Lane i belongs to column i % width.
   void put(int64_t block, const std::vector<double>& by_lane) {
-    const size_t lanes = by_lane.size() / static_cast<size_t>(std::max(1, sums_));
+    const auto lanes = static_cast<int64_t>(by_lane.size()) / std::max(1, sums_);
     for (int sum = 0; sum < sums_; ++sum) {
       double* of_block = partial_.data() + (block * sums_ + sum) * width_;
-      const double* of_sum = by_lane.data() + static_cast<size_t>(sum) * lanes;
-      for (size_t lane = 0; lane < lanes; ++lane) {
-        of_block[lane % static_cast<size_t>(width_)] += of_sum[lane];
+      const double* of_sum = by_lane.data() + sum * lanes;
+      for (int64_t first = 0; first < lanes; first += width_) {
+        for (int64_t column = 0; column < width_; ++column) {
+          of_block[column] += of_sum[first + column];
+        }
       }
     }
   }

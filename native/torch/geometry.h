@@ -124,8 +124,8 @@ class Laid {
   Tensor copy_;
 };
 
-// g in the layout of x.
-inline Laid laid_like(const View& g, const View& x) {
+// g in the layout of x, and of a dtype.
+inline Laid laid_like(const View& g, const View& x, int32_t dtype) {
   require_floating(g, "the gradient");
   require_same_device(x, g);
   if (!g.has_shape(x.shape())) {
@@ -133,8 +133,11 @@ inline Laid laid_like(const View& g, const View& x) {
         "the gradient has the shape " + to_string(g.shape()) + ": it must be " +
         to_string(x.shape()));
   }
-  return Laid(g, Laid::strides_of(x), x.dtype);
+  return Laid(g, Laid::strides_of(x), dtype);
 }
+
+// And in its dtype.
+inline Laid laid_like(const View& g, const View& x) { return laid_like(g, x, x.dtype); }
 
 constexpr int64_t kShared = -1;
 constexpr int64_t kNone = -2;

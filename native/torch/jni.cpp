@@ -21,6 +21,8 @@
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
 #include "torch/convolution.h"
+#include "torch/in_place.h"
+#include "torch/norm.h"
 #include "torch/ops.h"
 #include "torch/small.h"
 #include "torch/suitable.h"
@@ -53,6 +55,13 @@ const Operations& on_device_of(const View& x) {
 
 void assign(const Tensor& from, jlong to) {
   check(aoti_torch_assign_tensors(from.get(), handle(to)), "hand over a tensor");
+}
+
+// Where there is one.
+void hand_over(const Tensor& from, jlong to) {
+  if (from.get() != nullptr) {
+    assign(from, to);
+  }
 }
 
 #ifdef __GLIBC__
@@ -123,6 +132,7 @@ jboolean answer(const Question& question) {
 using actclip::answer;
 using actclip::assign;
 using actclip::guarded;
+using actclip::hand_over;
 using actclip::handle;
 using actclip::Offer;
 using actclip::of_every_blas;
@@ -313,6 +323,73 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_fakeQuantizeBackw
     assign(gradients.x, gx);
     assign(gradients.scale, gscale);
     assign(gradients.offset, goffset);
+  });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitInPlace(
+    JNIEnv*, jclass, jlong x, jlong first, jlong second) {
+  return answer([&] { return actclip::suit_in_place(handle(x), handle(first), handle(second)); });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_limitInPlace(
+    JNIEnv* env, jclass, jlong x, jlong first, jlong second, jlong high, jlong fates) {
+  guarded(env, [&] {
+    hand_over(
+        actclip::limit_in_place(view(x), {view(first), view(second), high}, fates != 0), fates);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_limitInPlaceBackward(
+    JNIEnv* env, jclass, jlong g, jlong fates, jlong first, jlong second, jlong high, jlong gx,
+    jlong gfirst) {
+  guarded(env, [&] {
+    const Offer offer(handle(gx));
+    const auto gradients = actclip::limit_in_place_backward(
+        view(g), view(fates), {view(first), view(second), high});
+    assign(gradients.x, gx);
+    assign(gradients.limit, gfirst);
+  });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitNorm(
+    JNIEnv*, jclass, jlong x, jlong addend, jlong weight, jlong bias, jlong mean, jlong variance,
+    jlong first, jlong second) {
+  return answer([&] {
+    return actclip::suit_norm(
+        handle(x), handle(addend), {handle(weight), handle(bias), handle(mean), handle(variance)},
+        handle(first), handle(second));
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_normLimit(
+    JNIEnv* env, jclass, jlong x, jlong addend, jlong weight, jlong bias, jlong mean,
+    jlong variance, jdouble momentum, jdouble eps, jboolean training, jlong first, jlong second,
+    jlong high, jlong y, jlong fates, jlong statistics) {
+  guarded(env, [&] {
+    const Offer offer(handle(y));
+    const auto normed = actclip::norm_limit(
+        view(x), view(addend),
+        {view(weight), view(bias), view(mean), view(variance), momentum, eps, training != 0},
+        {view(first), view(second), high}, fates != 0);
+    assign(normed.y, y);
+    hand_over(normed.fates, fates);
+    hand_over(normed.statistics, statistics);
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_normLimitBackward(
+    JNIEnv* env, jclass, jlong g, jlong fates, jlong x, jlong statistics, jlong weight, jlong first,
+    jlong second, jlong high, jlong gx, jlong gaddend, jlong gweight, jlong gbias, jlong gfirst) {
+  guarded(env, [&] {
+    const Offer offer(handle(gx));
+    const auto gradients = actclip::norm_limit_backward(
+        view(g), view(fates), view(x), view(statistics), view(weight),
+        {view(first), view(second), high}, gaddend != 0);
+    assign(gradients.x, gx);
+    hand_over(gradients.addend, gaddend);
+    assign(gradients.weight, gweight);
+    assign(gradients.bias, gbias);
+    assign(gradients.limit, gfirst);
   });
 }
 

@@ -25,6 +25,14 @@ struct Quantizer {
   int64_t high;
 };
 
+// What limits behind relu: a clip by the first parameter; or, where high is not 0, a quantizer of codes
+// from 0 to high by a scale and an offset, whose scale gets its gradient from what is above the last.
+struct Limit {
+  View first;
+  View second;
+  int64_t high;
+};
+
 struct ClipGradients {
   Tensor x;
   Tensor hi;  // by value, when there is one

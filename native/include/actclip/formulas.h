@@ -17,6 +17,12 @@ enum class ScaleGradient { kClipped = 0, kRounded = 1, kRoundedAndScaled = 2 };
 
 namespace {
 
+// The numbers of the lanes from one on; null where there are none.
+template <typename W>
+ACTCLIP_FUNCTION const W* later(const W* by_lane, int lane) {
+  return by_lane == nullptr ? nullptr : by_lane + lane;
+}
+
 // r = relu(x) or x; y = lo where r < lo; then `value` where y > hi.
 template <typename T_, bool kRelu, bool kBelow>
 struct Clip {
@@ -28,6 +34,11 @@ struct Clip {
     const T* hi;
     const T* value;
     const T* lo;
+
+    // Those of the lanes from one on.
+    ACTCLIP_FUNCTION Parameters from(int lane) const {
+      return {later(hi, lane), later(value, lane), later(lo, lane)};
+    }
   };
 
   // Each comparison is with x itself and not with what the one before made of it: compilers turn
@@ -134,6 +145,10 @@ struct FakeQuantize {
     const W* offset;
     W low;
     W high;
+
+    ACTCLIP_FUNCTION Parameters from(int lane) const {
+      return {scale + lane, offset + lane, low, high};
+    }
   };
 
   static ACTCLIP_FUNCTION W position(T x, const Parameters& p, int lane) {
@@ -170,10 +185,91 @@ struct FakeQuantizeGradient {
     const W code = FakeQuantize<T>::code(v, p);
     const W place = kScale == ScaleGradient::kRounded ? FakeQuantize<T>::round(v) : v;
     const bool outside = (place < p.low) | (place > p.high);
-    const W rounding = kScale == ScaleGradient::kClipped ? W{0} : code - v;
-    sums.add_product(0, lane, select(outside, code, rounding), widen(g));
+    if constexpr (kScale == ScaleGradient::kClipped) {
+      sums.add_product(0, lane, select(outside, code, W{0}), widen(select(outside, g, T{0})));
+    } else {
+      sums.add_product(0, lane, select(outside, code, code - v), widen(g));
+    }
     sums.add(1, lane, widen(select(outside, g, T{0})));
     return select(outside, T{0}, g);
+  }
+};
+
+// What became of an element whose place its output took: backward needs to know no more.
+enum Fate : uint8_t { kPassed = 0, kStopped = 1, kAbove = 2 };
+
+// As wide as what is compared, so that compilers convert whole vectors at once.
+template <typename W>
+using WideFate = BitsOf<sizeof(W)>;
+
+template <typename W>
+ACTCLIP_FUNCTION uint8_t fate_of(bool above, bool stopped) {
+  using F = WideFate<W>;
+  return static_cast<uint8_t>(
+      select(above, F{kAbove}, select(stopped, F{kStopped}, F{kPassed})));
+}
+
+template <typename T>
+ACTCLIP_FUNCTION T gradient_of_fate(T g, uint8_t fate, Fate wanted) {
+  return select(WideFate<Wide<T>>{fate} == WideFate<Wide<T>>{wanted}, g, T{0});
+}
+
+// relu(x), which above hi is hi.
+template <typename T_>
+struct ReluClip {
+  using T = T_;
+  using W = Wide<T>;
+  using Relu = Clip<T, true, false>;
+  using Parameters = typename Relu::Parameters;
+  static constexpr int kSums = 1;  // of g over those above
+
+  static ACTCLIP_FUNCTION T forward(T x, const Parameters& p, int lane, uint8_t& fate) {
+    const T rectified = select(Relu::zeroed(x), T{0}, x);
+    const bool above = widen(rectified) > widen(p.hi[lane]);
+    fate = fate_of<W>(above, Relu::rectified(x));
+    return select(above, p.hi[lane], rectified);
+  }
+
+  template <typename Accumulator>
+  static ACTCLIP_FUNCTION void add_above(T g, const Parameters&, int lane, Accumulator& sums) {
+    sums.add(0, lane, widen(g));
+  }
+};
+
+// relu(x), quantized to codes from 0 on, whose scale gets its gradient from what is above the last.
+template <typename T_>
+struct ReluFakeQuantize {
+  using T = T_;
+  using W = Wide<T>;
+  using Relu = Clip<T, true, false>;
+  using Quantizer = FakeQuantize<T>;
+  using Parameters = typename Quantizer::Parameters;
+  static constexpr int kSums = 1;  // for the scale
+
+  static ACTCLIP_FUNCTION T forward(T x, const Parameters& p, int lane, uint8_t& fate) {
+    const T rectified = select(Relu::zeroed(x), T{0}, x);
+    const W v = Quantizer::position(rectified, p, lane);
+    fate = fate_of<W>(v > p.high, (v < p.low) | Relu::rectified(x));
+    return Quantizer::forward(rectified, p, lane);
+  }
+
+  template <typename Accumulator>
+  static ACTCLIP_FUNCTION void add_above(T g, const Parameters& p, int lane, Accumulator& sums) {
+    sums.add_product(0, lane, p.high, widen(g));
+  }
+};
+
+// Batch normalisation, and what limits it. Forward: x*scale + shift, and what is added to it, if that is.
+// Backward: what is passed on of g, as a*g + (b*x + c), whose numbers come from sums over all x.
+struct Normalization {
+  const float* first;   // scale; or a
+  const float* second;  // shift; or b
+  const float* third;   // the mean, for the sums; or c
+
+  ACTCLIP_FUNCTION float of(float x, int lane) const { return x * first[lane] + second[lane]; }
+
+  ACTCLIP_FUNCTION float gradient(float g, float x, int lane) const {
+    return g * first[lane] + (x * second[lane] + third[lane]);
   }
 };
 

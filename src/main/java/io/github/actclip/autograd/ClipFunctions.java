@@ -3,8 +3,11 @@ package io.github.actclip.autograd;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.Limits;
 import io.github.actclip.op.PoolOp;
+import io.github.actclip.op.ReluLimit;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import java.util.Optional;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -26,7 +29,7 @@ public final class ClipFunctions {
    * LibTorch's relu and where are faster at 8,192, as fast at 16,384, and 1.3 times slower at
    * 32,768.
    */
-  private static final long NATIVE_PAYS_FROM = 20_000;
+  static final long NATIVE_PAYS_FROM = 20_000;
 
   private static final long[] ONE = {1};
 
@@ -40,6 +43,27 @@ public final class ClipFunctions {
   /** {@link ClipOp#relu} whose threshold learns by {@code rule}. */
   public static Tensor relu(Tensor x, Tensor t, ThresholdGradient rule) {
     return above(x, t, true, rule);
+  }
+
+  /**
+   * {@link ClipOp#relu} whose threshold gets its exact gradient, and whose output may take the
+   * place of x, as that of {@code relu_} does.
+   */
+  public static Tensor reluInPlace(Tensor x, Tensor t) {
+    return InPlaceFunction.apply(ReluLimit.CLIP, x, t)
+        .orElseGet(() -> relu(x, t, ThresholdGradient.SUM));
+  }
+
+  /**
+   * {@link #reluInPlace} of what is normalised, in one pass, where kernels do that.
+   *
+   * @param norm open
+   * @param addend is added to what is normalised
+   * @return empty, and nothing was changed, where they do not
+   */
+  public static Optional<Tensor> batchNormRelu(
+      BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend, Tensor t) {
+    return BatchNormLimitFunction.apply(ReluLimit.CLIP, norm, x, addend, t);
   }
 
   /** {@link ClipOp#clip(Tensor, Tensor, Tensor)} whose thresholds both learn by {@code rule}. */

@@ -100,8 +100,9 @@ public abstract class CustomFunction {
         throw ActclipException.badInput(
             "%s.forward returned no tensor: it must return its output", getClass().getName());
       }
-      // A handle of its own: an input that is returned as it is keeps its own place in the graph.
-      return scope.pass(made.detach());
+      // A handle of its own: an input that is returned as it is keeps its own place in the graph,
+      // unless that is what it is to lose.
+      return scope.pass(context.isDirty(made) ? new Tensor(made) : made.detach());
     }
   }
 }

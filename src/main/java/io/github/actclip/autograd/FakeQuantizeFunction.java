@@ -2,9 +2,12 @@ package io.github.actclip.autograd;
 
 import io.github.actclip.op.Grid;
 import io.github.actclip.op.QuantizeOp;
+import io.github.actclip.op.ReluLimit;
 import io.github.actclip.op.ScaleGradient;
 import io.github.actclip.runtime.Internal;
 import java.util.Objects;
+import java.util.Optional;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -46,6 +49,37 @@ public final class FakeQuantizeFunction extends CustomFunction {
     this.low = low;
     this.high = high;
     this.scaleGradient = Objects.requireNonNull(scaleGradient, "scaleGradient");
+  }
+
+  /**
+   * The same behind ReLU; the output may take the place of x, as that of {@code relu_} does.
+   *
+   * @param offset without a gradient to come
+   */
+  public Tensor reluInPlace(Tensor x, Tensor scale, Tensor offset) {
+    Optional<Tensor> overwritten =
+        isReluLimit(offset)
+            ? InPlaceFunction.apply(new ReluLimit(high), x, scale, offset)
+            : Optional.empty();
+    return overwritten.orElseGet(() -> apply(x.relu_(), scale, offset));
+  }
+
+  /**
+   * {@link #reluInPlace} of what is normalised, in one pass, where kernels do that.
+   *
+   * @param norm open
+   * @param addend is added to what is normalised
+   * @return empty, and nothing was changed, where they do not
+   */
+  public Optional<Tensor> batchNormRelu(
+      BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend, Tensor scale, Tensor offset) {
+    return isReluLimit(offset)
+        ? BatchNormLimitFunction.apply(new ReluLimit(high), norm, x, addend, scale, offset)
+        : Optional.empty();
+  }
+
+  private boolean isReluLimit(Tensor offset) {
+    return low == 0 && scaleGradient == ScaleGradient.CLIPPED && !offset.requires_grad();
   }
 
   @Override

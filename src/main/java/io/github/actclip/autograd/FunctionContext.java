@@ -3,6 +3,7 @@ package io.github.actclip.autograd;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
+import java.util.Optional;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
@@ -16,6 +17,7 @@ public final class FunctionContext {
   private final long[][] inputShapes;
   private Tensor[] saved = {};
   private long[] versions = {};
+  private Optional<Tensor> dirty = Optional.empty();
 
   FunctionContext(Tensor[] inputs) {
     boolean recording = GradMode.is_enabled();
@@ -79,6 +81,20 @@ public final class FunctionContext {
       }
       saveForBackward(all);
     }
+  }
+
+  /**
+   * Says that forward changed an input in place, which it is about to return: the output takes its
+   * place in the graph, as PyTorch's {@code mark_dirty} has it. Only forward calls it, once.
+   *
+   * @param input no leaf that requires a gradient, and no view; its version must have been raised
+   */
+  void markDirty(Tensor input) {
+    dirty = Optional.of(input);
+  }
+
+  boolean isDirty(Tensor tensor) {
+    return dirty.isPresent() && dirty.get() == tensor;
   }
 
   /**

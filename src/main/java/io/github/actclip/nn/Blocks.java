@@ -3,6 +3,8 @@ package io.github.actclip.nn;
 import io.github.actclip.autograd.ConvMaxPoolClipFunction;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import java.util.Optional;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Tensor;
 
@@ -49,6 +51,42 @@ public final class Blocks {
     Arguments.requireOpen("the layer", clip);
     Arguments.requireTensor("the activations", x);
     return clip.rectified(x);
+  }
+
+  /**
+   * Batch normalisation, ReLU unless the layer takes its place ({@link ClipForm#rectifies}), and
+   * the layer. In one pass where x is float32, on the CPU and channels-last, in training mode, and
+   * in evaluation mode without gradients.
+   *
+   * @param norm of any kind; in training mode it moves its running statistics
+   * @param clip of any kind
+   * @param x as the normalisation takes it, (B, C, H, W)
+   * @return of the shape and dtype of x; the caller's scope owns it
+   * @throws ActclipException bad input, when a module or x was closed, or when what comes to the
+   *     layer does not suit it
+   */
+  public static Tensor batchNormClip(BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x) {
+    requireOpen(norm, clip, x);
+    return clip.normalized(norm, x, Optional.empty());
+  }
+
+  /**
+   * {@link #batchNormClip} of what is normalised and another tensor that is added to it, as at the
+   * end of a residual block.
+   *
+   * @param addend of the shape of x
+   */
+  public static Tensor batchNormAddClip(
+      BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x, Tensor addend) {
+    requireOpen(norm, clip, x);
+    Arguments.requireTensor("the addend", addend);
+    return clip.normalized(norm, x, Optional.of(addend));
+  }
+
+  private static void requireOpen(BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x) {
+    Arguments.requireOpen("the normalisation", norm);
+    Arguments.requireOpen("the layer", clip);
+    Arguments.requireTensor("the activations", x);
   }
 
   /**

@@ -5,6 +5,8 @@ import io.github.actclip.autograd.ConvMaxPoolClipFunction;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import java.util.Optional;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
@@ -137,6 +139,20 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
+  Tensor limitRectified(Tensor x) {
+    return clipsExactlyFromAbove()
+        ? ClipFunctions.reluInPlace(x, value(first, x))
+        : super.limitRectified(x);
+  }
+
+  @Override
+  Optional<Tensor> limitNormalized(BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    return clipsExactlyFromAbove()
+        ? ClipFunctions.batchNormRelu(norm, x, addend, value(first, x))
+        : Optional.empty();
+  }
+
+  @Override
   boolean rectifies() {
     return options.form.rectifies();
   }
@@ -158,9 +174,13 @@ public final class Clip extends ThresholdLayer {
 
   /** Whether it does no more to pooled images, and its gradient is the exact one, if any. */
   private boolean clipsImagesFromAbove(Conv2dImpl conv, Tensor x) {
+    return clipsExactlyFromAbove() && x.dim() == IMAGES && (channels() == 1 || isOfChannels(conv));
+  }
+
+  /** Whether it clips what was rectified, and its gradient is the exact one, if any. */
+  private boolean clipsExactlyFromAbove() {
     boolean oneSided = options.form == ClipForm.TIED || options.form == ClipForm.RELU;
-    boolean exact = options.gradient == ThresholdGradient.SUM || !GradMode.is_enabled();
-    return oneSided && exact && x.dim() == IMAGES && (channels() == 1 || isOfChannels(conv));
+    return oneSided && (options.gradient == ThresholdGradient.SUM || !GradMode.is_enabled());
   }
 
   private boolean isOfChannels(Conv2dImpl conv) {

@@ -8,6 +8,7 @@ import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -155,6 +156,17 @@ public final class FakeQuantize extends ThresholdLayer {
   @Override
   Tensor limit(Tensor x) {
     return fakeQuantize.apply(x, broadcast(scale(), x), broadcast(offset(), x));
+  }
+
+  @Override
+  Tensor limitRectified(Tensor x) {
+    return fakeQuantize.reluInPlace(x, broadcast(scale(), x), broadcast(offset(), x));
+  }
+
+  @Override
+  Optional<Tensor> limitNormalized(BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    return fakeQuantize.batchNormRelu(
+        norm, x, addend, broadcast(scale(), x), broadcast(offset(), x));
   }
 
   @Override

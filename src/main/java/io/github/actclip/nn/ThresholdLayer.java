@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Module;
@@ -67,7 +68,29 @@ public abstract class ThresholdLayer extends Module {
 
   /** {@link Blocks#reluClip} of what is open. */
   final Tensor rectified(Tensor x) {
-    return forward(rectifies() ? x : x.relu_());
+    requireChannels(x);
+    boolean observed = isObserved();
+    if (!observed && !isShowing()) {
+      return limitRectified(x);
+    }
+    Tensor shown = rectifies() ? x : x.relu_();
+    viewer.accept(shown);
+    if (observed) {
+      observe(shown, false);
+    }
+    return limit(shown);
+  }
+
+  /** {@link Blocks#batchNormClip} of what is open. */
+  final Tensor normalized(BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    Optional<Tensor> limited = isShowing() ? Optional.empty() : limitNormalized(norm, x, addend);
+    limited.ifPresent(this::observeLimited);
+    return limited.orElseGet(
+        () -> {
+          Tensor y = norm.forward(x);
+          addend.ifPresent(y::add_);
+          return rectified(y);
+        });
   }
 
   /** Observes what came out of a clip from above, where that is due, in place of what went in. */
@@ -174,6 +197,20 @@ public abstract class ThresholdLayer extends Module {
 
   /** Computes the output. */
   abstract Tensor limit(Tensor x);
+
+  /**
+   * Computes {@link #limitRectified} of what is normalised, and of what is added to it, in one
+   * pass.
+   *
+   * @return empty, and nothing was changed, where there is no such way
+   */
+  abstract Optional<Tensor> limitNormalized(
+      BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend);
+
+  /** Computes the output of what ReLU makes of x, which may be changed. */
+  Tensor limitRectified(Tensor x) {
+    return limit(rectifies() ? x : x.relu_());
+  }
 
   /** The value above which it clips, (1) or (channels). */
   abstract Tensor limitAbove();

@@ -140,7 +140,7 @@ final class ComposedBackend implements ClipBackend {
       gradients[0] = torch.where(outside, new Scalar(0), g);
     }
     if (wanted[1]) {
-      gradients[1] = sum(slope(v, outside, grid, rule).mul(g), grid.scale(), grid, rule);
+      gradients[1] = sum(byScale(g, v, outside, grid, rule), grid.scale(), grid, rule);
     }
     if (wanted[2]) {
       gradients[2] = sum(where(outside, g), grid.offset(), grid, rule);
@@ -148,12 +148,12 @@ final class ComposedBackend implements ClipBackend {
     return gradients;
   }
 
-  /** What one unit of the scale moves the output by. */
-  private static Tensor slope(Tensor v, Tensor outside, Grid grid, ScaleGradient rule) {
+  /** What each element adds to the scale's gradient. */
+  private static Tensor byScale(Tensor g, Tensor v, Tensor outside, Grid grid, ScaleGradient rule) {
     Tensor codes = QuantizeOp.codes(v, grid.low(), grid.high());
     return rule == ScaleGradient.CLIPPED
-        ? where(outside, codes)
-        : torch.where(outside, codes, codes.sub(v));
+        ? where(outside, codes.mul(g))
+        : torch.where(outside, codes, codes.sub(v)).mul(g);
   }
 
   private static Tensor sum(Tensor values, Tensor parameter, Grid grid, ScaleGradient rule) {

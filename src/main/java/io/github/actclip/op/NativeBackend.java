@@ -30,7 +30,7 @@ final class NativeBackend implements ClipBackend {
     return tensor != null && !tensor.isNull();
   }
 
-  private static boolean areThere(Tensor... tensors) {
+  static boolean areThere(Tensor... tensors) {
     for (Tensor tensor : tensors) {
       if (!isThere(tensor)) {
         return false;
@@ -199,7 +199,7 @@ final class NativeBackend implements ClipBackend {
     return gradients;
   }
 
-  private static long address(Tensor[] tensors, int index) {
+  static long address(Tensor[] tensors, int index) {
     return index < tensors.length ? address(tensors[index]) : 0;
   }
 

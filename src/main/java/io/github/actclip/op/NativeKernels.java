@@ -70,4 +70,60 @@ final class NativeKernels {
       long gx,
       long gscale,
       long goffset);
+
+  /** {@link ReluLimit#suits}, of what is dense and on the CPU; nothing is known of these. */
+  static native boolean suitInPlace(long x, long first, long second);
+
+  /** Overwrites x, which suits; fates are 0 where backward does not follow. */
+  static native void limitInPlace(long x, long first, long second, long high, long fates);
+
+  static native void limitInPlaceBackward(
+      long g, long fates, long first, long second, long high, long gx, long gfirst);
+
+  /**
+   * Whether batch normalisation, and what limits it by one parameter or two, takes these, of which
+   * nothing is known.
+   */
+  static native boolean suitNorm(
+      long x,
+      long addend,
+      long weight,
+      long bias,
+      long mean,
+      long variance,
+      long first,
+      long second);
+
+  /** Of what suits; moves the mean and the variance in training. Without a high code it clips. */
+  static native void normLimit(
+      long x,
+      long addend,
+      long weight,
+      long bias,
+      long mean,
+      long variance,
+      double momentum,
+      double eps,
+      boolean training,
+      long first,
+      long second,
+      long high,
+      long y,
+      long fates,
+      long statistics);
+
+  static native void normLimitBackward(
+      long g,
+      long fates,
+      long x,
+      long statistics,
+      long weight,
+      long first,
+      long second,
+      long high,
+      long gx,
+      long gaddend,
+      long gweight,
+      long gbias,
+      long gfirst);
 }

@@ -37,10 +37,9 @@ final class BasicBlock extends Network {
   @Override
   public Tensor forward(Tensor x) {
     try (TensorScope scope = new TensorScope()) {
-      Tensor y = Blocks.reluClip(act1, bn1.forward(conv1.forward(x)));
-      y = bn2.forward(conv2.forward(y));
-      y.add_(downsample.forward(x));
-      return scope.pass(Blocks.reluClip(act2, y));
+      Tensor y = Blocks.batchNormClip(bn1, act1, conv1.forward(x));
+      y = conv2.forward(y);
+      return scope.pass(Blocks.batchNormAddClip(bn2, act2, y, downsample.forward(x)));
     }
   }
 }

@@ -77,7 +77,11 @@ record Layers(ActivationOptions options) {
 
   /** The same, and a ReLU that clips. */
   Sequential convNormActivation(int in, int out, int kernel, int stride, int groups) {
-    return convNorm(in, out, kernel, stride, groups).then(activation(out), Blocks::reluClip);
+    BatchNorm2dImpl norm = norm(out);
+    return new Sequential()
+        .then(conv(in, out, kernel, stride, groups), Conv2dImpl::forward)
+        .then(norm, (later, x) -> x) // the next one calls it
+        .then(activation(out), (clip, x) -> Blocks.batchNormClip(norm, clip, x));
   }
 
   /** The mean of each channel: (B, C) of (B, C, H, W). */

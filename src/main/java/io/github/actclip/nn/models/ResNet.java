@@ -83,7 +83,7 @@ public final class ResNet extends Network {
     Inputs.requireSeveral(this, images, options.stride());
     try (TensorScope scope = new TensorScope()) {
       Tensor x = images.contiguous(Net.MEMORY_FORMAT);
-      x = Blocks.reluClip(act1, bn1.forward(conv1.forward(x)));
+      x = Blocks.batchNormClip(bn1, act1, conv1.forward(x));
       x = options.stem().pool(x);
       for (Sequential stage : stages) {
         x = stage.forward(x);

@@ -1,0 +1,245 @@
+#include "torch/norm.h"
+
+#include <cmath>
+
+#include "torch/blocks.h"
+#include "torch/suitable.h"
+
+namespace actclip {
+namespace {
+
+using cpu::Operation;
+using cpu::Variant;
+
+// It takes longer for an element than what only clips, and is worth another thread earlier.
+constexpr int64_t kGrain = kGrainElements / 4;
+
+int64_t channels_of(const View& x) { return x.sizes[1]; }
+
+// Rows of all channels.
+Plan plan_of(const View& x) {
+  return Plan({x.numel / std::max<int64_t>(1, channels_of(x)), channels_of(x), 1});
+}
+
+const float* floats(const View& x) { return static_cast<const float*>(x.data()); }
+
+// Of each channel's number one for each lane.
+class ByLane {
+ public:
+  template <typename Number>
+  ByLane(const Plan& plan, const Number& number) : numbers_(static_cast<size_t>(plan.lanes)) {
+    const auto channels = static_cast<size_t>(plan.geometry.channels);
+    for (size_t i = 0; i < numbers_.size(); ++i) {
+      numbers_[i] = i < channels ? number(static_cast<int64_t>(i)) : numbers_[i - channels];
+    }
+  }
+
+  const float* data() const { return numbers_.data(); }
+
+ private:
+  std::vector<float> numbers_;
+};
+
+// What training normalises by.
+struct Moments {
+  std::vector<double> mean;
+  std::vector<double> variance;  // of all, not of a sample
+};
+
+Moments moments_of(const Plan& plan, const View& x) {
+  const std::vector<double> sums = run(
+      plan, Dtype::kFloat32, Variant{Operation::kNormSums}, 2,
+      {nullptr, bytes_of(x), nullptr, nullptr}, [](cpu::Block&, int64_t) {}, kGrain);
+  const auto channels = static_cast<size_t>(plan.geometry.channels);
+  const auto count = static_cast<double>(plan.geometry.outer);
+  Moments moments{std::vector<double>(channels), std::vector<double>(channels)};
+  for (size_t c = 0; c < channels; ++c) {
+    const double mean = sums[c] / count;
+    moments.mean[c] = mean;
+    moments.variance[c] = std::max(0.0, sums[channels + c] / count - mean * mean);
+  }
+  return moments;
+}
+
+void move(const View& running, double momentum, size_t channel, double to) {
+  float& number = static_cast<float*>(running.data())[channel];
+  number = static_cast<float>(momentum * to + (1 - momentum) * static_cast<double>(number));
+}
+
+void move_running(const Norm& norm, const Moments& moments, double count) {
+  for (size_t c = 0; c < moments.mean.size(); ++c) {
+    move(norm.running_mean, norm.momentum, c, moments.mean[c]);
+    move(norm.running_var, norm.momentum, c, moments.variance[c] * (count / (count - 1)));
+  }
+}
+
+Moments running_of(const Norm& norm) {
+  const float* mean = floats(norm.running_mean);
+  const float* variance = floats(norm.running_var);
+  return {{mean, mean + norm.running_mean.numel}, {variance, variance + norm.running_var.numel}};
+}
+
+// By channel: the mean, and 1/sqrt(variance + eps).
+std::vector<double> statistics_of(const Moments& moments, double eps) {
+  std::vector<double> statistics = moments.mean;
+  for (double variance : moments.variance) {
+    statistics.push_back(1 / std::sqrt(variance + eps));
+  }
+  return statistics;
+}
+
+bool is_channels_last(const View& x) {
+  return x.dim == 4 &&
+      has_strides(x, {x.sizes[1] * x.sizes[2] * x.sizes[3], 1, x.sizes[1] * x.sizes[3], x.sizes[1]});
+}
+
+bool is_float_on_cpu(AtenTensorHandle tensor) {
+  if (!is_strided(tensor)) {
+    return false;
+  }
+  const View view(tensor);
+  return view.dtype == aoti_torch_dtype_float32() &&
+      view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
+}
+
+bool is_parameter(AtenTensorHandle parameter, const View& x) {
+  if (!is_float_on_cpu(parameter)) {
+    return false;
+  }
+  const View view(parameter);
+  return view.numel == 1 || find_channel_dimension(x, view) == 1;
+}
+
+}  // namespace
+
+bool suit_norm(
+    AtenTensorHandle given, AtenTensorHandle addend,
+    std::initializer_list<AtenTensorHandle> of_channels, AtenTensorHandle first,
+    AtenTensorHandle second) {
+  if (!is_float_on_cpu(given) || !is_channels_last(View(given))) {
+    return false;
+  }
+  const View x(given);
+  const int64_t channels = channels_of(x);
+  if (channels == 0 || channels > kChannelsThatPay || x.numel / channels < 2) {
+    return false;
+  }
+  for (AtenTensorHandle parameter : of_channels) {
+    const bool fits = is_float_on_cpu(parameter) && View(parameter).numel == channels &&
+        View(parameter).dim == 1 && has_strides(View(parameter), {1});
+    if (!fits) {
+      return false;
+    }
+  }
+  const bool adds = addend == nullptr ||
+      (is_float_on_cpu(addend) && is_channels_last(View(addend)) &&
+       View(addend).has_shape(x.shape()));
+  return adds && is_parameter(first, x) && (second == nullptr || is_parameter(second, x));
+}
+
+Normed norm_limit(
+    const View& x, const View& addend, const Norm& norm, const Limit& limit, bool recorded) {
+  const Plan plan = plan_of(x);
+  const Moments moments = norm.training ? moments_of(plan, x) : running_of(norm);
+  if (norm.training) {
+    move_running(norm, moments, static_cast<double>(plan.geometry.outer));
+  }
+  const std::vector<double> statistics = statistics_of(moments, norm.eps);
+  const size_t channels = moments.mean.size();
+  const float* weight = floats(norm.weight);
+  const float* bias = floats(norm.bias);
+  const auto scale = [&](int64_t c) {
+    return statistics[channels + static_cast<size_t>(c)] * static_cast<double>(weight[c]);
+  };
+  const ByLane scales(plan, [&](int64_t c) { return static_cast<float>(scale(c)); });
+  const ByLane shifts(plan, [&](int64_t c) {
+    return static_cast<float>(
+        static_cast<double>(bias[c]) - statistics[static_cast<size_t>(c)] * scale(c));
+  });
+  Normed normed;
+  normed.y = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
+  if (recorded) {
+    normed.fates = empty(x.shape(), Laid::strides_of(x), aoti_torch_dtype_uint8(), x);
+    normed.statistics = rounded(
+        statistics.data(), static_cast<int64_t>(statistics.size()), {2, channels_of(x)}, x.dtype, x);
+  }
+  uint8_t* fates =
+      recorded ? static_cast<uint8_t*>(data_of_new(normed.fates)) : nullptr;
+  const Operation operation =
+      limit.high == 0 ? Operation::kNormClip : Operation::kNormFakeQuantize;
+  Memory memory{nullptr, bytes_of(x), bytes_of_new(normed.y), fates};
+  memory.addend = addend ? bytes_of(addend) : nullptr;
+  with_limit(plan, Dtype::kFloat32, limit, [&](const auto& fill) {
+    run(plan, Dtype::kFloat32, Variant{operation}, 0, memory,
+        [&](cpu::Block& block, int64_t channel) {
+          fill(block, channel);
+          block.norm[0] = scales.data();
+          block.norm[1] = shifts.data();
+        },
+        kGrain);
+  });
+  return normed;
+}
+
+NormGradients norm_limit_backward(
+    const View& given_g, const View& fates, const View& x, const View& statistics,
+    const View& weight, const Limit& limit, bool by_addend) {
+  const Plan plan = plan_of(x);
+  const Laid g = laid_like(given_g, x);
+  const int64_t channels = plan.geometry.channels;
+  const float* mean = floats(statistics);
+  const float* inverse = mean + channels;
+  NormGradients gradients;
+  gradients.x = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
+  if (by_addend) {
+    gradients.addend = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
+  }
+  char* passed = bytes_of_new(by_addend ? gradients.addend : gradients.x);
+  const ByLane means(plan, [&](int64_t c) { return mean[c]; });
+  const Operation operation =
+      limit.high == 0 ? Operation::kNormClipSums : Operation::kNormFakeQuantizeSums;
+  const std::vector<double> sums = with_limit(plan, Dtype::kFloat32, limit, [&](const auto& fill) {
+    return run(
+        plan, Dtype::kFloat32, Variant{operation}, 3,
+        {bytes_of(g.view), bytes_of(x), passed, static_cast<uint8_t*>(fates.data())},
+        [&](cpu::Block& block, int64_t channel) {
+          fill(block, channel);
+          block.norm[2] = means.data();
+        },
+        kGrain);
+  });
+  const double* of_passed = sums.data() + channels;
+  std::vector<double> by_weight(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c) {
+    by_weight[static_cast<size_t>(c)] =
+        sums[static_cast<size_t>(2 * channels + c)] * static_cast<double>(inverse[c]);
+  }
+  const auto count = static_cast<double>(plan.geometry.outer);
+  const float* weights = floats(weight);
+  const auto scale = [&](int64_t c) {
+    return static_cast<double>(weights[c]) * static_cast<double>(inverse[c]);
+  };
+  const auto slope = [&](int64_t c) {
+    return -scale(c) * by_weight[static_cast<size_t>(c)] * static_cast<double>(inverse[c]) / count;
+  };
+  const ByLane a(plan, [&](int64_t c) { return static_cast<float>(scale(c)); });
+  const ByLane b(plan, [&](int64_t c) { return static_cast<float>(slope(c)); });
+  const ByLane constant(plan, [&](int64_t c) {
+    return static_cast<float>(
+        -scale(c) * of_passed[c] / count - slope(c) * static_cast<double>(mean[c]));
+  });
+  run(plan, Dtype::kFloat32, Variant{Operation::kNormBackward}, 0,
+      {passed, bytes_of(x), bytes_of_new(gradients.x), nullptr},
+      [&](cpu::Block& block, int64_t) {
+        block.norm[0] = a.data();
+        block.norm[1] = b.data();
+        block.norm[2] = constant.data();
+      },
+      kGrain);
+  gradients.limit = gradient_of(limit.first, sums.data(), channels, 1);
+  gradients.weight = gradient_of(weight, by_weight.data(), channels, 1);
+  gradients.bias = gradient_of(weight, of_passed, channels, 1);
+  return gradients;
+}
+
+}  // namespace actclip

@@ -1,0 +1,151 @@
+package io.github.actclip.autograd;
+
+import io.github.actclip.op.NormOp;
+import io.github.actclip.op.NormOp.Normed;
+import io.github.actclip.op.ReluLimit;
+import java.util.Arrays;
+import java.util.Optional;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
+import org.bytedeco.pytorch.BatchNormOptions;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Batch normalisation, what is added to it, ReLU, and what limits behind that: of (x, weight, bias,
+ * parameters…, addend), or without the last. Of what is limited it keeps a byte for each element.
+ * Thread-safe.
+ */
+final class BatchNormLimitFunction extends CustomFunction {
+
+  private static final int X = 0;
+  private static final int WEIGHT = 1;
+  private static final int BIAS = 2;
+  private static final int PARAMETERS = 3;
+
+  // What is saved: x and the weight at their places among the inputs, the parameters at theirs, and
+  private static final int FATES = 2;
+
+  private final NormOp norm;
+  private final ReluLimit limit;
+  private final int parameters;
+
+  private BatchNormLimitFunction(NormOp norm, ReluLimit limit, int parameters) {
+    this.norm = norm;
+    this.limit = limit;
+    this.parameters = parameters;
+  }
+
+  /**
+   * Does all in one pass where kernels do, the layer has all that it may have, and its mode suits:
+   * training, or evaluation without gradients.
+   *
+   * @param layer open
+   * @param x of which nothing was checked; addend and the parameters too
+   * @return of the shape of x; empty, and nothing was changed, where it does not do that
+   */
+  static Optional<Tensor> apply(
+      ReluLimit limit,
+      BatchNorm2dImpl layer,
+      Tensor x,
+      Optional<Tensor> addend,
+      Tensor... parameters) {
+    boolean records = GradMode.is_enabled();
+    boolean training = layer.is_training();
+    boolean few = x.numel() < ClipFunctions.NATIVE_PAYS_FROM;
+    if (records && (!training || few) || !isPlain(layer)) {
+      return Optional.empty();
+    }
+    BatchNormOptions options = layer.options();
+    NormOp norm =
+        new NormOp(
+            layer.weight(),
+            layer.bias(),
+            layer.running_mean(),
+            layer.running_var(),
+            options.momentum().get(),
+            options.eps().get(),
+            training);
+    if (!norm.suits(x, addend, parameters)) {
+      return Optional.empty();
+    }
+    if (training) {
+      layer.num_batches_tracked().add_(new Scalar(1));
+    }
+    if (!records) {
+      return Optional.of(norm.forward(limit, false, x, addend, parameters).output());
+    }
+    BatchNormLimitFunction function = new BatchNormLimitFunction(norm, limit, parameters.length);
+    return Optional.of(function.apply(inputs(norm, x, addend, parameters)));
+  }
+
+  /** Whether its forward is LibTorch's, with weights and running means. */
+  private static boolean isPlain(BatchNorm2dImpl layer) {
+    BatchNormOptions options = layer.options();
+    return layer.getClass() == BatchNorm2dImpl.class
+        && options.affine().get()
+        && options.track_running_stats().get()
+        && options.momentum().has_value();
+  }
+
+  private static Tensor[] inputs(
+      NormOp norm, Tensor x, Optional<Tensor> addend, Tensor... parameters) {
+    int before = PARAMETERS + parameters.length;
+    Tensor[] inputs = new Tensor[before + (addend.isPresent() ? 1 : 0)];
+    inputs[X] = x;
+    inputs[WEIGHT] = norm.weight();
+    inputs[BIAS] = norm.bias();
+    System.arraycopy(parameters, 0, inputs, PARAMETERS, parameters.length);
+    addend.ifPresent(added -> inputs[before] = added);
+    return inputs;
+  }
+
+  @Override
+  protected Tensor forward(FunctionContext context, Tensor... inputs) {
+    boolean recorded = context.needsAnyGrad();
+    int before = PARAMETERS + parameters;
+    Tensor[] own = Arrays.copyOfRange(inputs, PARAMETERS, before);
+    Optional<Tensor> addend =
+        inputs.length > before ? Optional.of(inputs[before]) : Optional.empty();
+    Normed normed = norm.forward(limit, recorded, inputs[X], addend, own);
+    if (recorded) {
+      Tensor[] saved = new Tensor[before + 1];
+      saved[X] = inputs[X];
+      saved[WEIGHT] = inputs[WEIGHT];
+      saved[FATES] = normed.fates();
+      // An optimizer may step before backward.
+      Arrays.setAll(own, i -> own[i].clone());
+      System.arraycopy(own, 0, saved, PARAMETERS, parameters);
+      saved[before] = normed.statistics();
+      context.saveForBackward(saved);
+    }
+    return normed.output();
+  }
+
+  @Override
+  protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
+    int before = PARAMETERS + parameters;
+    Tensor[] own = new Tensor[parameters];
+    Arrays.setAll(own, i -> context.saved(PARAMETERS + i));
+    Normed normed = new Normed(gradOutput, context.saved(FATES), context.saved(before));
+    boolean adds = context.inputs() > before;
+    Tensor[] exact =
+        NormOp.backward(
+            limit,
+            gradOutput,
+            normed,
+            context.saved(X),
+            context.saved(WEIGHT),
+            adds && context.needsInputGrad(before),
+            own);
+    Tensor[] gradients = new Tensor[context.inputs()];
+    gradients[X] = exact[0];
+    gradients[WEIGHT] = exact[2];
+    gradients[BIAS] = exact[3];
+    gradients[PARAMETERS] = exact[4];
+    if (adds) {
+      gradients[before] = exact[1];
+    }
+    return gradients;
+  }
+}
