@@ -4,8 +4,9 @@ Run from the project's root with Debian's python3-torchvision (0.14) and python3
 
     /usr/bin/python3 src/test/python/make_images_fixture.py
 
-expected.json has the pixels of each file as PIL has them, turned as its EXIF data says and converted to RGB; and
-what torchvision's Resize (antialiased, on float32) and CenterCrop make of one.
+expected.json has the pixels of each file as PIL has them, turned as its EXIF data says and converted to RGB; what
+torchvision's Resize (antialiased, on float32) and CenterCrop make of one; and its RandomResizedCrop: which part of an
+image it takes for given random numbers, and what becomes of a part.
 """
 
 import json
@@ -14,12 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as F
 
 OUT = Path(__file__).parent.parent / "resources" / "fixtures" / "images"
 HEIGHT, WIDTH = 10, 14
 # (Resize or 0, CenterCrop or 0): smaller, larger, as it is; odd margins among them.
 RESIZED = [(5, 5), (7, 4), (10, 3), (25, 18), (0, 9)]
+# (height, width) of images; of the last ones only a part in the middle has sides that suit.
+CROPPED = [(60, 80), (200, 200), (31, 17), (3, 2), (1, 1), (40, 1000), (1000, 40), (1, 50)]
 
 
 def colours(height=HEIGHT, width=WIDTH):
@@ -101,6 +105,39 @@ def resized(name):
     return cases
 
 
+def boxes(height, width, random):
+    """Parts of an image, and the numbers from 0 to below 1 that torchvision was given to choose them by."""
+    given = []
+
+    def draw():
+        given.append(random.random_sample())
+        return given[-1]
+
+    def uniform(self, low, high):
+        return self.fill_(float(low) + draw() * (float(high) - float(low)))
+
+    def randint(low, high, size):
+        return torch.tensor([low + int(draw() * (high - low))])
+
+    own = torch.Tensor.uniform_, torch.randint
+    torch.Tensor.uniform_, torch.randint = uniform, randint
+    try:
+        box = RandomResizedCrop.get_params(torch.empty(3, height, width), (0.08, 1.0), (3.0 / 4.0, 4.0 / 3.0))
+    finally:
+        torch.Tensor.uniform_, torch.randint = own
+    return {"height": height, "width": width, "random": given, "box": box}
+
+
+def cropped(name, random):
+    tensor = torch.tensor(seen(OUT / name).copy()).permute(2, 0, 1).float() / 255
+    cases = []
+    for size in (3, 8, 14):
+        box = boxes(tensor.shape[1], tensor.shape[2], random)
+        x = F.resized_crop(tensor, *box["box"], [size, size], antialias=True)
+        cases.append({"file": name, "size": size, "box": box["box"], "values": x.flatten().tolist()})
+    return cases
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     exact = write()
@@ -109,9 +146,11 @@ def main():
         rgb = seen(file)
         pixels[file.name] = {"height": rgb.shape[0], "width": rgb.shape[1], "rgb": rgb.flatten().tolist()}
     cases = resized("rgb.png") + resized("turned7.png") + resized("turned3.jpg")
-    (OUT / "expected.json").write_text(
-        json.dumps({"pixels": pixels, "exact": exact, "resized": cases}, separators=(",", ":")) + "\n"
-    )
+    random = np.random.RandomState(2)
+    parts = [boxes(height, width, random) for height, width in CROPPED for _ in range(8)]
+    crops = cropped("rgb.png", random) + cropped("turned7.png", random) + cropped("turned3.jpg", random)
+    expected = {"pixels": pixels, "exact": exact, "resized": cases, "boxes": parts, "cropped": crops}
+    (OUT / "expected.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

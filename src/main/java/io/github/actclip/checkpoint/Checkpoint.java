@@ -140,6 +140,11 @@ public final class Checkpoint {
     return state.train().source();
   }
 
+  /** Whether one of that name changes the training's data: see {@link Dataset#transforms}. */
+  public boolean hasTransform(String name) {
+    return state.train().transforms().stream().anyMatch(text -> text.startsWith(name));
+  }
+
   /** What was noted with the training: see {@link io.github.actclip.train.Trainer#note}. */
   public Map<String, String> notes() {
     return state.notes();

@@ -3,6 +3,9 @@ package io.github.actclip.data;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Loggers;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemLoopException;
 import java.nio.file.FileVisitOption;
 import java.nio.file.FileVisitResult;
@@ -18,6 +21,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.zip.CRC32C;
 import javax.imageio.ImageIO;
 import org.apache.logging.log4j.Logger;
 
@@ -34,6 +38,9 @@ record ClassFolders(List<String> classes, List<Entry> files) {
   /** What systems put beside what people put there; and all that begins with a dot. */
   private static final Set<String> NOT_OF_PEOPLE =
       Set.of("thumbs.db", "desktop.ini", "__macosx", "@eadir");
+
+  /** So much of the end of each file is in the checksum. */
+  private static final int END_BYTES = 4096;
 
   private static final Set<String> SPLITS = Set.of("train", "test", "val", "valid", "validation");
 
@@ -106,6 +113,29 @@ record ClassFolders(List<String> classes, List<Entry> files) {
       files.addAll(finder.found(folder));
     }
     return new ClassFolders(classes, List.copyOf(files));
+  }
+
+  /** Of the names of the classes, and of each file's name, size and end. */
+  long checksum() {
+    CRC32C crc = new CRC32C();
+    classes.forEach(name -> crc.update((name + '\n').getBytes(StandardCharsets.UTF_8)));
+    files.forEach(file -> update(crc, file));
+    return crc.getValue();
+  }
+
+  private static void update(CRC32C crc, Entry file) {
+    crc.update((file.name() + '\n' + file.bytes() + '\n').getBytes(StandardCharsets.UTF_8));
+    try (SeekableByteChannel channel = Files.newByteChannel(file.path())) {
+      ByteBuffer end = ByteBuffer.allocate(END_BYTES);
+      channel.position(Math.max(0, channel.size() - END_BYTES));
+      while (end.hasRemaining() && channel.read(end) >= 0) {
+        continue;
+      }
+      crc.update(end.flip());
+    } catch (IOException e) {
+      throw ActclipException.badInput(
+          "%s cannot be read: %s", DataFolder.shown(file.path()), e.getMessage());
+    }
   }
 
   private static boolean isOfPeople(Path path) {

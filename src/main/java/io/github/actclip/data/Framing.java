@@ -12,7 +12,7 @@ import java.util.List;
  * @param resize pixels of the shorter side; 0 to leave it as it is
  * @param crop height and width of the part in the middle; 0 for all of it
  */
-record Framing(int resize, int crop) {
+record Framing(int resize, int crop) implements Frame {
 
   /** More than a network is ever given. */
   private static final int MAX_SIZE = 8192;
@@ -57,39 +57,20 @@ record Framing(int resize, int crop) {
     return texts;
   }
 
-  /**
-   * What is seen of an image, upright.
-   *
-   * @throws ActclipException bad input, when it is smaller than what is cut out of it
-   */
-  FramedImage of(Path file, RgbRows image, Orientation orientation) {
+  @Override
+  public FramedImage of(Path file, RgbRows image, Orientation orientation) {
     int shorter = Math.min(image.rows(), image.columns());
     if (resize == 0 && crop > shorter) {
       throw ActclipException.badInput(
           "%s is %d×%d, too small for centerCrop(%d): resize it before",
           DataFolder.shown(file), image.rows(), image.columns(), crop);
     }
-    Resampling rows = axis(image.rows(), shorter, orientation.mirroredRows());
-    Resampling columns = axis(image.columns(), shorter, orientation.mirroredColumns());
-    float[] pixels = columns.columns(rows(rows, columns, image), rows.length());
-    image.scale(pixels);
-    boolean transposed = orientation.transposed();
-    return new FramedImage(
+    return FramedImage.of(
         file,
-        transposed ? columns.length() : rows.length(),
-        transposed ? rows.length() : columns.length(),
-        orientation.turn(pixels, rows.length(), columns.length()));
-  }
-
-  /** First, since rows are added fast, and then there are fewer; of the columns that are used. */
-  private static float[] rows(Resampling rows, Resampling columns, RgbRows image) {
-    float[] row = new float[(columns.end() - columns.begin()) * RgbRows.CHANNELS];
-    float[] made = new float[rows.length() * row.length];
-    for (int y = rows.begin(); y < rows.end(); y++) {
-      image.read(columns.begin(), y, row);
-      rows.addRow(y, row, made);
-    }
-    return made;
+        image,
+        orientation,
+        axis(image.rows(), shorter, orientation.mirroredRows()),
+        axis(image.columns(), shorter, orientation.mirroredColumns()));
   }
 
   private Resampling axis(int length, int shorter, boolean mirrored) {

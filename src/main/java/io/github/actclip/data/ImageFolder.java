@@ -2,22 +2,11 @@ package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
-import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.FloatBuffer;
-import java.nio.channels.SeekableByteChannel;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
-import java.util.zip.CRC32C;
-import org.bytedeco.pytorch.MemoryFormatOptional;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.MemoryFormat;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Images in a folder for each class: {@code photos/train/cat/1.jpg}, {@code
@@ -45,18 +34,33 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class ImageFolder implements Dataset {
 
-  /** So much of the end of each file is in the checksum. */
-  private static final int END_BYTES = 4096;
-
   private final Path folder;
   private final ClassFolders content;
   private final Framing framing;
+
+  /** Whether a training sees random parts. */
+  private final boolean cropped;
+
+  /** What is seen of each image. */
+  private final IntFunction<Frame> frames;
+
   private volatile Long checksum;
 
-  private ImageFolder(Path folder, ClassFolders content, Framing framing) {
+  private ImageFolder(
+      Path folder,
+      ClassFolders content,
+      Framing framing,
+      boolean cropped,
+      IntFunction<Frame> frames) {
     this.folder = folder;
     this.content = content;
     this.framing = framing;
+    this.cropped = cropped;
+    this.frames = frames;
+  }
+
+  private ImageFolder(Path folder, ClassFolders content, Framing framing, boolean cropped) {
+    this(folder, content, framing, cropped, index -> framing);
   }
 
   /**
@@ -67,7 +71,7 @@ public final class ImageFolder implements Dataset {
    *     without an image, or a file that is empty or cannot be read
    */
   public static ImageFolder of(Path folder) {
-    return new ImageFolder(folder, ClassFolders.of(folder), Framing.NONE);
+    return new ImageFolder(folder, ClassFolders.of(folder), Framing.NONE, false);
   }
 
   /**
@@ -77,7 +81,7 @@ public final class ImageFolder implements Dataset {
    * @throws ActclipException bad input, as {@link #of}, and when it has another class
    */
   public ImageFolder like(Path other) {
-    return new ImageFolder(other, ClassFolders.like(other, classes()), framing);
+    return new ImageFolder(other, ClassFolders.like(other, classes()), framing, false);
   }
 
   /**
@@ -88,7 +92,7 @@ public final class ImageFolder implements Dataset {
    * @throws ActclipException bad input, when it is out of range, or {@link #centerCrop} came before
    */
   public ImageFolder resize(int size) {
-    return new ImageFolder(folder, content, framing.resized(size));
+    return new ImageFolder(folder, content, framing.resized(size), cropped);
   }
 
   /**
@@ -98,7 +102,39 @@ public final class ImageFolder implements Dataset {
    * @throws ActclipException bad input, when it is out of range
    */
   public ImageFolder centerCrop(int size) {
-    return new ImageFolder(folder, content, framing.cropped(size));
+    return new ImageFolder(folder, content, framing.cropped(size), cropped);
+  }
+
+  /**
+   * The same, of which a training sees another part in each epoch, by chance, resized to what
+   * {@link #resize} or {@link #centerCrop} made of it before: torchvision's {@code
+   * RandomResizedCrop} with antialiasing. A part has 8 % to 100 % of the image's pixels, and sides
+   * of 3:4 to 4:3. It depends on the training's seed, the epoch and the image's number: see {@link
+   * DataLoader#shuffled}. Outside of it, and by {@link #like}, images are seen as without it.
+   *
+   * @throws ActclipException bad input, when the size was not said
+   */
+  public ImageFolder randomResizedCrop() {
+    if (framing.crop() == 0) {
+      throw ActclipException.badInput(
+          "randomResizedCrop makes images of the size that was said: call resize before");
+    }
+    return new ImageFolder(folder, content, framing, true);
+  }
+
+  /** Other parts in each epoch after {@link #randomResizedCrop}; else the same. */
+  @Override
+  public ImageFolder ofEpoch(long seed, int epoch) {
+    if (!cropped) {
+      return this;
+    }
+    long own = Seeds.next(seed); // what transforms draw is independent of it
+    return new ImageFolder(
+        folder,
+        content,
+        framing,
+        true,
+        index -> new RandomCrop(framing.crop(), Seeds.ofSample(own, epoch, index)));
   }
 
   /** How many images there are. */
@@ -138,43 +174,12 @@ public final class ImageFolder implements Dataset {
     List<FramedImage> images =
         IntStream.of(indices)
             .parallel()
-            .mapToObj(index -> FramedImage.read(content.files().get(index).path(), framing))
+            .mapToObj(i -> FramedImage.read(content.files().get(i).path(), frames.apply(i)))
             .toList();
-    FramedImage first = images.get(0);
-    for (FramedImage image : images) {
-      requireSameSize(first, image);
-    }
-    requireRoom((long) images.size() * first.pixels().length);
-    long[] shape = {images.size(), RgbRows.CHANNELS, first.rows(), first.columns()};
     long[] labels = IntStream.of(indices).mapToLong(i -> content.files().get(i).label()).toArray();
     try (TensorScope scope = new TensorScope()) {
-      Tensor data =
-          torch.empty(
-              shape,
-              new TensorOptions(ScalarType.Float),
-              new MemoryFormatOptional(MemoryFormat.ChannelsLast));
-      FloatBuffer pixels = data.permute(0, 2, 3, 1).createBuffer();
-      images.forEach(image -> pixels.put(image.pixels()));
-      return new Batch(scope.pass(data), scope.pass(torch.tensor(labels)));
-    }
-  }
-
-  private static void requireSameSize(FramedImage first, FramedImage image) {
-    if (!image.isAsLargeAs(first)) {
-      throw ActclipException.badInput(
-          "%s is seen %s and %s %s, and a batch has images of one size: call resize",
-          DataFolder.shown(first.file()),
-          first.size(),
-          DataFolder.shown(image.file()),
-          image.size());
-    }
-  }
-
-  private void requireRoom(long values) {
-    if (values > Integer.MAX_VALUE / Float.BYTES) {
-      throw ActclipException.badInput(
-          "A batch of %s would have %d values, more than 2 GiB: make it smaller, or resize",
-          name(), values);
+      return new Batch(
+          scope.pass(FramedImage.stack(name(), images)), scope.pass(torch.tensor(labels)));
     }
   }
 
@@ -198,33 +203,18 @@ public final class ImageFolder implements Dataset {
   public long checksum() {
     Long known = checksum; // Every checkpoint asks; two threads may compute the same.
     if (known == null) {
-      CRC32C crc = new CRC32C();
-      classes().forEach(name -> crc.update((name + '\n').getBytes(StandardCharsets.UTF_8)));
-      content.files().forEach(file -> update(crc, file));
-      known = crc.getValue();
+      known = content.checksum();
       checksum = known;
     }
     return known;
   }
 
-  private static void update(CRC32C crc, ClassFolders.Entry file) {
-    crc.update((file.name() + '\n' + file.bytes() + '\n').getBytes(StandardCharsets.UTF_8));
-    try (SeekableByteChannel channel = Files.newByteChannel(file.path())) {
-      ByteBuffer end = ByteBuffer.allocate(END_BYTES);
-      channel.position(Math.max(0, channel.size() - END_BYTES));
-      while (end.hasRemaining() && channel.read(end) >= 0) {
-        continue;
-      }
-      crc.update(end.flip());
-    } catch (IOException e) {
-      throw ActclipException.badInput(
-          "%s cannot be read: %s", DataFolder.shown(file.path()), e.getMessage());
-    }
-  }
-
-  /** What is done to each image: {@code Resize(72)}, {@code CenterCrop(64)}. */
+  /**
+   * What is done to each image: {@code Resize(72)}, {@code CenterCrop(64)}; or in a training,
+   * {@code RandomResizedCrop(64)}.
+   */
   @Override
   public List<String> transforms() {
-    return framing.texts();
+    return cropped ? List.of("RandomResizedCrop(" + framing.crop() + ")") : framing.texts();
   }
 }

@@ -1,5 +1,7 @@
 package io.github.actclip.data;
 
+import java.util.stream.IntStream;
+
 /**
  * How the lines of an image, rows or columns, are made of those of another one: each is a weighted
  * mean of neighbours, as many as it takes that none is passed over where an image shrinks. As PIL's
@@ -30,6 +32,11 @@ record Resampling(int[] first, float[][] weights) {
       weights[i] = triangle(first[i] - center + 0.5, end - first[i], reach);
     }
     return new Resampling(first, weights);
+  }
+
+  /** The same of lines that so many others come before. */
+  Resampling after(int lines) {
+    return new Resampling(IntStream.of(first).map(line -> line + lines).toArray(), weights);
   }
 
   /** Falls from the center to 0 at what it reaches; its sum is 1. */

@@ -215,6 +215,9 @@ class BadImagesTest {
         images.file(0) + " is 10×10, too small for centerCrop(11): resize it before",
         TestImages.messageOf(() -> images.centerCrop(11).batch(0)));
     assertEquals(
+        "randomResizedCrop makes images of the size that was said: call resize before",
+        TestImages.messageOf(images::randomResizedCrop));
+    assertEquals(
         images.name() + " has no sample 3; its samples are 0 to 2",
         TestImages.messageOf(() -> images.batch(3)));
   }

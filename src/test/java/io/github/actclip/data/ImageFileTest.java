@@ -2,9 +2,11 @@ package io.github.actclip.data;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.github.actclip.data.RandomCrop.Box;
 import java.awt.Transparency;
 import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
@@ -15,6 +17,7 @@ import java.awt.image.WritableRaster;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -83,6 +86,54 @@ class ImageFileTest {
               }));
     }
     return tests;
+  }
+
+  @TestFactory
+  List<DynamicTest> randomPartsAreThoseOfTorchvision() throws IOException {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (JsonNode item : expected().get("boxes")) {
+      int height = item.get("height").asInt();
+      int width = item.get("width").asInt();
+      Iterator<JsonNode> random = item.get("random").iterator();
+      tests.add(
+          DynamicTest.dynamicTest(
+              height + "×" + width,
+              () -> {
+                Box seen = Box.random(height, width, () -> random.next().asDouble());
+                assertEquals(box(item), seen);
+                assertFalse(random.hasNext());
+              }));
+    }
+    return tests;
+  }
+
+  @TestFactory
+  List<DynamicTest> partsAreResizedAsByTorchvision() throws IOException {
+    List<DynamicTest> tests = new ArrayList<>();
+    for (JsonNode item : expected().get("cropped")) {
+      String file = item.get("file").asText();
+      RandomCrop crop = new RandomCrop(item.get("size").asInt(), 0);
+      Frame frame = (path, image, orientation) -> crop.of(path, image, orientation, box(item));
+      double of255 = file.endsWith(".jpg") ? 2 : 0;
+      tests.add(
+          DynamicTest.dynamicTest(
+              file + " " + item.get("box"),
+              () -> {
+                FramedImage image = FramedImage.read(FIXTURES.resolve(file), frame);
+                assertEquals(crop.size(), image.rows());
+                assertEquals(crop.size(), image.columns());
+                assertArrayEquals(
+                    channelsLast(floats(item.get("values"), 1)),
+                    image.pixels(),
+                    (float) (of255 / 255 + 1e-5));
+              }));
+    }
+    return tests;
+  }
+
+  private static Box box(JsonNode item) {
+    JsonNode box = item.get("box");
+    return new Box(box.get(0).asInt(), box.get(1).asInt(), box.get(2).asInt(), box.get(3).asInt());
   }
 
   /** PIL has no such images: it takes the upper 8 bits of them. */

@@ -11,7 +11,9 @@ import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -89,6 +91,52 @@ class ImageFolderTest {
       assertEquals(3, samples);
     }
     assertEquals("Resize(8)", images.transforms().get(0));
+  }
+
+  @Test
+  void randomPartsDependOnSeedEpochAndNumberAlone() throws IOException {
+    TestImages.noise(folder, "red/noise.png");
+    ImageFolder images = ImageFolder.of(folder).resize(9).centerCrop(8);
+    ImageFolder cropped = images.randomResizedCrop();
+    assertEquals(List.of("RandomResizedCrop(8)"), cropped.transforms());
+    float[] seen = pixels(cropped.ofEpoch(1, 0), 3);
+    assertArrayEquals(seen, pixels(cropped.ofEpoch(1, 0), 3));
+    assertArrayEquals(seen, pixels(cropped.ofEpoch(5, 7).ofEpoch(1, 0), 3));
+    assertFalse(Arrays.equals(seen, pixels(cropped.ofEpoch(1, 1), 3)));
+    assertFalse(Arrays.equals(seen, pixels(cropped.ofEpoch(2, 0), 3)));
+    assertArrayEquals(pixels(images, 3), pixels(cropped, 3));
+    assertArrayEquals(pixels(images, 3), pixels(cropped.like(folder).ofEpoch(1, 0), 3));
+    Dataset transformed = cropped.transformed(new Augmentation(0, true)).ofEpoch(1, 0);
+    assertTrue(
+        Arrays.equals(seen, pixels(transformed, 3))
+            || Arrays.equals(mirrored(seen), pixels(transformed, 3)));
+  }
+
+  /** A resumed run must see the pixels that the first one would have. */
+  @Test
+  void randomPartsNeverChange() {
+    FramedImage image =
+        FramedImage.read(
+            Path.of("src/test/resources/fixtures/images/rgb.png"),
+            new RandomCrop(8, Seeds.ofSample(Seeds.next(1), 2, 3)));
+    CRC32C crc = new CRC32C();
+    for (float value : image.pixels()) {
+      crc.update(Math.round(255 * value));
+    }
+    assertEquals(2_930_655_594L, crc.getValue());
+  }
+
+  private static float[] pixels(Dataset images, int index) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return TestData.floats(images.batch(index).data().permute(0, 2, 3, 1).flatten());
+    }
+  }
+
+  private static float[] mirrored(float[] pixels) {
+    float[] mirrored = pixels.clone();
+    new Augmentation.Window(8, 8, 3).mirror(mirrored);
+    return mirrored;
   }
 
   @Test

@@ -22,8 +22,9 @@ import javax.imageio.ImageIO;
  *
  * @param source as said on the command line or in a summary
  * @param imageSize height and width that a network takes
+ * @param randomCrop whether a training sees random parts of them
  */
-record DataOption(String source, int imageSize) {
+record DataOption(String source, int imageSize, boolean randomCrop) {
 
   static final String EMBEDDED = "embedded";
 
@@ -52,7 +53,7 @@ record DataOption(String source, int imageSize) {
   private ImageFolder load(Path trainFolder, Path folder, Split split) {
     ImageFolder train = ImageFolder.of(trainFolder).resize(imageSize);
     if (split == Split.TRAIN) {
-      return train;
+      return randomCrop ? train.randomResizedCrop() : train;
     }
     return TEST.stream()
         .map(folder::resolve)
@@ -68,6 +69,12 @@ record DataOption(String source, int imageSize) {
 
   private void requireOriginalSize() {
     int original = NetOptions.original().imageSize();
+    if (randomCrop) {
+      throw ActclipException.badInput(
+          "The images of %s are %d×%d already: --random-crop is for those in a folder for each class,"
+              + " which are resized; here, --crop-padding moves them",
+          source, original, original);
+    }
     if (imageSize != original) {
       throw ActclipException.badInput(
           "The images of %s are %d×%d and cannot be %d×%d: only those in a folder for each class are"

@@ -60,7 +60,7 @@ final class EvaluateCommand implements Runnable {
   private void test(NetDescription description, Path weights, String trainedWith, Device device) {
     Net net = description.load(weights);
     DataOption source =
-        new DataOption(data == null ? trainedWith : data, description.net().imageSize());
+        new DataOption(data == null ? trainedWith : data, description.net().imageSize(), false);
     Dataset images = source.load(Split.TEST);
     requireClasses(images, description.net().numClasses());
     net.to(device, false);

@@ -84,7 +84,8 @@ final class TrainCommand implements Runnable {
     Device device = machine.device();
     options.precision().requireOn(device);
     int size = imageSize == null ? original.imageSize() : imageSize;
-    DataOption source = new DataOption(data == null ? DataOption.EMBEDDED : data, size);
+    DataOption source =
+        new DataOption(data == null ? DataOption.EMBEDDED : data, size, trainer.randomCrop());
     Dataset train = source.load(Split.TRAIN);
     Dataset test = source.load(Split.TEST);
     int classes = train.classes().isEmpty() ? original.numClasses() : train.classes().size();
@@ -106,7 +107,10 @@ final class TrainCommand implements Runnable {
     options.precision().requireOn(device);
     NetDescription description = NetDescription.of(checkpoint.notes(), checkpoint.file());
     DataOption source =
-        new DataOption(data == null ? checkpoint.source() : data, description.net().imageSize());
+        new DataOption(
+            data == null ? checkpoint.source() : data,
+            description.net().imageSize(),
+            checkpoint.hasTransform("RandomResizedCrop"));
     Dataset train = source.load(Split.TRAIN);
     Dataset test = source.load(Split.TEST);
     Net net = new Net(description.net());

@@ -92,6 +92,13 @@ final class TrainerMixin {
       description = "Moves each training image by up to so many pixels, by chance (default: 0).")
   private int cropPadding;
 
+  @Option(
+      names = "--random-crop",
+      description =
+          "Shows another part of each training image in each epoch, by chance, of 8 to 100 percent of"
+              + " its pixels; of images in a folder for each class.")
+  private boolean randomCrop;
+
   @Option(names = "--flip", description = "Mirrors half of the training images, by chance.")
   private boolean flip;
 
@@ -136,6 +143,11 @@ final class TrainerMixin {
     if (value != null) {
       option.accept(value);
     }
+  }
+
+  /** Whether images are cut out by chance before they are resized. */
+  boolean randomCrop() {
+    return randomCrop;
   }
 
   /** How images are changed by chance. */

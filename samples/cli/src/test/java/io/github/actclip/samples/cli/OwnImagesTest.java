@@ -51,6 +51,7 @@ class OwnImagesTest {
                 "--batch-size=6",
                 "--lr=0.01",
                 "--flip",
+                "--random-crop",
                 "--device=cpu",
                 "--out=" + out)
             .await();
@@ -74,6 +75,7 @@ class OwnImagesTest {
     assertRefused(
         "imageSize (8) must be 16 to 4096", "train", "--data=" + photos, "--image-size=8");
     assertRefused("cannot be 48×48", "train", "--image-size=48");
+    assertRefused("The images of embedded are 32×32 already", "train", "--random-crop");
     Path broken = photos.resolve("train/sea/broken.png");
     Files.writeString(broken, "no image");
     assertRefused(broken + " is not an image", "train", "--normalize", "--data=" + photos);
