@@ -1,29 +1,22 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.Loggers;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemLoopException;
 import java.nio.file.FileVisitOption;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
-import javax.imageio.ImageIO;
-import org.apache.logging.log4j.Logger;
 
 /**
  * The images in the folders of a folder, of which each has those of a class. Nothing is decoded.
@@ -32,8 +25,6 @@ import org.apache.logging.log4j.Logger;
  * @param files class by class, and in the order of their names
  */
 record ClassFolders(List<String> classes, List<Entry> files) {
-
-  private static final Logger LOG = Loggers.of(ClassFolders.class);
 
   /** What systems put beside what people put there; and all that begins with a dot. */
   private static final Set<String> NOT_OF_PEOPLE =
@@ -102,7 +93,7 @@ record ClassFolders(List<String> classes, List<Entry> files) {
   private static ClassFolders read(List<Path> folders, Path all, List<String> classes) {
     List<Entry> files = new ArrayList<>();
     for (Path folder : folders) {
-      Finder finder = new Finder(all, classes.indexOf(DataFolder.nameOf(folder)));
+      ImageFinder finder = new ImageFinder(all, classes.indexOf(DataFolder.nameOf(folder)));
       try {
         Files.walkFileTree(
             folder, EnumSet.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE, finder);
@@ -113,6 +104,26 @@ record ClassFolders(List<String> classes, List<Entry> files) {
       files.addAll(finder.found(folder));
     }
     return new ClassFolders(classes, List.copyOf(files));
+  }
+
+  /** That of a class, of files in it, and of such in a folder there. */
+  private static final int DEPTH = 3;
+
+  /** Whether files in folders there have names of images; that nothing reads them is for others. */
+  static boolean areIn(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      return false;
+    }
+    Set<String> suffixes = ImageFinder.suffixes();
+    try (Stream<Path> files = Files.walk(folder, DEPTH, FileVisitOption.FOLLOW_LINKS)) {
+      return files
+          .filter(file -> !folder.equals(file) && !folder.equals(file.getParent()))
+          .anyMatch(
+              file -> suffixes.contains(ForeignFormat.suffix(file)) || ForeignFormat.isImage(file));
+    } catch (IOException | UncheckedIOException e) {
+      throw ActclipException.badInput(
+          "%s cannot be read: %s", DataFolder.shown(folder), e.getMessage());
+    }
   }
 
   /** Of the names of the classes, and of each file's name, size and end. */
@@ -138,89 +149,8 @@ record ClassFolders(List<String> classes, List<Entry> files) {
     }
   }
 
-  private static boolean isOfPeople(Path path) {
+  static boolean isOfPeople(Path path) {
     String name = DataFolder.nameOf(path).toLowerCase(Locale.ROOT);
     return !name.startsWith(".") && !NOT_OF_PEOPLE.contains(name);
-  }
-
-  /** Finds the images of a class, in every depth. */
-  private static final class Finder extends SimpleFileVisitor<Path> {
-
-    private final Set<String> suffixes =
-        Arrays.stream(ImageIO.getReaderFileSuffixes())
-            .map(suffix -> suffix.toLowerCase(Locale.ROOT))
-            .collect(Collectors.toSet());
-
-    private final Path all;
-    private final int label;
-    private final List<Entry> found = new ArrayList<>();
-    private final List<Path> others = new ArrayList<>();
-
-    Finder(Path all, int label) {
-      this.all = all;
-      this.label = label;
-    }
-
-    /** The images, by name. */
-    List<Entry> found(Path folder) {
-      if (found.isEmpty()) {
-        throw ActclipException.badInput(
-            "%s has no image for its class: %s",
-            DataFolder.shown(folder),
-            others.isEmpty() ? "there is no file" : "no reader for " + DataFolder.listed(others));
-      }
-      if (!others.isEmpty()) {
-        LOG.warn(
-            "{} has files that are not read, for ImageIO has no reader of such a name: {}",
-            DataFolder.shown(folder),
-            DataFolder.listed(others));
-      }
-      found.sort(Comparator.comparing(Entry::name));
-      return found;
-    }
-
-    @Override
-    public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
-      return isOfPeople(folder) ? FileVisitResult.CONTINUE : FileVisitResult.SKIP_SUBTREE;
-    }
-
-    @Override
-    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
-      String name = DataFolder.nameOf(file);
-      String suffix = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
-      if (isOfPeople(file) && !suffixes.contains(suffix)) {
-        others.add(file.getFileName());
-      } else if (isOfPeople(file)) {
-        requireContent(file, attributes);
-        String inside = all.relativize(file).toString().replace('\\', '/');
-        found.add(new Entry(file, inside, attributes.size(), label));
-      }
-      return FileVisitResult.CONTINUE;
-    }
-
-    private static void requireContent(Path file, BasicFileAttributes attributes) {
-      if (!attributes.isRegularFile() || attributes.size() == 0 || !Files.isReadable(file)) {
-        throw ActclipException.badInput(
-            "%s %s",
-            DataFolder.shown(file),
-            attributes.isSymbolicLink()
-                ? "is a link to nothing"
-                : !attributes.isRegularFile()
-                    ? "is not a regular file"
-                    : attributes.size() == 0
-                        ? "is empty"
-                        : "cannot be read: permission is missing");
-      }
-    }
-
-    @Override
-    public FileVisitResult visitFileFailed(Path file, IOException e) {
-      throw ActclipException.badInput(
-          "%s cannot be read: %s",
-          DataFolder.shown(file),
-          e instanceof FileSystemLoopException
-              ? "it is a link to a folder that it is in"
-              : e.toString());
-    }
   }
 }

@@ -39,9 +39,12 @@ final class ImageFile {
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {
         throw ActclipException.badInput(
-            "%s is not an image, whatever its name says: it begins like none of the formats that"
-                + " are read",
-            DataFolder.shown(path));
+            "%s %s",
+            DataFolder.shown(path),
+            ForeignFormat.of(path)
+                .orElse(
+                    "is not an image, whatever its name says: it begins like none of the formats"
+                        + " that are read"));
       }
       ImageReader reader = readers.next();
       try {

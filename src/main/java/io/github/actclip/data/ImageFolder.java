@@ -75,6 +75,16 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
+   * Whether a folder looks like one of these: files in folders there have names of images, such as
+   * HEIC that {@link #of} does not read.
+   *
+   * @throws ActclipException bad input, when it cannot be read
+   */
+  public static boolean isAt(Path folder) {
+    return ClassFolders.areIn(folder);
+  }
+
+  /**
    * Finds the images of another folder with the classes and the sizes of this one, such as a
    * test's. It may lack classes.
    *

@@ -17,6 +17,8 @@ import java.util.zip.CRC32;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What is said of folders and images that cannot be used, and when. */
 class BadImagesTest {
@@ -58,8 +60,48 @@ class BadImagesTest {
         folder.resolve("green") + " has no image for its class: there is no file", refusal());
     Files.writeString(folder.resolve("green/IMG_1.HEIC"), "an iPhone's");
     assertEquals(
-        folder.resolve("green") + " has no image for its class: no reader for IMG_1.HEIC",
+        folder.resolve("green")
+            + " has no image for its class: no reader for IMG_1.HEIC; IMG_1.HEIC is HEIC, as"
+            + " telephones write it: convert it to JPEG or PNG",
         refusal());
+  }
+
+  /** By how they begin, whatever their names say; of raw images, by their names. */
+  @ParameterizedTest
+  @CsvSource(
+      quoteCharacter = '"',
+      value = {
+        "1.heic, ....ftypheic, HEIC",
+        "1.jpg, ....ftypmif1, HEIC",
+        "1.png, ....ftypavif, AVIF",
+        "1.mov, ....ftypqt, a video",
+        "1.jpg, ....ftypisom, a video",
+        "1.jpg, ....JXL, JPEG XL",
+        "1.jxl, ?, JPEG XL",
+        "1.jp2, ....jP, JPEG 2000",
+        "1.NEF, MM, a camera's raw image",
+        "1.cr3, ....ftypcrx, a camera's raw image",
+        "1.pdf, %PDF-1.4, PDF",
+        "1.png, <?xml version='1.0'?><svg, SVG",
+        "1.jpg, <!DOCTYPE html><html><svg, a web page",
+        "1.jpg, version https://git-lfs.github.com/spec/v1, Git LFS's pointer",
+        "1.zip, PK, packed",
+        "1.psd, 8BPS, Photoshop's"
+      })
+  void formatsThatAreNotReadAreNamed(String name, String begin, String format) throws IOException {
+    Path file = folder.resolve("green").resolve(name);
+    Files.createDirectories(file.getParent());
+    Files.writeString(file, begin + "    and what comes then");
+    String message = TestImages.messageOf(() -> ImageFolder.of(folder).resize(8).batch(0, 1, 2, 3));
+    assertTrue(message.contains(name + " is " + format), message);
+  }
+
+  @Test
+  void aJpegOfAnotherNameIsToBeRenamed() throws IOException {
+    Path image = TestImages.write(folder, "red/a.jpg", 4, 4, 0);
+    Files.createDirectories(folder.resolve("green"));
+    Files.move(image, folder.resolve("green/a.jfif"));
+    assertTrue(refusal().endsWith("a.jfif is JPEG: let its name end in .jpg"), refusal());
   }
 
   @Test

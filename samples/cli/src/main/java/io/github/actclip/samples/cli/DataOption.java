@@ -7,15 +7,9 @@ import io.github.actclip.data.Split;
 import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.FilePath;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
-import java.util.stream.Stream;
-import javax.imageio.ImageIO;
 
 /**
  * Where images come from.
@@ -31,19 +25,16 @@ record DataOption(String source, int imageSize, boolean randomCrop) {
   private static final String TRAIN = "train";
   private static final List<String> TEST = List.of("test", "val", "valid", "validation");
 
-  /** That of a class, of files in it, and of such in a folder there. */
-  private static final int DEPTH = 3;
-
   Dataset load(Split split) {
     if (source.equals(EMBEDDED)) {
       requireOriginalSize();
       return ImageDataset.embedded(split);
     }
     Path folder = FilePath.of(source);
-    if (holdsClasses(folder) && folder.endsWith(TRAIN)) { // as a summary has it
+    if (ImageFolder.isAt(folder) && folder.endsWith(TRAIN)) { // as a summary has it
       return load(folder, folder.resolveSibling("."), split);
     }
-    if (holdsClasses(folder.resolve(TRAIN))) {
+    if (ImageFolder.isAt(folder.resolve(TRAIN))) {
       return load(folder.resolve(TRAIN), folder, split);
     }
     requireOriginalSize();
@@ -80,22 +71,6 @@ record DataOption(String source, int imageSize, boolean randomCrop) {
           "The images of %s are %d×%d and cannot be %d×%d: only those in a folder for each class are"
               + " resized",
           source, original, original, imageSize, imageSize);
-    }
-  }
-
-  /** Whether there are folders with images in it, and not with files of another format. */
-  private static boolean holdsClasses(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      return false;
-    }
-    List<String> suffixes = List.of(ImageIO.getReaderFileSuffixes());
-    try (Stream<Path> files = Files.walk(folder, DEPTH, FileVisitOption.FOLLOW_LINKS)) {
-      return files
-          .filter(file -> !folder.equals(file.getParent()))
-          .map(file -> file.toString().toLowerCase(Locale.ROOT))
-          .anyMatch(name -> suffixes.contains(name.substring(name.lastIndexOf('.') + 1)));
-    } catch (IOException | UncheckedIOException e) {
-      throw ActclipException.badInput("%s cannot be read: %s", folder, e.getMessage());
     }
   }
 }

@@ -79,6 +79,10 @@ class OwnImagesTest {
     Path broken = photos.resolve("train/sea/broken.png");
     Files.writeString(broken, "no image");
     assertRefused(broken + " is not an image", "train", "--normalize", "--data=" + photos);
+    Path telephone = folder.resolve("telephone/train/sea/IMG_1.HEIC");
+    Files.createDirectories(telephone.getParent());
+    Files.writeString(telephone, "HEIC");
+    assertRefused("IMG_1.HEIC is HEIC", "train", "--data=" + folder.resolve("telephone"));
     Files.move(photos.resolve("val"), photos.resolve("other"));
     assertRefused("and no folder test or val like it", "train", "--data=" + photos);
   }
