@@ -4,7 +4,9 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.Layout;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -24,8 +26,8 @@ public enum Calibration {
   /** The largest value: nothing is clipped. */
   MAX {
     @Override
-    double choose(PositivePart values, int steps) {
-      return values.max();
+    ToDoubleFunction<PositivePart> choice(long count, int steps) {
+      return PositivePart::max;
     }
   },
 
@@ -37,8 +39,8 @@ public enum Calibration {
    */
   PERCENTILE {
     @Override
-    double choose(PositivePart values, int steps) {
-      return values.quantile(PERCENTILE_FRACTION);
+    ToDoubleFunction<PositivePart> choice(long count, int steps) {
+      return values -> values.quantile(PERCENTILE_FRACTION);
     }
   },
 
@@ -60,9 +62,9 @@ public enum Calibration {
    */
   MSE {
     @Override
-    double choose(PositivePart values, int steps) {
-      double[] bins = values.histogram(LeastSquares.bins(values.count()));
-      return values.scaled(new LeastSquares(bins).bestThreshold(steps));
+    ToDoubleFunction<PositivePart> choice(long count, int steps) {
+      LeastSquares search = new LeastSquares(count, steps);
+      return values -> values.scaled(search.bestThreshold(values));
     }
   },
 
@@ -97,9 +99,11 @@ public enum Calibration {
    */
   KL {
     @Override
-    double choose(PositivePart values, int steps) {
-      double[] bins = values.histogram(LeastDivergence.BINS);
-      return values.scaled(new LeastDivergence(bins).bestThreshold(steps + 1));
+    ToDoubleFunction<PositivePart> choice(long count, int steps) {
+      return values -> {
+        double[] bins = values.histogram(LeastDivergence.BINS);
+        return values.scaled(new LeastDivergence(bins).bestThreshold(steps + 1));
+      };
     }
   };
 
@@ -125,13 +129,42 @@ public enum Calibration {
       scope.noGrad();
       requireFloatingPoint(values);
       requireAny(values);
-      int steps = (1 << (signed ? bits - 1 : bits)) - 1;
-      return choose(PositivePart.of(values, signed), steps);
+      return choose(values.flatten().unsqueeze(0), bits, signed)[0];
     }
   }
 
-  /** Chooses for a quantizer with so many steps from 0 to the threshold: one less than levels. */
-  abstract double choose(PositivePart values, int steps);
+  /**
+   * Chooses one for each channel of values that lie along a dimension; NaN for a channel that has
+   * nothing above 0.
+   */
+  double[] thresholds(Tensor values, int axis, int bits, boolean signed) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      requireFloatingPoint(values);
+      requireAny(values.select(axis, 0));
+      return choose(values.movedim(axis, 0).flatten(1, -1), bits, signed);
+    }
+  }
+
+  /** Row by row; NaN for one of several that has nothing above 0. */
+  private double[] choose(Tensor rows, int bits, boolean signed) {
+    int steps = (1 << (signed ? bits - 1 : bits)) - 1;
+    ToDoubleFunction<PositivePart> choice = choice(rows.size(1), steps);
+    List<PositivePart> parts = PositivePart.ofRows(rows, signed);
+    if (parts.size() == 1) {
+      parts.get(0).requireAny();
+    }
+    return parts.stream()
+        .mapToDouble(part -> part.isEmpty() ? Double.NaN : choice.applyAsDouble(part))
+        .toArray();
+  }
+
+  /**
+   * How to choose for a quantizer with so many steps from 0 to the threshold: one less than levels.
+   *
+   * @param count of the values of a tensor, those that are not above 0 among them
+   */
+  abstract ToDoubleFunction<PositivePart> choice(long count, int steps);
 
   static void requireFloatingPoint(Tensor values) {
     if (!Arguments.isTensor(values)) {

@@ -3,7 +3,11 @@ package io.github.actclip.nn;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.DoubleBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.DoubleStream;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
@@ -31,33 +35,49 @@ final class PositivePart {
     this.max = max;
   }
 
-  /** Refuses a tensor that has a NaN or an infinity, or nothing above 0. */
-  static PositivePart of(Tensor values, boolean signed) {
-    T_TensorTensor_T ends = values.aminmax();
-    double least = ends.get0().item_double();
-    double largest = ends.get1().item_double();
+  /**
+   * That of each row of a matrix.
+   *
+   * @throws ActclipException bad input, when one has a NaN or an infinity
+   */
+  static List<PositivePart> ofRows(Tensor rows, boolean signed) {
+    T_TensorTensor_T ends = rows.aminmax(new LongOptional(1), false);
+    double[] least = doubles(ends.get0());
+    double[] largest = doubles(ends.get1());
+    List<PositivePart> parts = new ArrayList<>();
+    for (int row = 0; row < least.length; row++) {
+      Tensor values = rows.select(0, row);
+      requireFinite(values, least[row], largest[row]);
+      double max = signed ? Math.max(-least[row], largest[row]) : largest[row];
+      parts.add(new PositivePart(values.detach(), signed, max));
+    }
+    return parts;
+  }
+
+  private static void requireFinite(Tensor values, double least, double largest) {
     if (!Double.isFinite(least) || !Double.isFinite(largest)) {
       long finite = values.isfinite().sum().item_long();
       throw ActclipException.badInput(
           "%d of the %d values are NaN or infinite: calibration needs finite ones",
           values.numel() - finite, values.numel());
     }
-    double max = signed ? Math.max(-least, largest) : largest;
-    if (!(max > 0)) {
+  }
+
+  /** Whether there is nothing above 0. */
+  boolean isEmpty() {
+    return max <= 0;
+  }
+
+  void requireAny() {
+    if (isEmpty()) {
       throw ActclipException.badInput(
           "the largest %s is %s: calibration needs one above 0",
           signed ? "magnitude" : "value", max);
     }
-    return new PositivePart(values.detach().flatten(), signed, max);
   }
 
   double max() {
     return max;
-  }
-
-  /** How many values the tensor has, those that are not above 0 included. */
-  long count() {
-    return flat.numel();
   }
 
   /**
@@ -75,10 +95,27 @@ final class PositivePart {
     Scalar zero = new Scalar(0.0);
     Scalar one = new Scalar(1.0);
     forEachPiece(piece -> counts.add_(piece.div(unit).histc(bins, zero, one)));
-    double[] result = new double[bins];
-    DoubleBuffer buffer = counts.createBuffer();
-    buffer.get(result);
-    return result;
+    return doubles(counts);
+  }
+
+  /** The bin of each value, ascending: faster than a histogram that is almost empty. */
+  int[] bins(int bins) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return DoubleStream.of(doubles(flat))
+          .map(value -> signed ? Math.abs(value) : value)
+          .filter(value -> value > 0)
+          .mapToInt(value -> Math.min((int) (value / max * bins), bins - 1))
+          .sorted()
+          .toArray();
+    }
+  }
+
+  private static double[] doubles(Tensor tensor) {
+    double[] values = new double[(int) tensor.numel()];
+    DoubleBuffer buffer = tensor.cpu().to(ScalarType.Double).contiguous().createBuffer();
+    buffer.get(values);
+    return values;
   }
 
   /** The quantile, as {@link Calibration#PERCENTILE} defines it, for a fraction close to 1. */

@@ -8,6 +8,7 @@ import io.github.actclip.runtime.TensorMeaning;
 import io.github.actclip.runtime.TensorNotes;
 import io.github.actclip.runtime.TensorScope;
 import java.lang.ref.WeakReference;
+import java.nio.DoubleBuffer;
 import java.util.Optional;
 import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.Scalar;
@@ -62,8 +63,9 @@ public final class Threshold {
     this.name = name;
     this.kind = kind;
     lowerBound = kind.hasFloor() ? new LowerBound(kind.floor()) : null;
+    require(initial);
     try (TensorScope scope = new TensorScope()) {
-      Tensor raw = torch.full(new long[] {channels}, new Scalar(raw(initial)));
+      Tensor raw = torch.full(new long[] {channels}, raw(initial).item());
       // A handle of its own: what register_parameter returns dies with the module. Kept, since a
       // network keeps the layer beyond a scope that is open now.
       parameter = scope.keep(new Tensor(layer.register_parameter(parameterName(), raw, true)));
@@ -193,9 +195,10 @@ public final class Threshold {
    *     be
    */
   public void set(double value) {
+    require(value);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      parameter().fill_(new Scalar(raw(value)));
+      parameter().fill_(raw(value).item());
     }
   }
 
@@ -206,17 +209,17 @@ public final class Threshold {
    * @throws ActclipException when one is infinite, or not above 0 where it must be
    */
   void setOrFloor(double... values) {
-    double[] raw = new double[values.length];
+    double[] floored = values.clone();
     for (int c = 0; c < values.length; c++) {
-      raw[c] = Double.isNaN(values[c]) ? Double.NaN : raw(Math.max(values[c], kind.floor()));
+      if (!Double.isNaN(values[c])) {
+        floored[c] = Math.max(values[c], kind.floor());
+        require(floored[c]);
+      }
     }
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
-      for (int c = 0; c < raw.length; c++) {
-        if (!Double.isNaN(raw[c])) {
-          parameter().select(0, c).fill_(new Scalar(raw[c]));
-        }
-      }
+      Tensor raw = raw(floored).to(parameter().device(), parameter().scalar_type());
+      parameter().copy_(torch.where(raw.isnan(), parameter(), raw));
     }
   }
 
@@ -264,7 +267,7 @@ public final class Threshold {
     return kind.positive();
   }
 
-  private double raw(double value) {
+  private void require(double value) {
     if (!(Math.abs(value) <= Float.MAX_VALUE) || (kind.mustBePositive() && (float) value <= 0)) {
       throw ActclipException.badInput(
           "the threshold %s (%s) must be a finite number%s",
@@ -274,10 +277,13 @@ public final class Threshold {
       throw ActclipException.badInput(
           "the threshold %s (%s) must be at least its floor (%s)", name, value, kind.floor());
     }
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      Tensor wide = torch.scalar_tensor(new Scalar(value), new TensorOptions(ScalarType.Double));
-      return kind.parameterization().inverse(wide).item_double();
-    }
+  }
+
+  /** What the parameter has to be, float64. */
+  private Tensor raw(double... values) {
+    Tensor wide =
+        torch.empty(new long[] {values.length}, new TensorOptions(ScalarType.Double), null);
+    wide.<DoubleBuffer>createBuffer().put(values);
+    return kind.parameterization().inverse(wide);
   }
 }

@@ -231,21 +231,9 @@ public abstract class ThresholdLayer extends Module {
   final double[] tops(Tensor x, Calibration calibration, int bits, boolean signed) {
     requireOpen();
     requireChannels(x);
-    Calibration.requireFloatingPoint(x);
-    double[] tops = new double[channels];
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      for (int c = 0; c < channels; c++) {
-        Tensor channel = channels == 1 ? x : x.select(axis, c);
-        boolean dead = channels > 1 && channel.numel() > 0 && isDead(channel, signed);
-        tops[c] = dead ? Double.NaN : calibration.threshold(channel, bits, signed);
-      }
-    }
-    return tops;
-  }
-
-  private static boolean isDead(Tensor channel, boolean signed) {
-    return (signed ? channel.abs() : channel).max().item_double() <= 0;
+    return channels == 1
+        ? new double[] {calibration.threshold(x, bits, signed)}
+        : calibration.thresholds(x, axis, bits, signed);
   }
 
   /** A value of shape (1) or (channels) in a shape that broadcasts to x's. */
