@@ -126,6 +126,11 @@ record ClassFolders(List<String> classes, List<Entry> files) {
     }
   }
 
+  /** Decodes what is seen of an image. */
+  FramedImage decode(int index, Frame frame) {
+    return FramedImage.read(files.get(index).path(), frame);
+  }
+
   /** Of the names of the classes, and of each file's name, size and end. */
   long checksum() {
     CRC32C crc = new CRC32C();

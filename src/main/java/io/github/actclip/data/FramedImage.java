@@ -16,7 +16,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * What is seen of an image.
  *
  * @param file where it is from
- * @param pixels rows × columns × channels, from 0 to 1
+ * @param pixels rows × columns × channels, from 0 to 1; nobody changes them
  */
 record FramedImage(Path file, int rows, int columns, float[] pixels) {
 

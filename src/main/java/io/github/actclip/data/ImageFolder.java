@@ -27,10 +27,11 @@ import org.bytedeco.pytorch.global.torch;
  * out and colour profiles are not applied, as in Python by {@code Image.convert("RGB")}; 16 bits a
  * channel keep their values.
  *
- * <p>Only names are in memory: an image is decoded each time it is asked for, by as many threads as
- * there are processors ({@link java.util.concurrent.ForkJoinPool#commonPool}). So a file that is no
- * image, is damaged or cut off, or has more than 89,478,485 pixels is found then. Immutable and
- * thread-safe; there is nothing to close.
+ * <p>An image is decoded when it is first asked for, by as many threads as there are processors
+ * ({@link java.util.concurrent.ForkJoinPool#commonPool}). So a file that is no image, is damaged or
+ * cut off, or has more than 89,478,485 pixels is found then. What is seen of images is kept in
+ * memory, as many as fit into an eighth of the heap, and not after {@link #randomResizedCrop}; the
+ * others are decoded each time. Immutable and thread-safe; there is nothing to close.
  */
 public final class ImageFolder implements Dataset {
 
@@ -42,7 +43,7 @@ public final class ImageFolder implements Dataset {
   private final boolean cropped;
 
   /** What is seen of each image. */
-  private final IntFunction<Frame> frames;
+  private final IntFunction<FramedImage> images;
 
   private volatile Long checksum;
 
@@ -51,16 +52,23 @@ public final class ImageFolder implements Dataset {
       ClassFolders content,
       Framing framing,
       boolean cropped,
-      IntFunction<Frame> frames) {
+      IntFunction<FramedImage> images) {
     this.folder = folder;
     this.content = content;
     this.framing = framing;
     this.cropped = cropped;
-    this.frames = frames;
+    this.images = images;
   }
 
   private ImageFolder(Path folder, ClassFolders content, Framing framing, boolean cropped) {
-    this(folder, content, framing, cropped, index -> framing);
+    this(
+        folder,
+        content,
+        framing,
+        cropped,
+        cropped
+            ? index -> content.decode(index, framing)
+            : new DecodedImages(content.files().size(), index -> content.decode(index, framing)));
   }
 
   /**
@@ -144,7 +152,9 @@ public final class ImageFolder implements Dataset {
         content,
         framing,
         true,
-        index -> new RandomCrop(framing.crop(), Seeds.ofSample(own, epoch, index)));
+        index ->
+            content.decode(
+                index, new RandomCrop(framing.crop(), Seeds.ofSample(own, epoch, index))));
   }
 
   /** How many images there are. */
@@ -181,15 +191,11 @@ public final class ImageFolder implements Dataset {
   @Override
   public Batch batch(int... indices) {
     Indices.require(this, indices);
-    List<FramedImage> images =
-        IntStream.of(indices)
-            .parallel()
-            .mapToObj(i -> FramedImage.read(content.files().get(i).path(), frames.apply(i)))
-            .toList();
+    List<FramedImage> seen = IntStream.of(indices).parallel().mapToObj(images).toList();
     long[] labels = IntStream.of(indices).mapToLong(i -> content.files().get(i).label()).toArray();
     try (TensorScope scope = new TensorScope()) {
       return new Batch(
-          scope.pass(FramedImage.stack(name(), images)), scope.pass(torch.tensor(labels)));
+          scope.pass(FramedImage.stack(name(), seen)), scope.pass(torch.tensor(labels)));
     }
   }
 

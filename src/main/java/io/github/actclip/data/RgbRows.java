@@ -6,6 +6,7 @@ import java.awt.image.BufferedImage;
 import java.awt.image.ColorModel;
 import java.awt.image.ComponentSampleModel;
 import java.awt.image.DataBuffer;
+import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
 import java.nio.file.Path;
@@ -31,8 +32,8 @@ final class RgbRows {
   private final float[] highest = new float[CHANNELS];
   private final int[] row;
 
-  /** A row of a raster whose samples are bytes; else none. */
-  private final byte[] bytes;
+  /** Whether the samples are bytes in one array, which are read there. */
+  private final boolean ofBytes;
 
   /**
    * Shows an image.
@@ -56,10 +57,10 @@ final class RgbRows {
       highest[channel] = (1 << bits) - 1;
     }
     row = new int[image.getWidth() * raster.getNumBands()];
-    boolean ofBytes =
-        raster.getTransferType() == DataBuffer.TYPE_BYTE
-            && raster.getSampleModel() instanceof ComponentSampleModel;
-    bytes = new byte[ofBytes ? row.length : 0];
+    ofBytes =
+        raster.getSampleModel() instanceof ComponentSampleModel
+            && raster.getDataBuffer() instanceof DataBufferByte buffer
+            && buffer.getNumBanks() == 1;
   }
 
   private static int[] bands(ColorModel model) {
@@ -93,7 +94,11 @@ final class RgbRows {
       readColours(x, y, columns, out);
       return;
     }
-    readSamples(x, y, columns);
+    if (ofBytes) {
+      readBytes(x, y, out);
+      return;
+    }
+    raster.getPixels(x, y, columns, 1, row);
     int step = raster.getNumBands();
     for (int channel = 0; channel < CHANNELS; channel++) {
       int from = bands[channel];
@@ -112,15 +117,19 @@ final class RgbRows {
     }
   }
 
-  /** Bytes by the row: one by one takes longer than all that is done with them. */
-  private void readSamples(int x, int y, int columns) {
-    if (bytes.length == 0) {
-      raster.getPixels(x, y, columns, 1, row);
-      return;
-    }
-    raster.getDataElements(x, y, columns, 1, bytes);
-    for (int i = 0; i < columns * raster.getNumBands(); i++) {
-      row[i] = bytes[i] & 0xff;
+  /** Most images; what a raster does for each row takes longer than all the rest. */
+  private void readBytes(int x, int y, float[] out) {
+    ComponentSampleModel model = (ComponentSampleModel) raster.getSampleModel();
+    DataBufferByte buffer = (DataBufferByte) raster.getDataBuffer();
+    byte[] bytes = buffer.getData();
+    int column = x - raster.getSampleModelTranslateX();
+    int line = y - raster.getSampleModelTranslateY();
+    int step = model.getPixelStride();
+    for (int channel = 0; channel < CHANNELS; channel++) {
+      int from = buffer.getOffset() + model.getOffset(column, line, bands[channel]);
+      for (int to = channel; to < out.length; to += CHANNELS, from += step) {
+        out[to] = bytes[from] & 0xff;
+      }
     }
   }
 

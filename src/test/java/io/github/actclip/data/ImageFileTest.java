@@ -158,6 +158,22 @@ class ImageFileTest {
     assertArrayEquals(expected, FramedImage.read(file, Framing.NONE).pixels());
   }
 
+  /** A reader may give a part of a larger image, whose bytes begin elsewhere. */
+  @Test
+  void aPartOfAnImageIsThatPart() {
+    BufferedImage whole = new BufferedImage(9, 7, BufferedImage.TYPE_3BYTE_BGR);
+    whole.getRaster().setPixels(0, 0, 9, 7, new Random(0).ints(9 * 7 * 3, 0, 256).toArray());
+    BufferedImage part = whole.getSubimage(2, 3, 5, 4);
+    float[] row = new float[4 * RgbRows.CHANNELS];
+    new RgbRows(FIXTURES, part).read(1, 2, row);
+    for (int x = 0; x < 4; x++) {
+      int rgb = whole.getRGB(2 + 1 + x, 3 + 2);
+      assertEquals(rgb >> 16 & 0xff, row[3 * x]);
+      assertEquals(rgb >> 8 & 0xff, row[3 * x + 1]);
+      assertEquals(rgb & 0xff, row[3 * x + 2]);
+    }
+  }
+
   private static float[] floats(JsonNode array, float highest) {
     float[] values = new float[array.size()];
     for (int i = 0; i < values.length; i++) {

@@ -11,8 +11,10 @@ import io.github.actclip.runtime.TensorScope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.MemoryFormat;
@@ -124,6 +126,26 @@ class ImageFolderTest {
       crc.update(Math.round(255 * value));
     }
     assertEquals(2_930_655_594L, crc.getValue());
+  }
+
+  @Test
+  void imagesAreDecodedOnceAsFarAsThereIsRoom() throws IOException {
+    List<Integer> decoded = new ArrayList<>();
+    IntFunction<FramedImage> decode =
+        index -> {
+          decoded.add(index);
+          return new FramedImage(folder, 1, 2, new float[2 * RgbRows.CHANNELS]);
+        };
+    DecodedImages images = new DecodedImages(4, 2 * 24 + 23, decode);
+    for (int index : new int[] {3, 1, 0, 2, 3, 1, 0, 2}) {
+      images.apply(index);
+    }
+    assertEquals(List.of(3, 1, 0, 2, 0, 2), decoded);
+
+    ImageFolder once = ImageFolder.of(folder).resize(8);
+    float[] first = pixels(once, 2);
+    Files.delete(folder.resolve("red/b.png"));
+    assertArrayEquals(first, pixels(once, 2));
   }
 
   private static float[] pixels(Dataset images, int index) {
