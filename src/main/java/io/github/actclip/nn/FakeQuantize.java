@@ -136,7 +136,7 @@ public final class FakeQuantize extends ThresholdLayer {
       case PACT -> first.value().div(new Scalar(options.high()));
       case LSQ, LSQ_PLUS -> first.value();
       case TQT -> {
-        Tensor log2 = ceil.apply(leastLog2.apply(first.parameter()));
+        Tensor log2 = ceil.apply(leastLog2.bound(first.parameter()));
         // Divided before the power is taken, which would be infinite from 2^128 on.
         yield log2.sub(new Scalar(Integer.numberOfTrailingZeros(options.steps()))).exp2();
       }

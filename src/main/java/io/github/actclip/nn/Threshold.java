@@ -132,7 +132,7 @@ public final class Threshold {
    */
   public Tensor value() {
     Tensor value = withoutFloor();
-    return lowerBound == null ? value : lowerBound.apply(value);
+    return lowerBound == null ? value : lowerBound.bound(value);
   }
 
   /**
