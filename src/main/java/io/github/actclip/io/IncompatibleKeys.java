@@ -7,8 +7,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -25,6 +25,9 @@ public record IncompatibleKeys(
     List<String> unexpectedKeys,
     List<MismatchedShape> mismatchedShapes,
     List<MismatchedMeaning> mismatchedMeanings) {
+
+  /** More than these of a kind are no help to a reader: a network has hundreds. */
+  private static final int MOST_SHOWN = 5;
 
   /** Makes the lists unmodifiable. */
   public IncompatibleKeys {
@@ -115,22 +118,24 @@ public record IncompatibleKeys(
         && mismatchedMeanings.stream().noneMatch(mismatch -> mismatch.key().equals(key));
   }
 
-  /** All names, in one line. */
+  /** The names, in one line; of many, the first few and how many more there are. */
   @Override
   public String toString() {
     List<String> kinds = new ArrayList<>();
-    addListed(kinds, "missing", missingKeys.stream());
-    addListed(kinds, "unexpected", unexpectedKeys.stream().map(TensorInfo::quoted));
-    addListed(kinds, "wrong", mismatchedShapes.stream().map(MismatchedShape::toString));
-    addListed(
-        kinds, "of another meaning", mismatchedMeanings.stream().map(MismatchedMeaning::toString));
+    addListed(kinds, "missing", missingKeys, name -> name);
+    addListed(kinds, "unexpected", unexpectedKeys, TensorInfo::quoted);
+    addListed(kinds, "wrong", mismatchedShapes, MismatchedShape::toString);
+    addListed(kinds, "of another meaning", mismatchedMeanings, MismatchedMeaning::toString);
     return String.join("; ", kinds);
   }
 
-  private static void addListed(List<String> kinds, String kind, Stream<String> names) {
-    String listed = names.collect(Collectors.joining(", "));
-    if (!listed.isEmpty()) {
-      kinds.add(kind + ": " + listed);
+  private static <T> void addListed(
+      List<String> kinds, String kind, List<T> all, Function<T, String> text) {
+    if (all.isEmpty()) {
+      return;
     }
+    String shown = all.stream().limit(MOST_SHOWN).map(text).collect(Collectors.joining(", "));
+    int more = all.size() - MOST_SHOWN;
+    kinds.add(kind + ": " + shown + (more > 0 ? " and " + more + " more" : ""));
   }
 }

@@ -59,9 +59,9 @@ public final class StateDict {
    *
    * @param state exactly the names of {@link #of}, each with the module's shape and, where both
    *     have one, {@link TensorMeaning}; it stays the caller's
-   * @throws ActclipException bad input that lists every missing, unexpected and wrongly shaped
-   *     name, and every one of another meaning, before anything is changed; a failure when LibTorch
-   *     cannot copy a value
+   * @throws ActclipException bad input with the first missing, unexpected and wrongly shaped names
+   *     and those of another meaning, and how many there are, before anything is changed; a failure
+   *     when LibTorch cannot copy a value
    */
   public static void load(Module module, Map<String, Tensor> state) {
     load(module, state, true);
@@ -74,9 +74,9 @@ public final class StateDict {
    * @param strict whether to refuse a state that does not fit altogether; otherwise what fits is
    *     copied, and the rest of the module stays as it is
    * @return what did not fit; empty when strict
-   * @throws ActclipException when strict, bad input that lists every missing, unexpected and
-   *     wrongly shaped name, and every one of another meaning, before anything is changed; a
-   *     failure when LibTorch cannot copy a value
+   * @throws ActclipException when strict, bad input with the first missing, unexpected and wrongly
+   *     shaped names and those of another meaning, and how many there are, before anything is
+   *     changed; a failure when LibTorch cannot copy a value
    */
   public static IncompatibleKeys load(Module module, Map<String, Tensor> state, boolean strict) {
     try (TensorScope scope = new TensorScope()) {

@@ -240,6 +240,25 @@ class StateDictTest {
         torch.rand(1).set_requires_grad(true).mul(torch.rand(1)).requires_grad(), "grad mode");
   }
 
+  /** Those of another network: a sentence with hundreds of names is read by nobody. */
+  @Test
+  void namesTheFirstOfManyAndHowManyMore() {
+    Map<String, Tensor> state = new LinkedHashMap<>();
+    for (int i = 0; i < 62; i++) {
+      state.put("layer" + i, torch.ones(1));
+    }
+    StateDict.of(module()).forEach((name, tensor) -> state.put(name, torch.ones(9)));
+    var e = assertThrows(ActclipException.class, () -> StateDict.load(module(), state));
+    assertTrue(
+        e.getMessage()
+            .contains(
+                "unexpected: \"layer0\", \"layer1\", \"layer2\", \"layer3\", \"layer4\" and 57"
+                    + " more; wrong: act_max of shape [9] instead of [1], "),
+        e.getMessage());
+    int wrong = StateDict.of(module()).size() - 5;
+    assertTrue(e.getMessage().endsWith(" and " + wrong + " more"), e.getMessage());
+  }
+
   @Test
   void namesTheTensorThatCannotBeCopied() {
     Map<String, Tensor> state = StateDict.of(module());
