@@ -32,6 +32,8 @@ final class ReportTables {
           "threads", "LibTorch's threads",
           "blas threads", "OpenBLAS's threads");
 
+  private static final Set<String> OF_NETWORKS = Set.of("actclip.net", "actclip.network");
+
   private static final Pattern ENUM = Pattern.compile("[A-Z][A-Z0-9_]*");
 
   private ReportTables() {}
@@ -142,7 +144,7 @@ final class ReportTables {
 
   /** What a note is about: of this library's own, those of its network need no word for it. */
   private static String subject(String note) {
-    return note.equals("actclip.net") ? "" : note.replaceFirst("^actclip\\.", "");
+    return OF_NETWORKS.contains(note) ? "" : note.replaceFirst("^actclip\\.", "");
   }
 
   /** Of one that is JSON, what it says; any other is one text. */

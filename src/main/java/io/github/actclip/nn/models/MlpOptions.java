@@ -37,4 +37,15 @@ public record MlpOptions(
   public MlpOptions with(ActivationOptions other) {
     return new MlpOptions(inFeatures, hidden, outFeatures, other);
   }
+
+  /** How many numbers the weights of such a network are, biases and thresholds not counted. */
+  public long weightCount() {
+    long count = 0;
+    int in = inFeatures;
+    for (int out : hidden) {
+      count += (long) in * out;
+      in = out;
+    }
+    return count + (long) in * outFeatures;
+  }
 }

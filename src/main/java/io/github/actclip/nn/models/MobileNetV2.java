@@ -4,6 +4,7 @@ import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import java.util.List;
 import org.bytedeco.pytorch.DropoutImpl;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Tensor;
@@ -26,16 +27,20 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class MobileNetV2 extends Network {
 
-  /** Of each stage: how many times the channels, how many of them, blocks, stride of the first. */
-  private static final int[][] STAGES = {
-    {1, 16, 1, 1},
-    {6, 24, 2, 2},
-    {6, 32, 3, 2},
-    {6, 64, 4, 2},
-    {6, 96, 3, 1},
-    {6, 160, 3, 2},
-    {6, 320, 1, 1},
-  };
+  /** Blocks of as many channels; the first of them has the stride. */
+  record Stage(int expansion, int channels, int blocks, int stride) {}
+
+  static final List<Stage> STAGES =
+      List.of(
+          new Stage(1, 16, 1, 1),
+          new Stage(6, 24, 2, 2),
+          new Stage(6, 32, 3, 2),
+          new Stage(6, 64, 4, 2),
+          new Stage(6, 96, 3, 1),
+          new Stage(6, 160, 3, 2),
+          new Stage(6, 320, 1, 1));
+
+  static final int STEM_CHANNELS = 32;
 
   private static final int STRIDE = 32;
   private static final double LINEAR_DEVIATION = 0.01;
@@ -65,13 +70,14 @@ public final class MobileNetV2 extends Network {
   }
 
   private Sequential features(Layers layers) {
-    int in = options.channels(32);
+    int in = options.channels(STEM_CHANNELS);
     Sequential features =
         new Sequential().then(layers.convNormActivation(options.inChannels(), in, 3, 2, 1));
-    for (int[] stage : STAGES) {
-      int out = options.channels(stage[1]);
-      for (int i = 0; i < stage[2]; i++) {
-        features.then(new InvertedResidual(layers, in, out, i == 0 ? stage[3] : 1, stage[0]));
+    for (Stage stage : STAGES) {
+      int out = options.channels(stage.channels());
+      for (int i = 0; i < stage.blocks(); i++) {
+        int stride = i == 0 ? stage.stride() : 1;
+        features.then(new InvertedResidual(layers, in, out, stride, stage.expansion()));
         in = out;
       }
     }

@@ -25,6 +25,10 @@ public record MobileNetV2Options(
 
   private static final double MIN_WIDTH = 0.05;
   private static final double MAX_WIDTH = 8;
+
+  /** Of 3×3. */
+  private static final long KERNEL = 9;
+
   private static final int LAST_CHANNELS = 1280;
   private static final int MULTIPLE = 8;
 
@@ -69,5 +73,24 @@ public record MobileNetV2Options(
   private static int rounded(double wanted) {
     int nearest = Math.max(MULTIPLE, (int) (wanted + MULTIPLE / 2.0) / MULTIPLE * MULTIPLE);
     return nearest < 0.9 * wanted ? nearest + MULTIPLE : nearest;
+  }
+
+  /**
+   * How many numbers the weights of such a network are; those of normalisation, biases and
+   * thresholds not counted.
+   */
+  public long weightCount() {
+    long in = channels(MobileNetV2.STEM_CHANNELS);
+    long count = KERNEL * inChannels * in;
+    for (MobileNetV2.Stage stage : MobileNetV2.STAGES) {
+      long out = channels(stage.channels());
+      for (int i = 0; i < stage.blocks(); i++) {
+        long hidden = in * stage.expansion();
+        long expanding = stage.expansion() == 1 ? 0 : in * hidden;
+        count += expanding + KERNEL * hidden + hidden * out;
+        in = out;
+      }
+    }
+    return count + lastChannels() * (in + numClasses);
   }
 }

@@ -49,6 +49,9 @@ public record ResNetOptions(
     }
   }
 
+  /** Of 3×3. */
+  private static final int KERNEL = 9;
+
   private static final int MAX_STAGES = 4;
   private static final int MAX_BLOCKS = 200;
   private static final int MAX_WIDTH = 1024;
@@ -90,5 +93,21 @@ public record ResNetOptions(
   int stride() {
     int ofStem = stem == Stem.CIFAR ? 1 : 4;
     return ofStem << (blocks.size() - 1);
+  }
+
+  /**
+   * How many numbers the weights of such a network are; those of normalisation, biases and
+   * thresholds not counted.
+   */
+  public long weightCount() {
+    long count = (long) stem.kernel * stem.kernel * inChannels * width;
+    long in = width;
+    for (int i = 0; i < blocks.size(); i++) {
+      long out = (long) width << i;
+      long shortcut = in == out ? 0 : in * out;
+      count += KERNEL * out * (in + (2L * blocks.get(i) - 1) * out) + shortcut;
+      in = out;
+    }
+    return count + in * numClasses;
   }
 }

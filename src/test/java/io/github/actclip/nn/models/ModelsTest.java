@@ -167,6 +167,30 @@ class ModelsTest {
   }
 
   @Test
+  void weightsAreAsManyAsTheOptionsSay() {
+    MlpOptions mlp = new MlpOptions(7, List.of(5, 3), 2, CLIPS);
+    assertWeights(mlp.weightCount(), new Mlp(mlp));
+    ResNetOptions small = ResNetOptions.resnet20(2, 5);
+    assertWeights(small.weightCount(), new ResNet(small));
+    ResNetOptions large = ResNetOptions.resnet18(3, 10);
+    assertWeights(large.weightCount(), new ResNet(large));
+    MobileNetV2Options mobile = new MobileNetV2Options(0.3, 0, 2, 5, CLIPS);
+    assertWeights(mobile.weightCount(), new MobileNetV2(mobile));
+  }
+
+  /** Not counted is what has one dimension: biases, thresholds, and what normalises. */
+  private static void assertWeights(long count, Network network) {
+    TensorScope.run(
+        () ->
+            assertEquals(
+                StateDict.of(network).values().stream()
+                    .filter(tensor -> tensor.dim() > 1)
+                    .mapToLong(Tensor::numel)
+                    .sum(),
+                count));
+  }
+
+  @Test
   void thresholdsStandBesideWhatTheyLimit() {
     assertTrue(names(Kind.MLP).containsAll(List.of("1.max", "4.max")));
     assertTrue(
