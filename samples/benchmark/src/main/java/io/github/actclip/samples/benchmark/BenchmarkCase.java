@@ -8,14 +8,15 @@ import java.util.Locale;
  *
  * @param size images of a batch, or elements of a tensor
  * @param threads of one operation
+ * @param model the network, as {@code --model} names it
  */
-record BenchmarkCase(Part part, int size, int threads, Precision precision) {
+record BenchmarkCase(Part part, int size, int threads, Precision precision, String model) {
 
   /** What is measured. */
   enum Part {
-    /** A training step of Net: forward, backward, SGD. */
+    /** A training step: forward, backward, SGD. */
     STEP,
-    /** Net's forward without gradients. */
+    /** Forward without gradients. */
     FORWARD,
     /** ReLU and clip, forward and backward. */
     CLIP,

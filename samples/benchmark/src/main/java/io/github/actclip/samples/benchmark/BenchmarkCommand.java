@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -22,7 +21,7 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "benchmark",
     description =
-        "Times a training step and the forward pass of Net beside its two convolutions alone,"
+        "Times a training step and the forward pass of Net, or of the network of --model, beside its two convolutions alone,"
             + " Python's PyTorch (channels-last), untuned JavaCPP and, with samples/run -Ppeers, DJL"
             + " and ONNX Runtime; the clip beside LibTorch's operations; a training beside its steps"
             + " alone; how long programs take to start; and a step's time and memory an image in"
@@ -36,7 +35,17 @@ public final class BenchmarkCommand implements Runnable {
       paramLabel = "step|forward|clip|data|start-up|scaling",
       arity = "0..*",
       description = "What is measured (default: all).")
-  private List<Part> parts = List.of(Part.values());
+  private List<Part> given;
+
+  @Option(
+      names = "--model",
+      paramLabel = "NAME",
+      defaultValue = "net",
+      description =
+          "Of a step and a forward pass, on 3×32×32 images: net (the default), mlp, resnet20,"
+              + " resnet18 or mobilenet_v2, whose learned clips are timed beside plain ReLUs (or"
+              + " LibTorch's ReLU6), PACT of 4 bits, and Python's.")
+  private String model;
 
   @Option(
       names = "--batch-sizes",
@@ -79,6 +88,9 @@ public final class BenchmarkCommand implements Runnable {
 
   @Mixin private DeviceMixin deviceOption;
 
+  /** Those that are given, or all that there are of the network. */
+  private List<Part> parts;
+
   @Option(
       names = "--json",
       paramLabel = "FILE",
@@ -93,6 +105,8 @@ public final class BenchmarkCommand implements Runnable {
 
   @Override
   public void run() {
+    Architecture<?> architecture = Architecture.named(model);
+    parts = parts(architecture);
     requirePositive("--batch-sizes", batchSizes);
     requirePositive("--sizes", sizes);
     requirePositive("--rounds", List.of(rounds));
@@ -102,19 +116,25 @@ public final class BenchmarkCommand implements Runnable {
     requireFiles();
     Device device = deviceOption.open();
     RuntimeInfo environment = RuntimeInfo.current();
-    List<BenchmarkCase> cases = cases();
+    List<BenchmarkCase> cases = cases(architecture);
     threads().forEach(LibTorch::setThreads); // refuses what cannot be
     List<Measurement> measurements = new ArrayList<>();
     List<Scaling.Point> scaling = new ArrayList<>();
     String name = device.str().getString();
     BenchmarkResults results =
         new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements, scaling);
-    System.out.println("device " + name + ", clip backend " + ClipOp.backend());
+    System.out.println(
+        "device "
+            + name
+            + ", clip backend "
+            + ClipOp.backend()
+            + ", network "
+            + architecture.name());
     if (!cases.isEmpty()) {
       Measurement.printTitle();
     }
     for (BenchmarkCase in : cases) {
-      TensorScope.run(() -> measurements.addAll(measure(in, device)));
+      TensorScope.run(() -> measurements.addAll(measure(in, architecture, device)));
       write(results);
     }
     if (parts.contains(Part.SCALING)) {
@@ -128,6 +148,19 @@ public final class BenchmarkCommand implements Runnable {
     if (plot != null) {
       ScalingPlot.write(scaling, plot);
     }
+  }
+
+  private List<Part> parts(Architecture<?> architecture) {
+    if (architecture.equals(Architecture.NET)) {
+      return given == null ? List.of(Part.values()) : given;
+    }
+    List<Part> suitable = List.of(Part.STEP, Part.FORWARD);
+    if (given != null && !suitable.containsAll(given)) {
+      throw ActclipException.badInput(
+          "--model (%s) is for step and forward: the other parts are of net or of no network",
+          model);
+    }
+    return given == null ? suitable : given;
   }
 
   /** It takes minutes until they are written: what stands in the way is said before. */
@@ -147,14 +180,11 @@ public final class BenchmarkCommand implements Runnable {
       return;
     }
     Path folder = file.toAbsolutePath().getParent();
-    if (folder == null || !Files.isWritable(folder) || isNoFile(file)) {
+    boolean isNoFile = Files.exists(file) && !Files.isRegularFile(file);
+    if (folder == null || !Files.isWritable(folder) || isNoFile) {
       throw ActclipException.badInput(
           "%s (%s) cannot be written: name a file in a folder that is there", option, file);
     }
-  }
-
-  private static boolean isNoFile(Path path) {
-    return Files.exists(path) && !Files.isRegularFile(path);
   }
 
   private static void requirePositive(String option, List<Integer> values) {
@@ -163,13 +193,15 @@ public final class BenchmarkCommand implements Runnable {
     }
   }
 
-  private List<BenchmarkCase> cases() {
+  private List<BenchmarkCase> cases(Architecture<?> architecture) {
     List<Integer> counts = threads();
     List<BenchmarkCase> cases = new ArrayList<>();
     for (Part part : parts) {
       for (Precision precision : precisionsOf(part)) {
         for (int size : sizesOf(part)) {
-          counts.forEach(count -> cases.add(new BenchmarkCase(part, size, count, precision)));
+          counts.forEach(
+              count ->
+                  cases.add(new BenchmarkCase(part, size, count, precision, architecture.name())));
         }
       }
     }
@@ -195,37 +227,17 @@ public final class BenchmarkCommand implements Runnable {
   }
 
   /** The caller's scope owns what it makes. */
-  private List<Measurement> measure(BenchmarkCase in, Device device) {
+  private List<Measurement> measure(BenchmarkCase in, Architecture<?> architecture, Device device) {
     LibTorch.setThreads(in.threads());
     List<Contestant> contestants = new ArrayList<>();
     try {
-      contestants.addAll(contestants(in, device));
+      contestants.addAll(Contestants.of(in, architecture, device));
       List<Measurement> measured = Rounds.run(in, contestants, rounds);
       measured.forEach(Measurement::print);
       return measured;
     } finally {
       contestants.forEach(Contestant::close);
     }
-  }
-
-  /** Ours first. */
-  private static List<Contestant> contestants(BenchmarkCase in, Device device) {
-    return switch (in.part()) {
-      case CLIP -> new ClipContestants(in, device).all();
-      case DATA ->
-          List.of(
-              new TrainingContestant(in, device),
-              new NetContestants(in, device).steps(TrainingContestant.LEAST_STEPS));
-      case SCALING -> throw new IllegalStateException("scaling has no cases");
-      case START_UP -> StartUpContestant.all(in); // on the CPU
-      case STEP, FORWARD -> {
-        List<Contestant> ours = new NetContestants(in, device).of(in.part());
-        // All of the others compute on the CPU.
-        yield device.is_cpu()
-            ? Stream.concat(ours.stream(), ProcessContestant.all(in).stream()).toList()
-            : ours;
-      }
-    };
   }
 
   private void write(BenchmarkResults results) {

@@ -4,22 +4,16 @@ import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.models.Net;
 import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.optim.Precision;
-import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.benchmark.BenchmarkCase.Part;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Supplier;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.SGD;
-import org.bytedeco.pytorch.SGDOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Net, and the calls of its two convolutions alone, to which everything else is an addition. */
 final class NetContestants {
@@ -27,12 +21,9 @@ final class NetContestants {
   private static final long[] ONES = {1, 1};
   private static final long[] ZEROS = {0, 0};
 
-  private final Precision precision;
-  private final Device device;
   private final Net net;
-  private final SGD optimizer;
-  private final Tensor images;
-  private final Tensor labels;
+  private final Images images;
+  private final NetworkPasses passes;
 
   /** Of the original's images; belongs to the caller's scope. */
   NetContestants(BenchmarkCase in, Device device) {
@@ -41,25 +32,14 @@ final class NetContestants {
 
   /** Belongs to the caller's scope. */
   NetContestants(int batch, NetOptions options, Precision precision, Device device) {
-    this.precision = precision;
-    this.device = device;
     net = new Net(options);
-    net.to(device, false);
-    optimizer = new SGD(net.parameters(), new SGDOptions(0.001));
-    int size = options.imageSize();
-    try (Tensor drawn = torch.randn(batch, options.inChannels(), size, size)) {
-      images = drawn.to(device, ScalarType.Float).contiguous(Net.MEMORY_FORMAT);
-    }
-    labels =
-        torch
-            .randint(
-                0, options.numClasses(), new long[] {batch}, new TensorOptions(ScalarType.Long))
-            .to(device, ScalarType.Long);
+    images = Images.random(batch, options.imageSize(), device);
+    passes = new NetworkPasses(net, images, precision, device);
   }
 
   /** Steps whose data are always the same, at least so many at once. */
   Contestant steps(int least) {
-    Contestant steps = new LocalContestant("its steps", this::step, net.actMax());
+    Contestant steps = passes.of(Part.STEP, "its steps");
     return new Contestant() {
       @Override
       public String name() {
@@ -78,32 +58,13 @@ final class NetContestants {
     boolean trains = part == Part.STEP;
     Convolutions alone = new Convolutions();
     return List.of(
-        new LocalContestant("actclip", trains ? this::step : this::forward, net.actMax()),
+        passes.of(part, "actclip"),
         new LocalContestant(
             "its convolutions", trains ? alone::bothWays : alone::forward, net.actMax()));
   }
 
   void step() {
-    TensorScope.run(
-        () -> {
-          optimizer.zero_grad();
-          Tensor logits = inPrecision(() -> net.forward(images)).to(ScalarType.Float);
-          torch.cross_entropy_loss(logits, labels).backward();
-          optimizer.step();
-        });
-  }
-
-  private void forward() {
-    try (TensorScope scope = new TensorScope()) {
-      scope.noGrad();
-      inPrecision(() -> net.forward(images));
-    }
-  }
-
-  private Tensor inPrecision(Supplier<Tensor> forward) {
-    return precision == Precision.FLOAT32
-        ? forward.get()
-        : Autocast.run(device, ScalarType.BFloat16, forward);
+    passes.step();
   }
 
   /** The network's two, each with an input of its own. */
@@ -113,7 +74,7 @@ final class NetContestants {
     private final Convolution conv2;
 
     Convolutions() {
-      conv1 = new Convolution("conv1", images);
+      conv1 = new Convolution("conv1", images.data());
       Tensor between = torch.randn_like(torch.max_pool2d(conv1.gradient, 2, 2));
       conv2 = new Convolution("conv2", between.requires_grad_(true));
     }
@@ -162,7 +123,7 @@ final class NetContestants {
     }
 
     Tensor forward() {
-      return inPrecision(
+      return passes.inPrecision(
           () -> torch.conv2d(input, weight, new TensorOptional(bias), ONES, ZEROS, ONES, 1));
     }
 

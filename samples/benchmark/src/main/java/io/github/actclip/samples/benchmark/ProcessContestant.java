@@ -47,22 +47,27 @@ final class ProcessContestant implements Contestant {
     name = answers.readLine();
   }
 
-  /** Those of them that are on this machine and can do it. */
+  /** Those of them that are on this machine and can do it, for Net. */
   static List<ProcessContestant> all(BenchmarkCase in) {
     List<ProcessContestant> all = new ArrayList<>();
-    INTERPRETERS.stream()
-        .flatMap(python -> start(List.of(python, "-c", script()), in).stream())
-        .findFirst()
-        .ifPresent(all::add);
+    python(in).ifPresent(all::add);
     MAINS.stream()
         .filter(main -> ProcessContestant.class.getResource(main + ".class") != null)
         .forEach(main -> start(Jvm.contestant(main), in).ifPresent(all::add));
     return all;
   }
 
+  /** Python, where one has its PyTorch, and for some networks torchvision. */
+  static Optional<ProcessContestant> python(BenchmarkCase in) {
+    return INTERPRETERS.stream()
+        .flatMap(python -> start(List.of(python, "-c", script()), in).stream())
+        .findFirst();
+  }
+
   static Optional<ProcessContestant> start(List<String> program, BenchmarkCase in) {
     Stream<String> arguments =
-        Stream.of(in.part(), in.size(), in.threads(), BenchmarkCase.lower(in.precision()))
+        Stream.of(
+                in.part(), in.size(), in.threads(), BenchmarkCase.lower(in.precision()), in.model())
             .map(Object::toString);
     try {
       ProcessContestant contestant =

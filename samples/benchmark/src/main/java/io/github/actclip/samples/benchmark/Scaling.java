@@ -104,7 +104,9 @@ final class Scaling {
   private Point point(int batchSize, int imageSize) {
     NetOptions options = new NetOptions(3, imageSize, 10);
     NetContestants net = new NetContestants(batchSize, options, Precision.FLOAT32, device);
-    BenchmarkCase in = new BenchmarkCase(Part.SCALING, batchSize, threads, Precision.FLOAT32);
+    BenchmarkCase in =
+        new BenchmarkCase(
+            Part.SCALING, batchSize, threads, Precision.FLOAT32, Architecture.NET.name());
     List<Measurement> measured = Rounds.run(in, net.of(Part.STEP), rounds);
     OptionalLong bytes = memory(batchSize, options);
     return new Point(

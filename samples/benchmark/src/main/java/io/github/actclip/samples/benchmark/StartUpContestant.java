@@ -15,7 +15,8 @@ record StartUpContestant(String name, Runnable process) implements Contestant {
 
   /** {@code info} first, then what it takes to have the first image through {@code Net}. */
   static List<Contestant> all(BenchmarkCase in) {
-    BenchmarkCase image = new BenchmarkCase(Part.FORWARD, 1, in.threads(), in.precision());
+    BenchmarkCase image =
+        new BenchmarkCase(Part.FORWARD, 1, in.threads(), in.precision(), in.model());
     List<Contestant> all = new ArrayList<>();
     List<String> info = Jvm.info(in.threads());
     all.add(new StartUpContestant("actclip, info", () -> run(info)));

@@ -1,6 +1,7 @@
 package io.github.actclip.samples.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -46,6 +47,26 @@ class BenchmarkCommandTest {
     assertWho(parts.get("DATA"), List.of("actclip", "its steps"));
     assertEquals(written.get("measurements").size() + 2, result.out().lines().count());
     parts.values().forEach(all -> all.forEach(one -> assertCompared(one, all.get(0))));
+  }
+
+  @Test
+  void anotherNetworkIsMeasuredBesideItselfWithoutClips() {
+    Result result =
+        InThisJvm.run(
+            "benchmark --model=MLP --batch-sizes=2 --threads=1 --rounds=1 --device=cpu".split(" "));
+    assertEquals(0, result.status(), result.err());
+    assertTrue(result.out().lines().findFirst().orElseThrow().endsWith(", network mlp"));
+    for (String part : List.of("step", "forward")) {
+      for (String who : List.of("actclip", "plain ReLU", "PACT, 4 bits")) {
+        assertTrue(
+            result
+                .out()
+                .lines()
+                .anyMatch(line -> line.startsWith(part + " ") && line.contains(" " + who + " ")),
+            result.out());
+      }
+    }
+    assertFalse(result.out().contains("convolutions"), result.out());
   }
 
   @Test

@@ -1,0 +1,43 @@
+package io.github.actclip.samples.benchmark;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.Device;
+
+/** Who is measured beside whom. */
+final class Contestants {
+
+  private Contestants() {}
+
+  /** Ours first; the caller's scope owns what they are made of. */
+  static List<Contestant> of(BenchmarkCase in, Architecture<?> architecture, Device device) {
+    return switch (in.part()) {
+      case CLIP -> new ClipContestants(in, device).all();
+      case DATA ->
+          List.of(
+              new TrainingContestant(in, device),
+              new NetContestants(in, device).steps(TrainingContestant.LEAST_STEPS));
+      case SCALING -> throw new IllegalStateException("scaling has no cases");
+      case START_UP -> StartUpContestant.all(in); // on the CPU
+      case STEP, FORWARD ->
+          architecture.equals(Architecture.NET) ? net(in, device) : other(in, architecture, device);
+    };
+  }
+
+  private static List<Contestant> net(BenchmarkCase in, Device device) {
+    List<Contestant> all = new ArrayList<>(new NetContestants(in, device).of(in.part()));
+    if (device.is_cpu()) { // All of the others compute there.
+      all.addAll(ProcessContestant.all(in));
+    }
+    return all;
+  }
+
+  private static List<Contestant> other(
+      BenchmarkCase in, Architecture<?> architecture, Device device) {
+    List<Contestant> all = new ArrayList<>(new ModelContestants(in, architecture, device).all());
+    if (device.is_cpu()) {
+      ProcessContestant.python(in).ifPresent(all::add);
+    }
+    return all;
+  }
+}
