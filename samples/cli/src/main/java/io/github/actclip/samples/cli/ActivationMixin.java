@@ -8,12 +8,17 @@ import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Parameterization;
 import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.samples.benchmark.Architecture;
+import java.util.Optional;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
-/** Options that say how Net limits its activations. */
+/** Options that say how a network limits its activations. */
 final class ActivationMixin {
+
+  /** Where they clip little, as ReLU6 does. */
+  private static final double START_OF_OTHERS = 6;
 
   /** A rule by its name, of any case. */
   static final class RuleConverter implements ITypeConverter<ThresholdGradient> {
@@ -37,10 +42,10 @@ final class ActivationMixin {
   @Option(
       names = "--clip",
       paramLabel = "FORM",
-      defaultValue = "tied",
       description =
-          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place (default: tied),"
-              + " or none for a plain ReLU.")
+          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place (default: tied;"
+              + " but for net and quantizers relu, which is tied and the ReLU in one), or none for a"
+              + " plain ReLU.")
   private ClipForm form;
 
   @Option(
@@ -55,18 +60,19 @@ final class ActivationMixin {
   @Option(
       names = "--threshold-init",
       paramLabel = "T",
-      defaultValue = "1",
-      description = "The threshold at the start (default: 1).")
-  private double initial;
+      description = "The thresholds at the start (default: of net 1, of all others 6).")
+  private Double initial;
 
   @Option(
       names = "--calibrate",
       paramLabel = "METHOD",
       description =
-          "Start from the data instead: one of max, percentile, mse, kl of the first batch.")
+          "Start from the data instead: one of max, percentile, mse, kl of the first batch (default"
+              + " for --weights that have no thresholds, but for those of mobilenet_v2, which Python"
+              + " clips at 6: percentile, or mse with activation bits).")
   private Calibration calibration;
 
-  @Option(names = "--per-channel", description = "A threshold for each of the 32 channels.")
+  @Option(names = "--per-channel", description = "A threshold for each channel.")
   private boolean perChannel;
 
   @Option(
@@ -120,16 +126,38 @@ final class ActivationMixin {
       description = "How quantizers learn: one of pact, lsq, lsq_plus, tqt (default: pact).")
   private QuantizationMethod quantization;
 
-  /** How the threshold starts from data; null when it does not. */
-  Calibration calibration() {
-    return calibration;
+  /** How thresholds start from data; empty when they do not. */
+  Optional<Calibration> calibration() {
+    return Optional.ofNullable(calibration);
   }
 
-  ActivationOptions options() {
+  /** How they start where trained weights have none; empty when as {@link #options} has it. */
+  Optional<Calibration> calibrationOfTrained(Architecture<?> architecture) {
+    boolean isTrainedWithout = architecture.natural().equals(ActivationOptions.relu());
+    if (initial != null || !isTrainedWithout || hasNoTop(form(architecture))) {
+      return Optional.empty();
+    }
+    return Optional.of(activationBits > 0 ? Calibration.MSE : Calibration.PERCENTILE);
+  }
+
+  private ClipForm form(Architecture<?> architecture) {
+    boolean needsTied = architecture.equals(Architecture.NET) || activationBits > 0;
+    ClipForm usual = needsTied ? ClipForm.TIED : ClipForm.RELU;
+    return form == null ? usual : form;
+  }
+
+  private static boolean hasNoTop(ClipForm form) {
+    return form == ClipForm.NONE || form == ClipForm.GENERALIZED_RELU;
+  }
+
+  ActivationOptions options(Architecture<?> architecture) {
+    ClipForm chosen = form(architecture);
+    boolean isAtOne = architecture.equals(Architecture.NET) || hasNoTop(chosen);
+    double start = isAtOne ? 1 : START_OF_OTHERS;
     ClipOptions clip =
-        new ClipOptions(form)
+        new ClipOptions(chosen)
             .gradient(rule)
-            .initial(initial)
+            .initial(initial == null ? start : initial)
             .parameterization(parameterization)
             .floor(floor)
             .beta(beta);

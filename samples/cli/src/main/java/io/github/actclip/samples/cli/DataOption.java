@@ -4,7 +4,6 @@ import io.github.actclip.data.Dataset;
 import io.github.actclip.data.ImageDataset;
 import io.github.actclip.data.ImageFolder;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.models.NetOptions;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.FilePath;
 import java.nio.file.Files;
@@ -15,8 +14,8 @@ import java.util.List;
  * Where images come from.
  *
  * @param source as said on the command line or in a summary
- * @param imageSize height and width that a network takes
- * @param randomCrop whether a training sees random parts of them
+ * @param imageSize height and width that those in a folder for each class are resized to
+ * @param randomCrop whether a training sees random parts of those
  */
 record DataOption(String source, int imageSize, boolean randomCrop) {
 
@@ -27,7 +26,7 @@ record DataOption(String source, int imageSize, boolean randomCrop) {
 
   Dataset load(Split split) {
     if (source.equals(EMBEDDED)) {
-      requireOriginalSize();
+      requireNoCrop();
       return ImageDataset.embedded(split);
     }
     Path folder = FilePath.of(source);
@@ -37,7 +36,7 @@ record DataOption(String source, int imageSize, boolean randomCrop) {
     if (ImageFolder.isAt(folder.resolve(TRAIN))) {
       return load(folder.resolve(TRAIN), folder, split);
     }
-    requireOriginalSize();
+    requireNoCrop();
     return ImageDataset.load(folder, split);
   }
 
@@ -58,19 +57,12 @@ record DataOption(String source, int imageSize, boolean randomCrop) {
                     folder.normalize(), TRAIN));
   }
 
-  private void requireOriginalSize() {
-    int original = NetOptions.original().imageSize();
+  private void requireNoCrop() {
     if (randomCrop) {
       throw ActclipException.badInput(
-          "The images of %s are %d×%d already: --random-crop is for those in a folder for each class,"
+          "The images of %s are 32×32 already: --random-crop is for those in a folder for each class,"
               + " which are resized; here, --crop-padding moves them",
-          source, original, original);
-    }
-    if (imageSize != original) {
-      throw ActclipException.badInput(
-          "The images of %s are %d×%d and cannot be %d×%d: only those in a folder for each class are"
-              + " resized",
-          source, original, original, imageSize, imageSize);
+          source);
     }
   }
 }

@@ -3,10 +3,12 @@ package io.github.actclip.samples.cli;
 import io.github.actclip.data.Dataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.Network;
 import io.github.actclip.report.Run;
 import io.github.actclip.report.RunSummary;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.FilePath;
+import io.github.actclip.samples.benchmark.Architecture;
 import io.github.actclip.train.Evaluation;
 import io.github.actclip.train.Evaluator;
 import java.nio.file.Files;
@@ -19,20 +21,24 @@ import picocli.CommandLine.Option;
 /** Tests a saved network again. */
 @Command(
     name = "evaluate",
-    description = "Reloads a trained Net and prints its accuracy on the test images.",
+    description = "Reloads a trained network and prints its accuracy on the test images.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class EvaluateCommand implements Runnable {
 
   @Option(
       names = "--model",
-      paramLabel = "DIR|FILE",
+      paramLabel = "DIR|FILE|NAME",
       required = true,
       description =
-          "The folder that 'train' wrote; or the weights of a Net in a file of safetensors"
-              + " (.safetensors) or of Python's torch.save (.pt, .pth, .bin): as the file describes"
-              + " it, or else one that clips as by default, on pixels that are not normalised.")
-  private Path model;
+          "The folder that 'train' wrote; or weights in a file of safetensors (.safetensors) or of"
+              + " Python's torch.save (.pt, .pth, .bin): of the network that the file describes, or"
+              + " else of a Net that clips as by default, on pixels that are not normalised. With"
+              + " --weights, the network that they are of: one of net, mlp, resnet20, resnet18,"
+              + " mobilenet_v2, as Python has it, on pixels that are not normalised.")
+  private String model;
+
+  @Mixin private ModelMixin anew;
 
   @Option(
       names = "--data",
@@ -47,24 +53,56 @@ final class EvaluateCommand implements Runnable {
   @Override
   public void run() {
     Device device = machine.device();
-    if (Files.isRegularFile(model)) {
-      NetDescription description = NetDescription.of(StateDict.readMetadata(model), model);
-      test(description, model, DataOption.EMBEDDED, device);
+    if (anew.weights() != null) {
+      testWeights(anew.weights(), device);
+      return;
+    }
+    Path path = FilePath.of(model);
+    anew.requireNone(path);
+    if (Files.isRegularFile(path)) {
+      ModelDescription description = ModelDescription.of(StateDict.readMetadata(path), path);
+      test(description, path, DataOption.EMBEDDED, device);
     } else {
-      RunSummary summary = RunSummary.read(model);
-      NetDescription description = NetDescription.of(summary.notes(), model);
-      test(description, model.resolve(Run.MODEL), summary.data(), device);
+      requireNoName(path);
+      RunSummary summary = RunSummary.read(path);
+      ModelDescription description = ModelDescription.of(summary.notes(), path);
+      test(description, path.resolve(Run.MODEL), summary.data(), device);
     }
   }
 
-  private void test(NetDescription description, Path weights, String trainedWith, Device device) {
-    Net net = description.load(weights);
-    DataOption source =
-        new DataOption(data == null ? trainedWith : data, description.net().imageSize(), false);
-    Dataset images = source.load(Split.TEST);
-    requireClasses(images, description.net().numClasses());
-    net.to(device, false);
-    Evaluation evaluation = Evaluator.evaluate(net, description.testing(images), device);
+  private static void requireNoName(Path path) {
+    boolean isName = Architecture.all().stream().anyMatch(one -> path.equals(Path.of(one.name())));
+    if (isName && !Files.exists(path)) {
+      throw ActclipException.badInput(
+          "--model (%s) is a network without weights: give them by --weights FILE", path);
+    }
+  }
+
+  private void test(ModelDescription description, Path weights, String trainedWith, Device device) {
+    Network network = description.load(weights);
+    int size = description.model().images().size();
+    Dataset images = new DataOption(data == null ? trainedWith : data, size, false).load(Split.TEST);
+    ImageShape.require(size, images);
+    requireClasses(images, description.model().classes());
+    test(network, description.testing(images), device);
+  }
+
+  /** Weights that do not say themselves what they are of. */
+  private void testWeights(Path file, Device device) {
+    Architecture<?> architecture = ModelMixin.named(model);
+    if (Model.isIn(StateDict.readMetadata(file))) {
+      throw ActclipException.badInput(
+          "%s says itself what its network is like: evaluate --model %s", file, file);
+    }
+    Dataset images = anew.data(data, architecture, false).load(Split.TEST);
+    Network network = anew.model(architecture, images, architecture.natural()).network();
+    new TrainedWeights(file).load(network);
+    test(network, images, device);
+  }
+
+  private static void test(Network network, Dataset images, Device device) {
+    network.to(device, false);
+    Evaluation evaluation = Evaluator.evaluate(network, images, device);
     Results.printTest(evaluation.loss(), evaluation.accuracy(), images.size());
   }
 

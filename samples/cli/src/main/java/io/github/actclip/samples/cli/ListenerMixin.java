@@ -1,6 +1,6 @@
 package io.github.actclip.samples.cli;
 
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.Network;
 import io.github.actclip.train.EarlyStopping;
 import io.github.actclip.train.ThresholdWatch;
 import io.github.actclip.train.TrainingListener;
@@ -42,19 +42,19 @@ final class ListenerMixin {
   private boolean tensorBoard;
 
   /** What may end the training early. */
-  List<TrainingListener> judges(Net net) {
-    List<TrainingListener> judges = new ArrayList<>(List.of(watch(net)));
+  List<TrainingListener> judges(Network network) {
+    List<TrainingListener> judges = new ArrayList<>(List.of(watch(network)));
     if (earlyStopping != null) {
       judges.add(new EarlyStopping(earlyStopping, 0));
     }
     return judges;
   }
 
-  private ThresholdWatch watch(Net net) {
+  private ThresholdWatch watch(Network network) {
     ThresholdWatch made =
         watch == Watch.STOP
-            ? ThresholdWatch.stopping(net.thresholds())
-            : ThresholdWatch.warning(net.thresholds());
+            ? ThresholdWatch.stopping(network.thresholds())
+            : ThresholdWatch.warning(network.thresholds());
     return made.with(WATCH_EVERY, WATCH_PATIENCE);
   }
 

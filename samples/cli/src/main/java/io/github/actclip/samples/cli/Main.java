@@ -20,7 +20,7 @@ import picocli.CommandLine.TypeConversionException;
  */
 @Command(
     name = "samples/run",
-    description = "Trains and measures Net, a network that learns where to clip its activations.",
+    description = "Trains and measures networks that learn where to clip their activations.",
     mixinStandardHelpOptions = true,
     versionProvider = VersionProvider.class,
     subcommands = {

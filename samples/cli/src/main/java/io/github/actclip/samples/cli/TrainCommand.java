@@ -1,16 +1,14 @@
 package io.github.actclip.samples.cli;
 
 import io.github.actclip.checkpoint.Checkpoint;
-import io.github.actclip.data.Batch;
-import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.Dataset;
 import io.github.actclip.data.Split;
-import io.github.actclip.nn.models.Net;
-import io.github.actclip.nn.models.NetOptions;
+import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.Network;
 import io.github.actclip.report.Run;
 import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.FilePath;
-import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.samples.benchmark.Architecture;
 import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
@@ -26,10 +24,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** Trains Net and writes what came of it. */
+/** Trains a network and writes what came of it. */
 @Command(
     name = "train",
-    description = "Trains Net on images, prints its accuracy, and writes its results.",
+    description = "Trains a network on images, prints its accuracy, and writes its results.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class TrainCommand implements Runnable {
@@ -47,10 +45,13 @@ final class TrainCommand implements Runnable {
   private String data;
 
   @Option(
-      names = "--image-size",
-      paramLabel = "N",
-      description = "Pixels that images in a folder for each class are resized to (default: 32).")
-  private Integer imageSize;
+      names = "--model",
+      paramLabel = "NAME",
+      defaultValue = "net",
+      description = "One of net, mlp, resnet20, resnet18, mobilenet_v2 (default: net).")
+  private String model;
+
+  @Mixin private ModelMixin anew;
 
   @Option(
       names = "--out",
@@ -80,23 +81,34 @@ final class TrainCommand implements Runnable {
 
   private void begin() {
     TrainerOptions options = trainer.options();
-    NetOptions original = NetOptions.original().with(activation.options());
+    Architecture<?> architecture = ModelMixin.named(model);
+    ActivationOptions clips = activation.options(architecture);
     Device device = machine.device();
     options.precision().requireOn(device);
-    int size = imageSize == null ? original.imageSize() : imageSize;
-    DataOption source =
-        new DataOption(data == null ? DataOption.EMBEDDED : data, size, trainer.randomCrop());
+    DataOption source = anew.data(data, architecture, trainer.randomCrop());
     Dataset train = source.load(Split.TRAIN);
     Dataset test = source.load(Split.TEST);
-    int classes = train.classes().isEmpty() ? original.numClasses() : train.classes().size();
-    NetOptions shape = new NetOptions(original.inChannels(), size, classes, original.activation());
-    NetDescription description =
-        new NetDescription(shape, trainer.augmentation(), trainer.normalization(train));
+    ModelDescription description =
+        new ModelDescription(
+            anew.model(architecture, train, clips),
+            trainer.augmentation(),
+            trainer.normalization(train));
     torch.manual_seed(options.seed());
-    Net net = new Net(shape);
-    calibrate(net, description.training(train), options);
+    Network network = description.model().network();
+    begin(
+        new Start(network, () -> options.loader(description.training(train), Devices.of("cpu"))),
+        architecture);
     Run run = out == null ? Run.createNew(defaultFolder()) : Run.create(out);
-    start(run, new TrainingRun(net, description, options, device, train, test));
+    start(run, new TrainingRun(network, description, options, device, train, test));
+  }
+
+  private void begin(Start start, Architecture<?> architecture) {
+    if (anew.weights() == null) {
+      activation.calibration().ifPresent(start::calibrate);
+    } else {
+      start.load(
+          anew.weights(), activation.calibration(), activation.calibrationOfTrained(architecture));
+    }
   }
 
   private void goOn(Path folder) {
@@ -105,20 +117,22 @@ final class TrainCommand implements Runnable {
     Device device = machine.device();
     TrainerOptions options = trainer.withEpochs(checkpoint.options());
     options.precision().requireOn(device);
-    NetDescription description = NetDescription.of(checkpoint.notes(), checkpoint.file());
+    ModelDescription description = ModelDescription.of(checkpoint.notes(), checkpoint.file());
+    int size = description.model().images().size();
     DataOption source =
         new DataOption(
             data == null ? checkpoint.source() : data,
-            description.net().imageSize(),
+            size,
             checkpoint.hasTransform("RandomResizedCrop"));
     Dataset train = source.load(Split.TRAIN);
     Dataset test = source.load(Split.TEST);
-    Net net = new Net(description.net());
-    start(Run.in(folder), new TrainingRun(net, description, options, device, train, test));
+    ImageShape.require(size, train);
+    Network network = description.model().network();
+    start(Run.in(folder), new TrainingRun(network, description, options, device, train, test));
   }
 
   private void start(Run run, TrainingRun training) {
-    List<TrainingListener> first = new ArrayList<>(watchers.judges(training.net()));
+    List<TrainingListener> first = new ArrayList<>(watchers.judges(training.network()));
     first.add(checkpoints.stopper());
     first.add(checkpoints.remembering(run));
     run.checkpoints(checkpoints.options());
@@ -126,17 +140,6 @@ final class TrainCommand implements Runnable {
       run.tensorBoard();
     }
     training.start(run, first);
-  }
-
-  /** On the CPU, where the network still is. */
-  private void calibrate(Net net, Dataset train, TrainerOptions options) {
-    if (activation.calibration() == null) {
-      return;
-    }
-    try (BatchIterator batches = options.loader(train, Devices.of("cpu")).iterator()) {
-      Batch first = batches.next();
-      TensorScope.run(() -> net.calibrate(first.data(), activation.calibration()));
-    }
   }
 
   private static Path defaultFolder() {

@@ -1,7 +1,8 @@
 package io.github.actclip.samples.cli;
 
 import io.github.actclip.data.Dataset;
-import io.github.actclip.nn.models.Net;
+import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.nn.Network;
 import io.github.actclip.report.Run;
 import io.github.actclip.train.EpochMetrics;
 import io.github.actclip.train.Trainer;
@@ -9,13 +10,16 @@ import io.github.actclip.train.TrainerOptions;
 import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.DoubleSummaryStatistics;
 import java.util.List;
+import java.util.Locale;
 import org.bytedeco.pytorch.Device;
 
 /** A training with all its listeners, and what it prints. */
 record TrainingRun(
-    Net net,
-    NetDescription description,
+    Network network,
+    ModelDescription description,
     TrainerOptions options,
     Device device,
     Dataset train,
@@ -36,7 +40,7 @@ record TrainingRun(
    * @param watchers those that hear of it before its results are written, and may end it early
    */
   void start(Run run, List<TrainingListener> watchers) {
-    Trainer trainer = new Trainer(net, options, device);
+    Trainer trainer = new Trainer(network, options, device);
     description.notes().forEach(trainer::note);
     List<EpochMetrics> epochs;
     try (run;
@@ -60,10 +64,21 @@ record TrainingRun(
       Results.print("stopped", "in epoch " + last.epoch() + ", after step " + last.step());
     }
     Results.printTest(last.testLoss(), last.test().get("accuracy"), test.size());
-    last.thresholds().values().stream()
-        .findFirst()
-        .ifPresent(first -> Results.print("act_max", first.threshold()));
+    printThresholds(last.thresholds().values());
     Results.print("results", run.folder());
     Results.print("report", run.folder().resolve(Run.REPORT));
+  }
+
+  private static void printThresholds(Collection<ActivationStatistics> seen) {
+    DoubleSummaryStatistics all =
+        seen.stream().mapToDouble(ActivationStatistics::threshold).summaryStatistics();
+    if (all.getCount() == 1) {
+      Results.print("act_max", all.getMax());
+    } else if (all.getCount() > 1) {
+      Results.print(
+          "thresholds",
+          String.format(
+              Locale.ROOT, "%d, from %.4g to %.4g", all.getCount(), all.getMin(), all.getMax()));
+    }
   }
 }

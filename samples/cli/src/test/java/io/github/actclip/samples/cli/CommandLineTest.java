@@ -108,7 +108,7 @@ class CommandLineTest {
         NetOptions.original()
             .with(ActivationOptions.original().quantized(QuantizationMethod.TQT, 4, 4));
     Map<String, String> texts =
-        new NetDescription(options, Augmentation.none(), normalization).notes();
+        new ModelDescription(Model.net(options), Augmentation.none(), normalization).notes();
     Net net = new Net(options);
     double loss =
         Evaluator.evaluate(net, test.transformed(normalization), Devices.of("cpu")).loss();

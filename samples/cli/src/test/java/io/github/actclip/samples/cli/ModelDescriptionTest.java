@@ -42,7 +42,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A file of weights says which network they are of, and which images it takes. */
-class NetDescriptionTest {
+class ModelDescriptionTest {
 
   static {
     LibTorch.load();
@@ -53,21 +53,22 @@ class NetDescriptionTest {
       NetOptions.original()
           .with(ActivationOptions.original().quantized(QuantizationMethod.TQT, 4, 0));
 
-  private static final NetDescription ORIGINAL =
-      new NetDescription(NetOptions.original(), Augmentation.none(), Normalization.none());
+  private static final ModelDescription ORIGINAL =
+      new ModelDescription(
+          Model.net(NetOptions.original()), Augmentation.none(), Normalization.none());
 
   @TempDir Path folder;
 
-  private static NetDescription read(Path file) {
-    return NetDescription.of(StateDict.readMetadata(file), file);
+  private static ModelDescription read(Path file) {
+    return ModelDescription.of(StateDict.readMetadata(file), file);
   }
 
   @Test
   void theWeightsOfATrainingAreTestedAsItTestedThem() {
     Device device = Devices.of("cpu");
     TrainerOptions options = TrainerOptions.builder(OptimizerType.ADAMW).epochs(1).build();
-    NetDescription given =
-        new NetDescription(NET, new Augmentation(2, true), Normalization.of(IMAGES));
+    ModelDescription given =
+        new ModelDescription(Model.net(NET), new Augmentation(2, true), Normalization.of(IMAGES));
     Trainer trainer = new Trainer(new Net(NET), options, device);
     given.notes().forEach(trainer::note);
     EpochMetrics last;
@@ -81,7 +82,7 @@ class NetDescriptionTest {
             StateDict.readMetadata(file),
             RunSummary.read(folder).notes(),
             Run.newest(folder).notes())) {
-      NetDescription read = NetDescription.of(notes, folder);
+      ModelDescription read = ModelDescription.of(notes, folder);
       assertEquals(given, read);
       Evaluation again = Evaluator.evaluate(read.load(file), read.testing(IMAGES), device);
       assertEquals(last.testLoss(), again.loss());
@@ -90,11 +91,12 @@ class NetDescriptionTest {
 
   @Test
   void imagesThatNothingChangesAreThemselves() {
-    NetDescription plain = new NetDescription(NET, Augmentation.none(), Normalization.none());
+    ModelDescription plain =
+        new ModelDescription(Model.net(NET), Augmentation.none(), Normalization.none());
     assertSame(IMAGES, plain.training(IMAGES));
     assertFalse(plain.notes().containsKey("actclip.augmentation"));
-    NetDescription moved =
-        new NetDescription(NET, new Augmentation(2, false), Normalization.none());
+    ModelDescription moved =
+        new ModelDescription(Model.net(NET), new Augmentation(2, false), Normalization.none());
     assertEquals(1, moved.training(IMAGES).transforms().size());
     assertSame(IMAGES, moved.testing(IMAGES));
   }
@@ -122,9 +124,9 @@ class NetDescriptionTest {
     Path file = folder.resolve(name);
     Net net = new Net();
     TensorScope.run(() -> StateDict.write(file, StateDict.of(net)));
-    NetDescription read = read(file);
+    ModelDescription read = read(file);
     assertEquals(ORIGINAL, read);
-    assertEquals(NetOptions.original(), read.load(file).options());
+    assertEquals(NetOptions.original(), ((Net) read.load(file)).options());
   }
 
   @ParameterizedTest
@@ -150,9 +152,9 @@ class NetDescriptionTest {
     Path file = folder.resolve("net.safetensors");
     Net net = new Net();
     Map<String, String> texts =
-        new NetDescription(NET, Augmentation.none(), Normalization.none()).notes();
+        new ModelDescription(Model.net(NET), Augmentation.none(), Normalization.none()).notes();
     TensorScope.run(() -> StateDict.write(file, StateDict.of(net), texts));
-    NetDescription read = read(file);
+    ModelDescription read = read(file);
     ActclipException e = assertThrows(ActclipException.class, () -> read.load(file));
     assertTrue(e.getMessage().contains("act_raw_max"), e.getMessage());
   }
@@ -164,9 +166,9 @@ class NetDescriptionTest {
     Net net = new Net();
     NetOptions huge = new NetOptions(4096, 4096, 1_000_000);
     Map<String, String> texts =
-        new NetDescription(huge, Augmentation.none(), Normalization.none()).notes();
+        new ModelDescription(Model.net(huge), Augmentation.none(), Normalization.none()).notes();
     TensorScope.run(() -> StateDict.write(file, StateDict.of(net), texts));
-    NetDescription read = read(file);
+    ModelDescription read = read(file);
     ActclipException e = assertThrows(ActclipException.class, () -> read.load(file));
     assertTrue(e.isBadInput());
     assertEquals(

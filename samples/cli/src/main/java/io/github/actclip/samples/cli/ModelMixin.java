@@ -1,0 +1,108 @@
+package io.github.actclip.samples.cli;
+
+import io.github.actclip.data.Dataset;
+import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.FilePath;
+import io.github.actclip.samples.benchmark.Architecture;
+import io.github.actclip.samples.benchmark.Wanted;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalDouble;
+import java.util.stream.Stream;
+import picocli.CommandLine.Option;
+
+/** Options of a network that is made anew. */
+final class ModelMixin {
+
+  private static final int CLASSES_WITHOUT_NAMES = 10;
+
+  @Option(
+      names = "--weights",
+      paramLabel = "FILE",
+      description =
+          "Weights that the network starts from, in a file of safetensors (.safetensors) or of"
+              + " Python's torch.save (.pt, .pth, .bin), such as torchvision's.")
+  private Path weights;
+
+  @Option(
+      names = "--width",
+      paramLabel = "W",
+      description =
+          "Of mlp, the width of its two hidden layers (default: 256); of resnet20 and resnet18, the"
+              + " channels of the first stage (default: 16, 64); of mobilenet_v2, a factor on all"
+              + " channels (default: 1).")
+  private Double width;
+
+  @Option(
+      names = "--image-size",
+      paramLabel = "N",
+      description =
+          "Pixels that images in a folder for each class are resized to (default: 32; resnet18 and"
+              + " mobilenet_v2 224).")
+  private Integer imageSize;
+
+  /**
+   * The network of a name.
+   *
+   * @throws ActclipException bad input, when it is none, or a file's
+   */
+  static Architecture<?> named(String name) {
+    boolean isKnown =
+        Architecture.all().stream().anyMatch(one -> one.name().equalsIgnoreCase(name));
+    boolean isPath = Stream.of("/", "\\", ".").anyMatch(name::contains);
+    if (isKnown || !isPath && !Files.exists(FilePath.of(name))) {
+      return Architecture.named(name);
+    }
+    Path path = FilePath.of(name);
+    if (Files.isRegularFile(path)) {
+      throw ActclipException.badInput(
+          "--model (%s) is a file: name its network (%s), and give the file's weights by --weights",
+          path, Architecture.NAMES);
+    }
+    throw ActclipException.badInput(
+        "--model (%s) is %s: name a network (%s)",
+        path, Files.isDirectory(path) ? "a folder" : "no file that is there", Architecture.NAMES);
+  }
+
+  /** The file of weights, or null for none. */
+  Path weights() {
+    return weights;
+  }
+
+  /**
+   * Refuses options of a network that is made anew, where a file or folder says what it is like.
+   */
+  void requireNone(Path said) {
+    requireNone("--width", width, said);
+    requireNone("--image-size", imageSize, said);
+  }
+
+  private static void requireNone(String option, Number given, Path said) {
+    if (given != null) {
+      throw ActclipException.badInput(
+          "%s (%s) goes with --weights: %s says itself what its network is like",
+          option, given, said);
+    }
+  }
+
+  /** Images, in a size for that network. */
+  DataOption data(String source, Architecture<?> architecture, boolean randomCrop) {
+    return new DataOption(
+        source == null ? DataOption.EMBEDDED : source,
+        imageSize == null ? architecture.imageSize() : imageSize,
+        randomCrop);
+  }
+
+  /** The network for these images. */
+  <T> Model<T> model(Architecture<T> architecture, Dataset images, ActivationOptions activation) {
+    if (imageSize != null) {
+      ImageShape.require(imageSize, images);
+    }
+    ImageShape shape = ImageShape.of(images);
+    int classes = images.classes().isEmpty() ? CLASSES_WITHOUT_NAMES : images.classes().size();
+    OptionalDouble asked = width == null ? OptionalDouble.empty() : OptionalDouble.of(width);
+    Wanted wanted = new Wanted(shape.channels(), shape.size(), classes, asked, activation);
+    return new Model<>(architecture, architecture.options().apply(wanted), shape);
+  }
+}
