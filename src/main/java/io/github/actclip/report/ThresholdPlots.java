@@ -130,7 +130,8 @@ final class ThresholdPlots {
     List<Curve> all = shown.stream().map(curves).toList();
     double least = all.stream().mapToDouble(Curve::least).filter(Double::isFinite).min().orElse(0);
     double most = all.stream().mapToDouble(Curve::most).filter(Double::isFinite).max().orElse(1);
-    double space = most > least ? (most - least) / 10 : Math.max(Math.abs(most) / 10, 1e-6);
+    double flat = most == 0 ? 1 : Math.abs(most) / 10; // around a line that nothing moves
+    double space = most > least ? (most - least) / 10 : flat;
     List<Plot> plots = new ArrayList<>();
     for (int i = 0; i < shown.size(); i++) {
       plots.add(

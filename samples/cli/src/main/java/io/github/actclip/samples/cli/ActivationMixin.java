@@ -43,9 +43,9 @@ final class ActivationMixin {
       names = "--clip",
       paramLabel = "FORM",
       description =
-          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place (default: tied;"
-              + " but for net and quantizers relu, which is tied and the ReLU in one), or none for a"
-              + " plain ReLU.")
+          "One of tied, relu, two_sided, untied, soft, generalized_relu, in_place, or none for a"
+              + " plain ReLU (default: tied of net and with activation bits, else relu, which is"
+              + " tied with the ReLU in it).")
   private ClipForm form;
 
   @Option(
@@ -67,9 +67,9 @@ final class ActivationMixin {
       names = "--calibrate",
       paramLabel = "METHOD",
       description =
-          "Start from the data instead: one of max, percentile, mse, kl of the first batch (default"
-              + " for --weights that have no thresholds, but for those of mobilenet_v2, which Python"
-              + " clips at 6: percentile, or mse with activation bits).")
+          "Start from the data instead: one of max, percentile, mse, kl of the first batch. By"
+              + " default so do mlp, resnet20 and resnet18 from --weights without thresholds: by"
+              + " percentile, or with activation bits mse.")
   private Calibration calibration;
 
   @Option(names = "--per-channel", description = "A threshold for each channel.")

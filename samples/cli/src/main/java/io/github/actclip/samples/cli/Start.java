@@ -45,8 +45,7 @@ record Start(Network network, Supplier<DataLoader> images) {
     network.train(true);
     if (!missing.isEmpty()) {
       LOG.info(
-          "{} has no value for {} thresholds: those of activations start {}, those of weights from"
-              + " the weights",
+          "{} has no value for {} thresholds; on activations, they start {}",
           file,
           missing.size(),
           how.map(Start::text).orElse("at a fixed value"));

@@ -103,7 +103,7 @@ class ModelOptionTest {
     Path file = write(new ResNet(resNet(10, ActivationOptions.relu())));
     Result result = train(SMALL + " --epochs=1 --lr=1e-30 --weights=" + file, folder.resolve("a"));
     assertEquals(0, result.status(), result.err());
-    String said = file + " has no value for 19 thresholds: those of activations start ";
+    String said = file + " has no value for 19 thresholds; on activations, they start ";
     assertTrue(
         result.err().contains(said + "from the first batch (--calibrate percentile)"),
         result.err());
