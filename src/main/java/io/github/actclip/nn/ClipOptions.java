@@ -3,6 +3,7 @@ package io.github.actclip.nn;
 import io.github.actclip.autograd.ThresholdGradient;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.Internal;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
@@ -177,6 +178,23 @@ public final class ClipOptions {
       text.append(", floor=").append(floor);
     }
     return text.append(FakeQuantizeOptions.axis(channels, axis)).toString();
+  }
+
+  /**
+   * Refuses all but one threshold above which values are limited, as it is, that learns by its
+   * exact gradient or not at all.
+   *
+   * @param why no more is possible
+   * @throws ActclipException naming the first option that asks for more
+   */
+  @Internal
+  public void requirePlain(String why) {
+    if (form != ClipForm.RELU && form != ClipForm.TIED) {
+      throw ActclipException.badInput("form (%s) must be RELU or TIED %s", form, why);
+    }
+    boolean frozen = gradient == ThresholdGradient.FROZEN;
+    ThresholdGradient rule = frozen ? ThresholdGradient.FROZEN : ThresholdGradient.SUM;
+    requireSame(new ClipOptions(form).initial(initial).gradient(rule), why);
   }
 
   /**

@@ -3,6 +3,7 @@ package io.github.actclip.nn;
 import io.github.actclip.op.ClipOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
+import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import java.util.ArrayList;
@@ -53,11 +54,29 @@ public abstract class ThresholdLayer extends Module {
   public final Tensor forward(Tensor x) {
     requireOpen();
     requireChannels(x);
-    viewer.accept(x);
-    if (isObserved()) {
-      observe(x, false);
+    if (isLooking()) {
+      look(x);
     }
     return limit(x);
+  }
+
+  /**
+   * Whether the layer is to {@link #look} at what this forward pass brings it; to be asked once a
+   * pass, as {@link #forward} does.
+   */
+  @Internal
+  public final boolean isLooking() {
+    return isShowing() || isObserved();
+  }
+
+  /** Looks at what comes to it, where something else than {@link #forward} limits that. */
+  @Internal
+  public final void look(Tensor x) {
+    if (isShowing()) {
+      viewer.accept(x);
+    } else {
+      observe(x, false);
+    }
   }
 
   /** {@link Blocks#convMaxPoolClip} of what is open. */
