@@ -96,6 +96,7 @@ class OwnTrainingTest {
           case QUANTIZED -> "act.scale";
           case QUANTIZED_MLP, QUANTIZED_BRANCHES -> "clip.scale";
           case RESNET -> "layer3.2.act2.max";
+          case SCRIPTED -> "clip0.max";
           default -> "clip.max";
         };
     assertTrue(page.contains(threshold), page);

@@ -131,7 +131,7 @@ class RunTest {
     List<List<Long>> counts = summary.confusion().counts();
     int classes =
         switch (kind) {
-          case CONV, QUANTIZED, RESNET -> 5;
+          case CONV, QUANTIZED, RESNET, SCRIPTED -> 5;
           case MLP, QUANTIZED_MLP -> 0;
           case BRANCHES, QUANTIZED_BRANCHES -> 3;
         };

@@ -12,6 +12,7 @@ import io.github.actclip.nn.QuantizationMethod;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
 import io.github.actclip.nn.ThresholdLayer;
+import io.github.actclip.nn.models.Clips;
 import io.github.actclip.nn.models.ResNet;
 import io.github.actclip.nn.models.ResNetOptions;
 import io.github.actclip.train.Loss;
@@ -43,7 +44,8 @@ public enum OwnNetwork {
   QUANTIZED("quantized", Quantized::new, Loss.crossEntropy(), Metric.accuracy()),
   QUANTIZED_MLP("", () -> new Mlp(true), Loss.meanSquaredError(), Metric.meanAbsoluteError()),
   QUANTIZED_BRANCHES("", () -> new TwoBranches(true), Loss.crossEntropy(), Metric.topK(2)),
-  RESNET("resnet", OwnNetwork::resNet, Loss.crossEntropy(), Metric.accuracy());
+  RESNET("resnet", OwnNetwork::resNet, Loss.crossEntropy(), Metric.accuracy()),
+  SCRIPTED("", OwnNetwork::scripted, Loss.crossEntropy(), Metric.accuracy());
 
   /** Its name in the fixture. */
   public final String fixture;
@@ -68,7 +70,7 @@ public enum OwnNetwork {
   /** Random data of so many samples; the caller's scope owns it. */
   public Tensor data(int samples) {
     return switch (this) {
-      case CONV, QUANTIZED, RESNET -> torch.randn(samples, 3, 8, 8);
+      case CONV, QUANTIZED, RESNET, SCRIPTED -> torch.randn(samples, 3, 8, 8);
       case MLP, QUANTIZED_MLP -> torch.randn(samples, 4);
       case BRANCHES, QUANTIZED_BRANCHES -> torch.randn(samples, 6);
     };
@@ -87,6 +89,11 @@ public enum OwnNetwork {
         ActivationOptions.clip(new ClipOptions(ClipForm.RELU).initial(2)).perChannel(true);
     return new ResNet(
         new ResNetOptions(ResNetOptions.Stem.CIFAR, List.of(3, 3, 3), 4, 3, 5, clips));
+  }
+
+  /** Python's, with batch normalisation, two clips, and a dropout of half of everything. */
+  private static Network scripted() {
+    return Clips.insert(Scripted.file("small"), new ClipOptions(ClipForm.RELU));
   }
 
   /** Three channels of 8×8, in five classes. */

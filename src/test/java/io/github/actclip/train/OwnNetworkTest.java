@@ -49,7 +49,7 @@ class OwnNetworkTest {
   @EnumSource(
       value = OwnNetwork.class,
       mode = Mode.MATCH_NONE,
-      names = {"QUANTIZED.*", "RESNET"})
+      names = {"QUANTIZED.*", "RESNET", "SCRIPTED"})
   void isTrainedAsPythonTrainsIt(OwnNetwork kind) {
     Network network = kind.make();
     TensorScope.run(() -> StateDict.load(network, read(kind, "start")));
