@@ -50,14 +50,15 @@ public final class Clips {
    * Puts clips into a copy of a module that shares its parameters and buffers; the module itself
    * keeps its code, and may have run.
    *
-   * @param module scripted, on any device, without clips of this library
+   * @param module scripted, without clips of this library; where it is not on the CPU, move the
+   *     network to where it is, as thresholds start on the CPU
    * @return in the module's mode
    * @throws ActclipException likewise, and when the module is not there or was closed
    */
   public static ScriptModule insert(JitModule module, ClipOptions options) {
     Arguments.requireOpen("the module", module);
     String what = "the module " + ScriptGraphs.simpleName(module.type());
-    ScriptChecks.require(module, what);
+    TensorScope.run(() -> ScriptChecks.require(module, what));
     return insert(module.clone(true), what, options);
   }
 

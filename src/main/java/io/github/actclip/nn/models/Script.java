@@ -21,9 +21,9 @@ import org.bytedeco.pytorch.global.torch;
  * A module of TorchScript that runs in the modes of other modules, its twins, and shares their
  * tensors.
  *
- * <p>It runs without TorchScript's optimizer: that has formulas of its own for some gradients and
- * for dropout, and uses them from the third pass on, so that a training that goes on from a
- * checkpoint would come to other bits.
+ * <p>It runs without TorchScript's optimizer, which takes the time of some ten passes for its
+ * plans, and from the second pass on has a formula of its own for the gradient of a ReLU, which
+ * forgets that of NaN.
  */
 final class Script {
 

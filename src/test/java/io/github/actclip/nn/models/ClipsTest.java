@@ -151,6 +151,17 @@ class ClipsTest {
     }
   }
 
+  /** TorchScript's optimizer would forget NaN's from the second pass on. */
+  @Test
+  void everyPassDifferentiatesAlike() {
+    ScriptModule network = insert("in_place", RELU);
+    for (int pass = 0; pass < 4; pass++) {
+      Tensor x = Gradients.leaf(torch.full(new long[] {1}, new Scalar(Double.NaN)));
+      network.forward(x).backward();
+      assertEquals(4, x.grad().item_double(), "pass " + pass);
+    }
+  }
+
   private static Tensor numbers() {
     float[] special = {0, -0f, 0.5f, 2, 6, 7, -1, Float.MIN_VALUE, 1e30f, -1e30f};
     double infinity = Double.POSITIVE_INFINITY;

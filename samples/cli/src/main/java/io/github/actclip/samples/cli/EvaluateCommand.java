@@ -81,7 +81,8 @@ final class EvaluateCommand implements Runnable {
   private void test(ModelDescription description, Path weights, String trainedWith, Device device) {
     Network network = description.load(weights);
     int size = description.model().images().size();
-    Dataset images = new DataOption(data == null ? trainedWith : data, size, false).load(Split.TEST);
+    Dataset images =
+        new DataOption(data == null ? trainedWith : data, size, false).load(Split.TEST);
     ImageShape.require(size, images);
     requireClasses(images, description.model().classes());
     test(network, description.testing(images), device);
