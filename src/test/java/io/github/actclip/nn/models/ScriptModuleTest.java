@@ -11,6 +11,8 @@ import io.github.actclip.nn.Calibration;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.Threshold;
+import io.github.actclip.runtime.Autocast;
+import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
@@ -28,6 +30,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -207,6 +210,20 @@ class ScriptModuleTest {
     assertTrue(torch.allclose(y, network.forward(x), 1e-4, 1e-5, false), "the output");
     assertEquals(state.keySet(), back.keySet());
     back.forEach((name, tensor) -> Bits.assertSame(state.get(name), tensor, name));
+  }
+
+  @Test
+  void runsInMixedPrecision() {
+    network.eval();
+    Tensor expected = network.forward(x);
+    Tensor y =
+        Autocast.run(Devices.of("cpu"), ScalarType.BFloat16, () -> network.forward(x))
+            .to(ScalarType.Float);
+    assertFalse(expected.equal(y));
+    double largest = expected.abs().max().item_double();
+    assertEquals(0, expected.sub(y).abs().max().item_double() / largest, 0.05);
+    y.sum().backward();
+    assertTrue(network.thresholds().get("clip0.max").parameter().grad().defined());
   }
 
   @Test

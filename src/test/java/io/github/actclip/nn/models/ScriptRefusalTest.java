@@ -1,5 +1,6 @@
 package io.github.actclip.nn.models;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -18,6 +19,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import java.util.zip.ZipOutputStream;
 import org.bytedeco.pytorch.JitModule;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -149,6 +153,23 @@ class ScriptRefusalTest {
       assertTrue(e.isBadInput(), e.getMessage());
       assertTrue(e.getMessage().startsWith(file.toString()), e.getMessage());
     }
+  }
+
+  /** LibTorch would read and write behind the end of the tensor. */
+  @Test
+  void tensorsThatAreLargerThanTheirMemory() throws IOException {
+    Path file = folder.resolve("large.pt");
+    try (ZipFile from = new ZipFile(Scripted.file("small").toFile());
+        ZipOutputStream to = new ZipOutputStream(Files.newOutputStream(file))) {
+      for (ZipEntry entry : from.stream().map(ZipEntry.class::cast).toList()) {
+        String bytes = new String(from.getInputStream(entry).readAllBytes(), ISO_8859_1);
+        to.putNextEntry(new ZipEntry(entry.getName()));
+        to.write(bytes.replace("(K\5K\6t", "(K\177K\177t").getBytes(ISO_8859_1));
+      }
+    }
+    assertRefused(
+        file + " is damaged: the tensor fc.weight is larger than its memory",
+        () -> ScriptModule.load(file));
   }
 
   @Test
