@@ -4,6 +4,7 @@ import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.LargeTensors;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.InferenceMode;
+import org.bytedeco.pytorch.Node;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -25,7 +26,7 @@ public record ReluLimit(int high) {
 
   /**
    * Whether x may be overwritten, and a kernel does that. In the graph it must have a place that
-   * the output can take: a leaf's or a view's cannot be taken.
+   * the output can take: a leaf's or a view's cannot be taken, nor one with hooks.
    *
    * @param x of which nothing was checked; parameters too
    * @param parameters the threshold, or the scale and the offset
@@ -47,7 +48,14 @@ public record ReluLimit(int high) {
   }
 
   private static boolean isIntermediate(Tensor x) {
-    return x.requires_grad() && !x.is_leaf() && !x.is_view() && !x.retains_grad();
+    return x.requires_grad() && !x.is_leaf() && !x.is_view() && !x.retains_grad() && !isHooked(x);
+  }
+
+  /** One that is registered later would join the hook that is there, and see x's gradient. */
+  private static boolean isHooked(Tensor x) {
+    try (Node node = x.grad_fn()) {
+      return !node.tensor_pre_hooks().empty();
+    }
   }
 
   /**

@@ -6,10 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.autograd.ThresholdGradient;
+import io.github.actclip.op.ClipOp;
 import io.github.actclip.op.PoolOp;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Gradients;
 import java.util.ArrayList;
 import java.util.List;
@@ -150,6 +152,72 @@ class BlocksTest {
     return Blocks.reluClip(layer, x.clone());
   }
 
+  private static Stream<ThresholdLayer> inPlace() {
+    return Stream.concat(
+        withAShortWay(),
+        Stream.of(
+            new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.PACT, 4)),
+            new FakeQuantize(
+                new FakeQuantizeOptions(QuantizationMethod.PACT, 2, false, 0.7, 32, 1))));
+  }
+
+  private static Stream<ThresholdLayer> everyLayerAndPact() {
+    return Stream.concat(inPlace(), withoutAShortWay());
+  }
+
+  /** Whoever looks at the activations gets them before they are overwritten. */
+  @ParameterizedTest
+  @MethodSource("everyLayerAndPact")
+  void aPassThatIsObservedOrShownGivesTheSame(ThresholdLayer layer) {
+    Tensor leaf = Gradients.leaf(torch.randn(8, 32, 12, 12));
+    List<Tensor> observed = reluClipAndGradients(layer, leaf); // as the first always is
+    assertTrue(layer.statistics().isPresent());
+    layer.setObserved(false);
+    List<Tensor> shown = new ArrayList<>();
+    layer.showNext(x -> shown.add(x.clone()));
+    List<Tensor> whileShown = reluClipAndGradients(layer, leaf);
+    Bits.assertSame(layer.rectifies() ? leaf : leaf.relu(), shown.get(0), "shown");
+    List<Tensor> plain = reluClipAndGradients(layer, leaf);
+    for (int i = 0; i < plain.size(); i++) {
+      Bits.assertSame(plain.get(i), observed.get(i), "observed, result " + i);
+      Bits.assertSame(plain.get(i), whileShown.get(i), "shown, result " + i);
+    }
+  }
+
+  private static List<Tensor> reluClipAndGradients(ThresholdLayer layer, Tensor leaf) {
+    Tensor y = Blocks.reluClip(layer, leaf.mul(new Scalar(1)));
+    y.square().sum().backward();
+    List<Tensor> results = new ArrayList<>(List.of(y, leaf.grad().clone()));
+    leaf.mutable_grad().reset();
+    addGradients(results, layer.parameters());
+    return results;
+  }
+
+  /** From the second pass on, as the first is observed. */
+  @ParameterizedTest
+  @MethodSource("inPlace")
+  void reluClipTakesThePlaceOfWhatItIsGiven(ThresholdLayer layer) {
+    assumeTrue(ClipOp.backend().startsWith("native ("), "needs the kernels");
+    layer.setObserved(false);
+    Tensor leaf = Gradients.leaf(torch.randn(8, 32, 12, 12));
+    Tensor x = leaf.mul(new Scalar(1));
+    assertTrue(Blocks.reluClip(layer, x).is_same(x));
+    scope.noGrad();
+    assertTrue(Blocks.reluClip(layer, leaf).is_same(leaf));
+  }
+
+  @Test
+  void whatDoesNotFitIsNotTouched() {
+    Clip other = new Clip(new ClipOptions(ClipForm.TIED).perChannel(16, 1));
+    Tensor x = torch.randn(8, 32, 12, 12);
+    Tensor before = x.clone();
+    assertRefused(
+        "the activations have the shape [8, 32, 12, 12]: this layer takes 16 channels along"
+            + " dimension 1",
+        () -> Blocks.reluClip(other, x));
+    assertTrue(x.equal(before));
+  }
+
   @Test
   void goesTheShortWayWhereThereIsOne() {
     Conv2dImpl plain = conv(options -> {});
@@ -248,15 +316,18 @@ class BlocksTest {
     y.square().sum().backward();
     List<Tensor> results = new ArrayList<>(List.of(y, x.grad().clone()));
     x.mutable_grad().reset();
-    for (TensorVector parameters : List.of(conv.parameters(), layer.parameters())) {
-      for (long i = 0; i < parameters.size(); i++) {
-        if (parameters.get(i).grad().defined()) {
-          results.add(parameters.get(i).grad().clone());
-          parameters.get(i).mutable_grad().reset();
-        }
+    addGradients(results, conv.parameters());
+    addGradients(results, layer.parameters());
+    return results;
+  }
+
+  private static void addGradients(List<Tensor> to, TensorVector parameters) {
+    for (long i = 0; i < parameters.size(); i++) {
+      if (parameters.get(i).grad().defined()) {
+        to.add(parameters.get(i).grad().clone());
+        parameters.get(i).mutable_grad().reset();
       }
     }
-    return results;
   }
 
   private static void assertClose(Tensor expected, Tensor actual, String what) {

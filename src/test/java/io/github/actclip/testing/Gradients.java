@@ -4,9 +4,11 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Edge;
 import org.bytedeco.pytorch.Node;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -28,6 +30,11 @@ public final class Gradients {
   /** Sends g backward from y. */
   public static void backward(Tensor y, Tensor g) {
     y.mul(g).sum().backward();
+  }
+
+  /** Sends g itself backward from y: in a product, what is multiplied by 0 may become NaN. */
+  public static void send(Tensor y, Tensor g) {
+    y.backward(g, new BoolOptional(), false, new TensorArrayRefOptional());
   }
 
   /**
