@@ -102,7 +102,7 @@ public abstract class CustomFunction {
       }
       // A handle of its own: an input that is returned as it is keeps its own place in the graph,
       // unless that is what it is to lose.
-      return scope.pass(context.isDirty(made) ? new Tensor(made) : made.detach());
+      return scope.pass(context.isDirty() ? new Tensor(made) : made.detach());
     }
   }
 }

@@ -3,7 +3,6 @@ package io.github.actclip.autograd;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
-import java.util.Optional;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
@@ -17,7 +16,7 @@ public final class FunctionContext {
   private final long[][] inputShapes;
   private Tensor[] saved = {};
   private long[] versions = {};
-  private Optional<Tensor> dirty = Optional.empty();
+  private boolean dirty;
 
   FunctionContext(Tensor[] inputs) {
     boolean recording = GradMode.is_enabled();
@@ -84,17 +83,17 @@ public final class FunctionContext {
   }
 
   /**
-   * Says that forward changed an input in place, which it is about to return: the output takes its
-   * place in the graph, as PyTorch's {@code mark_dirty} has it. Only forward calls it, once.
-   *
-   * @param input no leaf that requires a gradient, and no view; its version must have been raised
+   * Says that what forward is about to return is an input that it changed in place: the output
+   * takes the input's place in the graph, as PyTorch's {@code mark_dirty} has it. That is to be no
+   * leaf that requires a gradient, and no view, and its version is to have been raised. (It is not
+   * kept here: it would keep the node alive that keeps this.)
    */
-  void markDirty(Tensor input) {
-    dirty = Optional.of(input);
+  void markDirty() {
+    dirty = true;
   }
 
-  boolean isDirty(Tensor tensor) {
-    return dirty.isPresent() && dirty.get() == tensor;
+  boolean isDirty() {
+    return dirty;
   }
 
   /**

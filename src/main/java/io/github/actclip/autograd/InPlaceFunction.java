@@ -48,7 +48,7 @@ final class InPlaceFunction extends CustomFunction {
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     Tensor[] parameters = Arrays.copyOfRange(inputs, 1, inputs.length);
     context.saveClip(limit.overwrite(inputs[X], true, parameters), parameters);
-    context.markDirty(inputs[X]);
+    context.markDirty();
     return inputs[X];
   }
 

@@ -148,6 +148,26 @@ class InPlaceBackwardTest {
     assertEquals(alive, BackwardNode.alive());
   }
 
+  /** Whoever has no scope leaves its tensors to the garbage collector. */
+  @Test
+  void nothingIsLeftWithoutAScope() throws Exception {
+    int before = BackwardNode.alive();
+    Thread other =
+        new Thread(
+            () -> {
+              for (InPlaceWay way : InPlaceWay.values()) {
+                way.inPlace(intermediate(leaf), t).sum().backward();
+              }
+            });
+    other.start();
+    other.join();
+    for (int i = 0; i < 100 && BackwardNode.alive() > before; i++) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    assertEquals(before, BackwardNode.alive());
+  }
+
   private void train(int steps) {
     for (int i = 0; i < steps; i++) {
       for (InPlaceWay way : InPlaceWay.values()) {

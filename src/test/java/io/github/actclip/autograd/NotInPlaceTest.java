@@ -9,11 +9,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.ActclipException;
+import io.github.actclip.runtime.KernelLibrary;
 import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Fixture;
+import io.github.actclip.testing.ForkedJvm;
 import io.github.actclip.testing.Gradients;
+import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.InferenceMode;
@@ -187,7 +191,16 @@ class NotInPlaceTest {
     assertFalse(made.lt(new Scalar(0)).logical_not().all().item_bool());
   }
 
-  /** Lazily negated, sparse, of integers, of another device's dtype: the plain ways know these. */
+  @Test
+  void withoutTheKernelsNothingIsTaken() throws Exception {
+    Map<String, String> composed = Map.of(KernelLibrary.BACKEND_PROPERTY, "composed");
+    String output =
+        ForkedJvm.start(InPlaceProbe.class, List.of(), composed, Map.of()).awaitOutput();
+    assertTrue(output.contains("\nCLIP left, right\n"), output);
+    assertTrue(output.contains("\nQUANTIZER left, right\n"), output);
+  }
+
+  /** The way out of place takes it, or refuses it in a sentence. */
   @Test
   void whatTheKernelsDoNotTakeIsNotTaken() {
     Tensor complex = torch.view_as_complex(torch.randn(ENOUGH, 2));
