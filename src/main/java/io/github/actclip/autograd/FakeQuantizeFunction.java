@@ -52,9 +52,10 @@ public final class FakeQuantizeFunction extends CustomFunction {
   }
 
   /**
-   * The same behind ReLU; the output may take the place of x, as that of {@code relu_} does.
+   * Applies the function to what {@code relu_} makes of x. Where the kernels take x, and the offset
+   * has no gradient to come, it is one pass, and the output takes the place of x.
    *
-   * @param offset without a gradient to come
+   * @param x as {@code relu_} takes it; it is changed
    */
   public Tensor reluInPlace(Tensor x, Tensor scale, Tensor offset) {
     Optional<Tensor> overwritten =

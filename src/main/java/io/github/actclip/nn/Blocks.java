@@ -43,8 +43,9 @@ public final class Blocks {
    *
    * @param clip of any kind
    * @param x of a shape that the layer takes; the caller needs it no more: it may be changed, as by
-   *     {@code relu_}
-   * @return of the shape and dtype of x; the caller's scope owns it
+   *     {@code relu_}, and whoever reads it later may read the output. So an operation that saved
+   *     it for its backward, as {@code exp} does, refuses that.
+   * @return of the shape and dtype of x, and maybe in its memory; the caller's scope owns it
    * @throws ActclipException bad input, when the layer or x was closed, or when x does not suit it
    */
   public static Tensor reluClip(ThresholdLayer clip, Tensor x) {

@@ -88,15 +88,11 @@ public abstract class ThresholdLayer extends Module {
   /** {@link Blocks#reluClip} of what is open. */
   final Tensor rectified(Tensor x) {
     requireChannels(x);
-    boolean observed = isObserved();
-    if (!observed && !isShowing()) {
+    if (!isLooking()) {
       return limitRectified(x);
     }
     Tensor shown = rectifies() ? x : x.relu_();
-    viewer.accept(shown);
-    if (observed) {
-      observe(shown, false);
-    }
+    look(shown);
     return limit(shown);
   }
 
