@@ -71,22 +71,18 @@ class Lanes {
     if (!parameter || plan.geometry.channels == 0) {
       return;
     }
-    numbers_.resize(static_cast<size_t>(
-        plan.has_runs() ? plan.geometry.channels * plan.lanes : plan.lanes));
+    const int64_t channels = plan.geometry.channels;
+    const int64_t lanes = plan.has_runs() ? channels * plan.lanes : plan.lanes;
+    const int64_t of_channel = plan.has_runs() ? plan.lanes : plan.columns_of_channel();
+    numbers_.resize(static_cast<size_t>(lanes));
     with_type(dtype_of(parameter), [&](auto type) {
       using T = decltype(type);
       const T* numbers = static_cast<const T*>(parameter.data());
       const int64_t stride = channel_stride(parameter);
-      if (stride == 0) {
-        std::fill(numbers_.begin(), numbers_.end(), converted<To>(numbers[0]));
-        return;
-      }
-      for (size_t i = 0; i < numbers_.size(); ++i) {
-        const int64_t lane = static_cast<int64_t>(i);
-        const int64_t channel = plan.has_runs()
-            ? lane / plan.lanes
-            : lane % plan.columns / plan.columns_of_channel();
-        numbers_[i] = converted<To>(numbers[channel * stride]);
+      for (int64_t lane = 0; lane < lanes;) {
+        for (int64_t channel = 0; channel < channels; ++channel, lane += of_channel) {
+          std::fill_n(numbers_.data() + lane, of_channel, converted<To>(numbers[channel * stride]));
+        }
       }
     });
   }
