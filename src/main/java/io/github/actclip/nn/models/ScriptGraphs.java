@@ -10,6 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Block;
 import org.bytedeco.pytorch.ClassType;
+import org.bytedeco.pytorch.Function;
 import org.bytedeco.pytorch.FunctionType;
 import org.bytedeco.pytorch.FunctionVector;
 import org.bytedeco.pytorch.Graph;
@@ -103,11 +104,11 @@ final class ScriptGraphs {
     return graphFunction(new FunctionType(call.input(0).type().get()).function());
   }
 
-  private static Optional<Graph> graph(org.bytedeco.pytorch.Function function) {
+  private static Optional<Graph> graph(Function function) {
     return graphFunction(function).map(GraphFunction::graph);
   }
 
-  private static Optional<GraphFunction> graphFunction(org.bytedeco.pytorch.Function function) {
+  private static Optional<GraphFunction> graphFunction(Function function) {
     return Optional.ofNullable(torch.tryToGraphFunction(function));
   }
 

@@ -64,19 +64,24 @@ public final class ScriptModule extends Network {
   }
 
   private Module make(String path, JitModule part) {
+    Module module = path.isEmpty() ? this : child(part);
+    if (!ScriptClip.isClip(part)) {
+      registerTensors(module, part);
+    }
+    module.train(part.is_training());
+    return module;
+  }
+
+  private Module child(JitModule part) {
+    Module module;
     if (ScriptClip.isClip(part)) {
       Clip clip = ScriptClip.layer(part);
       clips.add(clip);
-      return kept(clip, part);
+      module = clip;
+    } else {
+      module = new Module(ScriptGraphs.simpleName(part.type()));
     }
-    Module module = path.isEmpty() ? this : new Module(ScriptGraphs.name(part.type()));
-    registerTensors(module, part);
-    return kept(module, part);
-  }
-
-  private static Module kept(Module module, JitModule part) {
     module.retainReference(); // or the scope that is open would close it
-    module.train(part.is_training());
     return module;
   }
 
