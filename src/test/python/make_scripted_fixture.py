@@ -273,7 +273,7 @@ def main():
         "gradients": {name: summary(p.grad) for name, p in learned},
         "buffers": {name: summary(b) for name, b in network.named_buffers()},
     }
-    (OUT / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+    (OUT / "expected.json").write_text(json.dumps(expected) + "\n")
 
     small = Small()
     save("small", small)
