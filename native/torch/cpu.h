@@ -94,10 +94,12 @@ class Reduction {
     for (int sum = 0; sum < sums_; ++sum) {
       double* of_block = partial_.data() + (block * sums_ + sum) * width_;
       const double* of_sum = by_lane.data() + sum * lanes;
-      for (int64_t first = 0; first < lanes; first += width_) {
-        for (int64_t column = 0; column < width_; ++column) {
-          of_block[column] += of_sum[first + column];
+      for (int64_t column = 0; column < width_; ++column) {
+        double total = of_block[column];
+        for (int64_t lane = column; lane < lanes; lane += width_) {
+          total += of_sum[lane];
         }
+        of_block[column] = total;
       }
     }
   }
