@@ -55,8 +55,9 @@ Moments moments_of(const Plan& plan, const View& x) {
   Moments moments{std::vector<double>(channels), std::vector<double>(channels)};
   for (size_t c = 0; c < channels; ++c) {
     const double mean = sums[c] / count;
+    const double variance = sums[channels + c] / count - mean * mean;
     moments.mean[c] = mean;
-    moments.variance[c] = std::max(0.0, sums[channels + c] / count - mean * mean);
+    moments.variance[c] = variance < 0 ? 0 : variance;  // a NaN stays one, for all of its channel
   }
   return moments;
 }

@@ -42,13 +42,18 @@ public final class Gradients {
    * that went into a single operation with what follows them are not there.
    */
   public static long convolutions(Tensor y) {
+    return nodes(y, "ConvolutionBackward");
+  }
+
+  /** Likewise, of another operation's nodes, whose names begin so. */
+  public static long nodes(Tensor y, String begin) {
     List<Node> nodes = new ArrayList<>(List.of(y.grad_fn()));
     Set<Long> seen = new HashSet<>();
     long count = 0;
     for (int i = 0; i < nodes.size(); i++) {
       Node node = nodes.get(i);
       if (seen.add(node.address())) {
-        count += node.name().getString().startsWith("ConvolutionBackward") ? 1 : 0;
+        count += node.name().getString().startsWith(begin) ? 1 : 0;
         for (int edge = 0; edge < node.num_outputs(); edge++) {
           Edge next = node.next_edge(edge);
           if (next.is_valid()) {
