@@ -23,17 +23,19 @@ final class BatchNormLimitFunction extends CustomFunction {
   private static final int BIAS = 2;
   private static final int PARAMETERS = 3;
 
-  // What is saved: x and the weight at their places among the inputs, the parameters at theirs, and
-  private static final int FATES = 2;
+  // In the place of the bias, which backward does not need.
+  private static final int FATES = BIAS;
 
   private final NormOp norm;
   private final ReluLimit limit;
-  private final int parameters;
+
+  /** Where the addend is among the inputs, and the statistics are among what is saved. */
+  private final int last;
 
   private BatchNormLimitFunction(NormOp norm, ReluLimit limit, int parameters) {
     this.norm = norm;
     this.limit = limit;
-    this.parameters = parameters;
+    last = PARAMETERS + parameters;
   }
 
   /**
@@ -76,7 +78,7 @@ final class BatchNormLimitFunction extends CustomFunction {
       return Optional.of(norm.forward(limit, false, x, addend, parameters).output());
     }
     BatchNormLimitFunction function = new BatchNormLimitFunction(norm, limit, parameters.length);
-    return Optional.of(function.apply(inputs(norm, x, addend, parameters)));
+    return Optional.of(function.apply(function.inputs(x, addend, parameters)));
   }
 
   /** Whether its forward is LibTorch's, with weights and running means. */
@@ -88,35 +90,31 @@ final class BatchNormLimitFunction extends CustomFunction {
         && options.momentum().has_value();
   }
 
-  private static Tensor[] inputs(
-      NormOp norm, Tensor x, Optional<Tensor> addend, Tensor... parameters) {
-    int before = PARAMETERS + parameters.length;
-    Tensor[] inputs = new Tensor[before + (addend.isPresent() ? 1 : 0)];
+  private Tensor[] inputs(Tensor x, Optional<Tensor> addend, Tensor... parameters) {
+    Tensor[] inputs = new Tensor[last + (addend.isPresent() ? 1 : 0)];
     inputs[X] = x;
     inputs[WEIGHT] = norm.weight();
     inputs[BIAS] = norm.bias();
     System.arraycopy(parameters, 0, inputs, PARAMETERS, parameters.length);
-    addend.ifPresent(added -> inputs[before] = added);
+    addend.ifPresent(added -> inputs[last] = added);
     return inputs;
   }
 
   @Override
   protected Tensor forward(FunctionContext context, Tensor... inputs) {
     boolean recorded = context.needsAnyGrad();
-    int before = PARAMETERS + parameters;
-    Tensor[] own = Arrays.copyOfRange(inputs, PARAMETERS, before);
-    Optional<Tensor> addend =
-        inputs.length > before ? Optional.of(inputs[before]) : Optional.empty();
-    Normed normed = norm.forward(limit, recorded, inputs[X], addend, own);
+    Tensor[] parameters = Arrays.copyOfRange(inputs, PARAMETERS, last);
+    Optional<Tensor> addend = inputs.length > last ? Optional.of(inputs[last]) : Optional.empty();
+    Normed normed = norm.forward(limit, recorded, inputs[X], addend, parameters);
     if (recorded) {
-      Tensor[] saved = new Tensor[before + 1];
+      Tensor[] saved = new Tensor[last + 1];
       saved[X] = inputs[X];
       saved[WEIGHT] = inputs[WEIGHT];
       saved[FATES] = normed.fates();
-      // An optimizer may step before backward.
-      Arrays.setAll(own, i -> own[i].clone());
-      System.arraycopy(own, 0, saved, PARAMETERS, parameters);
-      saved[before] = normed.statistics();
+      for (int i = 0; i < parameters.length; i++) {
+        saved[PARAMETERS + i] = parameters[i].clone(); // An optimizer may step before backward.
+      }
+      saved[last] = normed.statistics();
       context.saveForBackward(saved);
     }
     return normed.output();
@@ -124,27 +122,26 @@ final class BatchNormLimitFunction extends CustomFunction {
 
   @Override
   protected Tensor[] backward(FunctionContext context, Tensor gradOutput) {
-    int before = PARAMETERS + parameters;
-    Tensor[] own = new Tensor[parameters];
-    Arrays.setAll(own, i -> context.saved(PARAMETERS + i));
-    Normed normed = new Normed(gradOutput, context.saved(FATES), context.saved(before));
-    boolean adds = context.inputs() > before;
+    Tensor[] parameters = new Tensor[last - PARAMETERS];
+    Arrays.setAll(parameters, i -> context.saved(PARAMETERS + i));
+    boolean adds = context.inputs() > last;
     Tensor[] exact =
         NormOp.backward(
             limit,
             gradOutput,
-            normed,
+            context.saved(FATES),
+            context.saved(last),
             context.saved(X),
             context.saved(WEIGHT),
-            adds && context.needsInputGrad(before),
-            own);
+            adds && context.needsInputGrad(last),
+            parameters);
     Tensor[] gradients = new Tensor[context.inputs()];
     gradients[X] = exact[0];
     gradients[WEIGHT] = exact[2];
     gradients[BIAS] = exact[3];
     gradients[PARAMETERS] = exact[4];
     if (adds) {
-      gradients[before] = exact[1];
+      gradients[last] = exact[1];
     }
     return gradients;
   }

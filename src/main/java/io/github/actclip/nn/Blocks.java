@@ -11,11 +11,12 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * Modules that follow each other, as one operation: they give what the modules give one by one, and
  * their gradients, but for float32's rounding. Where the native kernels have a way that takes less
- * time and memory, they go it by themselves: for a convolution of stride 1 without padding, of
- * float32 and channels-last, see {@link ConvMaxPoolClipFunction}; it has no second derivative. For
- * everything else the modules are called one by one.
+ * time and memory, they go it by themselves, for float32 on the CPU, channels-last and not within
+ * autocast: for a convolution of stride 1 without padding, see {@link ConvMaxPoolClipFunction}, and
+ * for batch normalisation; those have no second derivative. For everything else the modules are
+ * called one by one.
  *
- * <p>Thread-safe as long as nobody changes the modules.
+ * <p>Thread-safe as long as nobody changes the modules, as normalisation in training mode does.
  */
 public final class Blocks {
 
@@ -56,12 +57,14 @@ public final class Blocks {
 
   /**
    * Batch normalisation, ReLU unless the layer takes its place ({@link ClipForm#rectifies}), and
-   * the layer. In one pass where x is float32, on the CPU and channels-last, in training mode, and
-   * in evaluation mode without gradients.
+   * the layer. The short way is that of one-sided clips and PACT's quantizers, with a normalisation
+   * that has weights, running statistics and a momentum: in training mode, from 20,000 elements on
+   * where gradients are recorded; in evaluation mode where they are not.
    *
    * @param norm of any kind; in training mode it moves its running statistics
    * @param clip of any kind
-   * @param x as the normalisation takes it, (B, C, H, W)
+   * @param x as the normalisation takes it, (B, C, H, W); it is not changed, and where gradients
+   *     are recorded must not be before backward
    * @return of the shape and dtype of x; the caller's scope owns it
    * @throws ActclipException bad input, when a module or x was closed, or when what comes to the
    *     layer does not suit it
@@ -72,10 +75,11 @@ public final class Blocks {
   }
 
   /**
-   * {@link #batchNormClip} of what is normalised and another tensor that is added to it, as at the
-   * end of a residual block.
+   * The same, with a tensor that is added to what is normalised, as at the end of a residual block.
    *
-   * @param addend of the shape of x
+   * @param addend of the shape of x, or of one that is broadcast to it; it is not changed
+   * @return as {@link #batchNormClip}
+   * @throws ActclipException likewise, also when the addend was closed
    */
   public static Tensor batchNormAddClip(
       BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x, Tensor addend) {

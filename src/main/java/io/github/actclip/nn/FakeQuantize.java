@@ -165,6 +165,9 @@ public final class FakeQuantize extends ThresholdLayer {
 
   @Override
   Optional<Tensor> limitNormalized(BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    if (options.method() != QuantizationMethod.PACT) {
+      return Optional.empty(); // Backward needs more of each element than a byte says.
+    }
     return fakeQuantize.batchNormRelu(
         norm, x, addend, broadcast(scale(), x), broadcast(offset(), x));
   }

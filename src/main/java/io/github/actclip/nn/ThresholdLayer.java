@@ -140,7 +140,7 @@ public abstract class ThresholdLayer extends Module {
    *
    * <p>Where {@link Blocks} clip in one pass it sees what was let through: what was clipped is
    * counted in the first tenth above the threshold then, wherever it was, and so is what equalled
-   * the threshold.
+   * the threshold, or was rounded to it by a quantizer.
    */
   public final Optional<ActivationStatistics> statistics() {
     return thresholds.stream().findFirst().flatMap(first -> monitor.last(first.parameter()));

@@ -123,6 +123,11 @@ final class NativeBackend implements ClipBackend {
     return pooled;
   }
 
+  /** Whether memory holds what they are. */
+  static boolean areReadable(Tensor... tensors) {
+    return areThere(tensors) && !isAnyNegated(tensors);
+  }
+
   /** Lazily: the kernels would read what is not negated. */
   static boolean isAnyNegated(Tensor... tensors) {
     for (Tensor tensor : tensors) {

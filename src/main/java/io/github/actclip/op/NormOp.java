@@ -51,9 +51,9 @@ public record NormOp(
    */
   public boolean suits(Tensor x, Optional<Tensor> addend, Tensor... parameters) {
     return Backends.isNative()
-        && ReluLimit.areInMemory(x, weight, bias, runningMean, runningVar)
-        && ReluLimit.areInMemory(parameters)
-        && addend.map(ReluLimit::areInMemory).orElse(true)
+        && NativeBackend.areReadable(x, weight, bias, runningMean, runningVar)
+        && NativeBackend.areReadable(parameters)
+        && addend.map(NativeBackend::areReadable).orElse(true)
         && !torch.is_autocast_enabled(DeviceType.CPU)
         && NativeKernels.suitNorm(
             NativeBackend.address(x),
@@ -107,7 +107,7 @@ public record NormOp(
    * The exact gradients.
    *
    * @param g the gradient of the loss by the output, of its shape
-   * @param normed as forward gave it; its output is not read
+   * @param fates as forward gave them; the statistics too
    * @param x as forward took it; the weight and the parameters too
    * @param byAddend whether the gradient by what was added is wanted
    * @return by x, the addend (undefined where it is not wanted), the weight, the bias, and the
@@ -116,7 +116,8 @@ public record NormOp(
   public static Tensor[] backward(
       ReluLimit limit,
       Tensor g,
-      Normed normed,
+      Tensor fates,
+      Tensor statistics,
       Tensor x,
       Tensor weight,
       boolean byAddend,
@@ -129,9 +130,9 @@ public record NormOp(
         () ->
             NativeKernels.normLimitBackward(
                 NativeBackend.address(given),
-                NativeBackend.address(normed.fates()),
+                NativeBackend.address(fates),
                 NativeBackend.address(x),
-                NativeBackend.address(normed.statistics()),
+                NativeBackend.address(statistics),
                 NativeBackend.address(weight),
                 NativeBackend.address(parameters, 0),
                 NativeBackend.address(parameters, 1),

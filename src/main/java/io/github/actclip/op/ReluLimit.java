@@ -33,18 +33,14 @@ public record ReluLimit(int high) {
    */
   public static boolean suits(Tensor x, Tensor... parameters) {
     return Backends.isNative()
-        && areInMemory(x)
-        && areInMemory(parameters)
+        && NativeBackend.areReadable(x)
+        && NativeBackend.areReadable(parameters)
         && (!x.is_inference() || InferenceMode.is_enabled())
         && (!GradMode.is_enabled() || isIntermediate(x))
         && NativeKernels.suitInPlace(
             NativeBackend.address(x),
             NativeBackend.address(parameters, 0),
             NativeBackend.address(parameters, 1));
-  }
-
-  static boolean areInMemory(Tensor... tensors) {
-    return NativeBackend.areThere(tensors) && !NativeBackend.isAnyNegated(tensors);
   }
 
   private static boolean isIntermediate(Tensor x) {
