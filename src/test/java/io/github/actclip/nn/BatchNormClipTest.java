@@ -101,6 +101,7 @@ class BatchNormClipTest {
             new long[] {5, 100, 7, 7},
             new long[] {3, 192, 6, 7},
             new long[] {23, 960, 1, 1},
+            new long[] {2, 10001, 1, 1},
             new long[] {3, 7000, 1, 1},
             new long[] {64, 16, 32, 32})
         .map(Arguments::of);
