@@ -68,6 +68,17 @@ public final class ClipFunctions {
     return BatchNormLimitFunction.apply(ReluLimit.CLIP, norm, x, addend, t);
   }
 
+  /** The same without a threshold. */
+  public static Optional<Tensor> batchNormRelu(
+      BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    return batchNormRelu(norm, x, addend, none(x));
+  }
+
+  /** A threshold above everything. */
+  private static Tensor none(Tensor x) {
+    return torch.full(ONE, new Scalar(Double.POSITIVE_INFINITY), x.options());
+  }
+
   /** {@link ClipOp#clip(Tensor, Tensor, Tensor)} whose thresholds both learn by {@code rule}. */
   public static Tensor clip(Tensor x, Tensor lo, Tensor hi, ThresholdGradient rule) {
     requireRule(rule);
@@ -99,7 +110,7 @@ public final class ClipFunctions {
   public static Tensor maxPoolRelu(Tensor x) {
     PoolOp.requirePoolable(x);
     if (x.numel() >= NATIVE_PAYS_FROM) {
-      Tensor none = torch.full(ONE, new Scalar(Double.POSITIVE_INFINITY), x.options());
+      Tensor none = none(x);
       if (PoolOp.isNative(x, none)) {
         return new MaxPoolClipFunction().apply(x, none);
       }

@@ -57,9 +57,9 @@ public final class Blocks {
 
   /**
    * Batch normalisation, ReLU unless the layer takes its place ({@link ClipForm#rectifies}), and
-   * the layer. The short way is that of one-sided clips and PACT's quantizers, with a normalisation
-   * that has weights, running statistics and a momentum: in training mode, from 20,000 elements on
-   * where gradients are recorded; in evaluation mode where they are not.
+   * the layer. The short way is that of plain ReLU, one-sided clips and PACT's quantizers, with a
+   * normalisation that has weights, running statistics and a momentum: in training mode, from
+   * 20,000 elements on where gradients are recorded; in evaluation mode where they are not.
    *
    * @param norm of any kind; in training mode it moves its running statistics
    * @param clip of any kind

@@ -147,6 +147,11 @@ public final class Clip extends ThresholdLayer {
 
   @Override
   Optional<Tensor> limitNormalized(BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    if (options.form == ClipForm.NONE) {
+      return x.is_floating_point()
+          ? ClipFunctions.batchNormRelu(norm, x, addend)
+          : Optional.empty();
+    }
     return clipsExactlyFromAbove()
         ? ClipFunctions.batchNormRelu(norm, x, addend, value(first, x))
         : Optional.empty();

@@ -61,6 +61,7 @@ class BatchNormClipTest {
 
   private static Stream<IntFunction<ThresholdLayer>> withAShortWay() {
     return Stream.of(
+        c -> new Clip(new ClipOptions(ClipForm.NONE)),
         c -> new Clip(new ClipOptions(ClipForm.TIED).initial(0.8)),
         c -> new Clip(new ClipOptions(ClipForm.RELU).initial(0.8)),
         c -> new Clip(new ClipOptions(ClipForm.RELU).initial(0.8).perChannel(c, 1)),
@@ -76,7 +77,6 @@ class BatchNormClipTest {
 
   private static Stream<IntFunction<ThresholdLayer>> withoutAShortWay() {
     return Stream.of(
-        c -> new Clip(new ClipOptions(ClipForm.NONE)),
         c -> new Clip(new ClipOptions(ClipForm.TWO_SIDED).initial(0.8)),
         c -> new Clip(new ClipOptions(ClipForm.UNTIED).initial(0.8)),
         c -> new Clip(new ClipOptions(ClipForm.SOFT).initial(0.8)),
