@@ -89,6 +89,70 @@ std::vector<double> statistics_of(const Moments& moments, double eps) {
   return statistics;
 }
 
+// Of a gradient, by channel: what is above, what is passed on, and what the weight gets of that.
+struct Sums {
+  std::vector<double> above;
+  std::vector<double> passed;
+  std::vector<double> by_weight;
+};
+
+// Writes what is passed on.
+Sums sum_up(const Plan& plan, const Limit& limit, const Memory& memory, const View& statistics) {
+  const float* mean = floats(statistics);
+  const float* inverse = mean + plan.geometry.channels;
+  const ByLane means(plan, [&](int64_t c) { return mean[c]; });
+  const Operation operation =
+      limit.high == 0 ? Operation::kNormClipSums : Operation::kNormFakeQuantizeSums;
+  const std::vector<double> all = with_limit(plan, Dtype::kFloat32, limit, [&](const auto& fill) {
+    return run(
+        plan, Dtype::kFloat32, Variant{operation}, 3, memory,
+        [&](cpu::Block& block, int64_t channel) {
+          fill(block, channel);
+          block.norm[2] = means.data();
+        },
+        kGrain);
+  });
+  const auto channels = static_cast<std::ptrdiff_t>(plan.geometry.channels);
+  const auto begin = all.begin();
+  Sums sums{{begin, begin + channels}, {begin + channels, begin + 2 * channels},
+            {begin + 2 * channels, all.end()}};
+  for (size_t c = 0; c < sums.by_weight.size(); ++c) {
+    sums.by_weight[c] *= static_cast<double>(inverse[c]);
+  }
+  return sums;
+}
+
+// Writes the gradient by x, from what is passed on.
+void differentiate(
+    const Plan& plan, const Memory& memory, const View& statistics, const View& weight,
+    const Sums& sums) {
+  const float* weights = floats(weight);
+  const float* mean = floats(statistics);
+  const float* inverse = mean + plan.geometry.channels;
+  const auto count = static_cast<double>(plan.geometry.outer);
+  const auto scale = [&](int64_t c) {
+    return static_cast<double>(weights[c]) * static_cast<double>(inverse[c]);
+  };
+  const auto slope = [&](int64_t c) {
+    const double by_weight = sums.by_weight[static_cast<size_t>(c)];
+    return -scale(c) * by_weight * static_cast<double>(inverse[c]) / count;
+  };
+  const auto constant = [&](int64_t c) {
+    const double passed = sums.passed[static_cast<size_t>(c)];
+    return -scale(c) * passed / count - slope(c) * static_cast<double>(mean[c]);
+  };
+  const ByLane first(plan, [&](int64_t c) { return static_cast<float>(scale(c)); });
+  const ByLane second(plan, [&](int64_t c) { return static_cast<float>(slope(c)); });
+  const ByLane third(plan, [&](int64_t c) { return static_cast<float>(constant(c)); });
+  run(plan, Dtype::kFloat32, Variant{Operation::kNormBackward}, 0, memory,
+      [&](cpu::Block& block, int64_t) {
+        block.norm[0] = first.data();
+        block.norm[1] = second.data();
+        block.norm[2] = third.data();
+      },
+      kGrain);
+}
+
 bool is_channels_last(const View& x) {
   return x.dim == 4 &&
       has_strides(x, {x.sizes[1] * x.sizes[2] * x.sizes[3], 1, x.sizes[1] * x.sizes[3], x.sizes[1]});
@@ -187,59 +251,21 @@ NormGradients norm_limit_backward(
     const View& weight, const Limit& limit, bool by_addend) {
   const Plan plan = plan_of(x);
   const Laid g = laid_like(given_g, x);
-  const int64_t channels = plan.geometry.channels;
-  const float* mean = floats(statistics);
-  const float* inverse = mean + channels;
   NormGradients gradients;
   gradients.x = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
   if (by_addend) {
     gradients.addend = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
   }
   char* passed = bytes_of_new(by_addend ? gradients.addend : gradients.x);
-  const ByLane means(plan, [&](int64_t c) { return mean[c]; });
-  const Operation operation =
-      limit.high == 0 ? Operation::kNormClipSums : Operation::kNormFakeQuantizeSums;
-  const std::vector<double> sums = with_limit(plan, Dtype::kFloat32, limit, [&](const auto& fill) {
-    return run(
-        plan, Dtype::kFloat32, Variant{operation}, 3,
-        {bytes_of(g.view), bytes_of(x), passed, static_cast<uint8_t*>(fates.data())},
-        [&](cpu::Block& block, int64_t channel) {
-          fill(block, channel);
-          block.norm[2] = means.data();
-        },
-        kGrain);
-  });
-  const double* of_passed = sums.data() + channels;
-  std::vector<double> by_weight(static_cast<size_t>(channels));
-  for (int64_t c = 0; c < channels; ++c) {
-    by_weight[static_cast<size_t>(c)] =
-        sums[static_cast<size_t>(2 * channels + c)] * static_cast<double>(inverse[c]);
-  }
-  const auto count = static_cast<double>(plan.geometry.outer);
-  const float* weights = floats(weight);
-  const auto scale = [&](int64_t c) {
-    return static_cast<double>(weights[c]) * static_cast<double>(inverse[c]);
-  };
-  const auto slope = [&](int64_t c) {
-    return -scale(c) * by_weight[static_cast<size_t>(c)] * static_cast<double>(inverse[c]) / count;
-  };
-  const ByLane a(plan, [&](int64_t c) { return static_cast<float>(scale(c)); });
-  const ByLane b(plan, [&](int64_t c) { return static_cast<float>(slope(c)); });
-  const ByLane constant(plan, [&](int64_t c) {
-    return static_cast<float>(
-        -scale(c) * of_passed[c] / count - slope(c) * static_cast<double>(mean[c]));
-  });
-  run(plan, Dtype::kFloat32, Variant{Operation::kNormBackward}, 0,
-      {passed, bytes_of(x), bytes_of_new(gradients.x), nullptr},
-      [&](cpu::Block& block, int64_t) {
-        block.norm[0] = a.data();
-        block.norm[1] = b.data();
-        block.norm[2] = constant.data();
-      },
-      kGrain);
-  gradients.limit = gradient_of(limit.first, sums.data(), channels, 1);
-  gradients.weight = gradient_of(weight, by_weight.data(), channels, 1);
-  gradients.bias = gradient_of(weight, of_passed, channels, 1);
+  const Sums sums = sum_up(
+      plan, limit,
+      {bytes_of(g.view), bytes_of(x), passed, static_cast<uint8_t*>(fates.data())}, statistics);
+  differentiate(
+      plan, {passed, bytes_of(x), bytes_of_new(gradients.x), nullptr}, statistics, weight, sums);
+  const int64_t channels = plan.geometry.channels;
+  gradients.limit = gradient_of(limit.first, sums.above.data(), channels, 1);
+  gradients.weight = gradient_of(weight, sums.by_weight.data(), channels, 1);
+  gradients.bias = gradient_of(weight, sums.passed.data(), channels, 1);
   return gradients;
 }
 
