@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Predicate;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.StringTensorDict;
@@ -92,6 +93,8 @@ public final class StateDict {
    * <ul>
    *   <li>thresholds that the state has no value for stay as they are, for {@code
    *       network.calibrate} to set from data; those of quantized weights start from the weights;
+   *   <li>thresholds of the state that mean something else than the network's, such as those of
+   *       clips where it quantizes, count as no value;
    *   <li>{@code num_batches_tracked} of a batch normalisation, which old files do without, may be
    *       missing, and then stays as it is;
    *   <li>where all names begin with {@code module.}, as in files of {@code
@@ -107,7 +110,8 @@ public final class StateDict {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       Map<String, Tensor> own = of(network);
-      Map<String, Tensor> given = WeightNames.asIn(own, state);
+      Map<String, Tensor> given = new LinkedHashMap<>(WeightNames.asIn(own, state));
+      given.entrySet().removeIf(one -> isOfNoThreshold(one, own));
       List<String> missing =
           own.keySet().stream().filter(name -> !given.containsKey(name)).toList();
       // What says what it means is a threshold.
@@ -121,6 +125,16 @@ public final class StateDict {
       load(wanted, given, true); // again, for those thresholds of weights that it has
       return thresholds;
     }
+  }
+
+  /** Whether it says what it means, and the network has no threshold of that meaning there. */
+  private static boolean isOfNoThreshold(Map.Entry<String, Tensor> given, Map<String, Tensor> own) {
+    Optional<String> meaning =
+        Optional.ofNullable(given.getValue())
+            .filter(Arguments::isTensor)
+            .flatMap(TensorMeaning::of);
+    Optional<Tensor> there = Optional.ofNullable(own.get(given.getKey()));
+    return meaning.isPresent() && !meaning.equals(there.flatMap(TensorMeaning::of));
   }
 
   private static IncompatibleKeys load(

@@ -80,6 +80,21 @@ class TrainedWeightsTest {
   }
 
   @Test
+  void thresholdsThatMeanSomethingElseCountAsNone() {
+    Map<String, Tensor> ofClips = StateDict.of(clipped);
+    ActivationOptions tied = ActivationOptions.original();
+    ResNet pact = resNet(tied.quantized(QuantizationMethod.PACT, 4, 0)); // act1.max, too
+    ResNet lsq = resNet(tied.quantized(QuantizationMethod.LSQ, 4, 0)); // act1.scale
+    double before = pact.thresholds().get("act1.max").parameter().item_double();
+    assertEquals(List.copyOf(pact.thresholds().keySet()), StateDict.loadWeights(pact, ofClips));
+    assertEquals(List.copyOf(lsq.thresholds().keySet()), StateDict.loadWeights(lsq, ofClips));
+    assertEquals(before, pact.thresholds().get("act1.max").parameter().item_double());
+    Bits.assertSame(ofClips.get("fc.weight"), StateDict.of(lsq).get("fc.weight"), "weight");
+    assertEquals(List.of(), StateDict.loadWeights(plain, ofClips));
+    assertEquals(List.of(), StateDict.loadWeights(clipped, StateDict.of(resNet(CLIPS))));
+  }
+
+  @Test
   void namesOfDistributedDataParallelAreTaken() {
     Map<String, Tensor> parallel = named(name -> "module." + name);
     assertEquals(5, StateDict.loadWeights(clipped, parallel).size());
@@ -113,10 +128,12 @@ class TrainedWeightsTest {
   }
 
   @Test
-  void aThresholdOfAnotherKindIsRefused() {
-    ResNet other = resNet(CLIPS.perChannel(true));
+  void aThresholdOfAnotherShapeIsRefusedUnlessItSaysWhatItMeans() {
+    Map<String, Tensor> other = StateDict.of(resNet(CLIPS.perChannel(true)));
+    assertEquals(5, StateDict.loadWeights(clipped, other).size());
+    other.replaceAll((name, tensor) -> tensor.clone()); // as Python's are
     assertTrue(
-        refused(() -> StateDict.loadWeights(clipped, StateDict.of(other)))
+        refused(() -> StateDict.loadWeights(clipped, other))
             .contains("act1.max of shape [4] instead of [1]"));
   }
 
