@@ -35,9 +35,8 @@ final class DecodedImages implements IntFunction<FramedImage> {
     }
     FramedImage image = decode.apply(index);
     long bytes = (long) image.pixels().length * Float.BYTES;
-    if (room.addAndGet(-bytes) >= 0) {
-      kept.set(index, image);
-    } else {
+    boolean fits = room.addAndGet(-bytes) >= 0;
+    if (!fits || !kept.compareAndSet(index, null, image)) { // or another thread was first
       room.addAndGet(bytes);
     }
     return image;

@@ -31,7 +31,8 @@ import org.bytedeco.pytorch.global.torch;
  * ({@link java.util.concurrent.ForkJoinPool#commonPool}). So a file that is no image, is damaged or
  * cut off, or has more than 89,478,485 pixels is found then. What is seen of images is kept in
  * memory, as many as fit into an eighth of the heap, and not after {@link #randomResizedCrop}; the
- * others are decoded each time. Immutable and thread-safe; there is nothing to close.
+ * others are decoded each time. What is written to the folder later is not seen, or only in part:
+ * find the images anew then. Immutable and thread-safe; there is nothing to close.
  */
 public final class ImageFolder implements Dataset {
 

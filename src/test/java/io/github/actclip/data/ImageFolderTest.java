@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntFunction;
 import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.Tensor;
@@ -146,6 +147,26 @@ class ImageFolderTest {
     float[] first = pixels(once, 2);
     Files.delete(folder.resolve("red/b.png"));
     assertArrayEquals(first, pixels(once, 2));
+  }
+
+  /** As two threads do. */
+  @Test
+  void anImageThatIsDecodedTwiceAtOnceCountsOnce() {
+    List<Integer> decoded = new ArrayList<>();
+    AtomicReference<DecodedImages> images = new AtomicReference<>();
+    IntFunction<FramedImage> decode =
+        index -> {
+          decoded.add(index);
+          if (decoded.size() == 1) {
+            images.get().apply(index);
+          }
+          return new FramedImage(folder, 1, 2, new float[2 * RgbRows.CHANNELS]);
+        };
+    images.set(new DecodedImages(2, 2 * 24, decode));
+    for (int index : new int[] {0, 1, 0, 1}) {
+      images.get().apply(index);
+    }
+    assertEquals(List.of(0, 0, 1), decoded);
   }
 
   private static float[] pixels(Dataset images, int index) {
