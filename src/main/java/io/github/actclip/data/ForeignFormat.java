@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 
 /**
  * What people have among their images and nothing here reads, or not by that name: told by how a
- * file begins, or else by the end of its name.
+ * file begins, or else by the end of its name. {@code (?!)} tells by the other one alone.
  */
 enum ForeignFormat {
   AVIF("....ftypavi[fs]", "avif", "AVIF: convert it to JPEG or PNG"),
@@ -27,8 +27,8 @@ enum ForeignFormat {
       "a video: save its frames as JPEG or PNG"),
   JPEG_XL("\\xff\\x0a|....JXL ", "jxl", "JPEG XL: convert it to JPEG or PNG"),
   JPEG_2000("....jP  |\\xff\\x4f\\xff\\x51", "jp2|j2k", "JPEG 2000: convert it to JPEG or PNG"),
-  JPEG("\\xff\\xd8\\xff", "", "JPEG: let its name end in .jpg"),
-  PNG("\\x89PNG\\r\\n", "", "PNG: let its name end in .png"),
+  JPEG("\\xff\\xd8\\xff", "(?!)", "JPEG: let its name end in .jpg"),
+  PNG("\\x89PNG\\r\\n", "(?!)", "PNG: let its name end in .png"),
   PHOTOSHOP("8BPS", "psd", "Photoshop's: convert it to JPEG or PNG"),
   PDF("%PDF", "pdf", "PDF: save its pages as PNG"),
   WEB_PAGE(
@@ -36,7 +36,7 @@ enum ForeignFormat {
       "html?",
       "a web page, as servers send in place of an image: download it again"),
   SVG(".*<svg", "svg", "SVG, a drawing: render it as PNG"),
-  GIT_LFS("version https://git-lfs", "", "Git LFS's pointer to a file: run git lfs pull"),
+  GIT_LFS("version https://git-lfs", "(?!)", "Git LFS's pointer to a file: run git lfs pull"),
   ARCHIVE(
       "PK\\x03\\x04|\\x1f\\x8b|Rar!|7z\\xbc\\xaf", "zip|tar|tgz|gz|7z|rar", "packed: unpack it"),
   RAW( // which begins as TIFF does

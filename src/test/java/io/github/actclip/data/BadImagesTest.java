@@ -105,6 +105,13 @@ class BadImagesTest {
   }
 
   @Test
+  void aNameThatEndsInADotSaysNothing() throws IOException {
+    Files.createDirectories(folder.resolve("green"));
+    Files.writeString(folder.resolve("green/photo."), "?");
+    assertTrue(refusal().endsWith("no reader for photo."), refusal());
+  }
+
+  @Test
   void theFolderOfAllPartsIsRefused() throws IOException {
     Path all = folder.resolve("all");
     TestImages.write(folder, "all/train/cat/1.png", 4, 4, 0);
