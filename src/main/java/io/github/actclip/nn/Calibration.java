@@ -142,7 +142,7 @@ public enum Calibration {
       scope.noGrad();
       requireFloatingPoint(values);
       requireAny(values.select(axis, 0));
-      return choose(values.movedim(axis, 0).flatten(1, -1), bits, signed);
+      return choose(values.movedim(axis, 0).reshape(values.size(axis), -1), bits, signed);
     }
   }
 

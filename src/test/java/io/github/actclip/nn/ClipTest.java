@@ -261,6 +261,15 @@ class ClipTest {
   }
 
   @Test
+  void aDimensionOfChannelsAloneCalibratesThem() {
+    Clip clip = new Clip(new ClipOptions(ClipForm.RELU).perChannel(3, -1));
+    for (Calibration calibration : Calibration.values()) {
+      clip.calibrate(Tensor.create(0.5f, 2f, 8f), calibration);
+      assertArrayEquals(new double[] {0.5, 2, 8}, Fixture.values(clip.upper()), 1e-6, "");
+    }
+  }
+
+  @Test
   void aValueThatWasChosenStaysWhenTheCutIsCalibrated() {
     Clip clip = new Clip(new ClipOptions(ClipForm.UNTIED).initialValue(0));
     Tensor x = Tensor.create(0.5f, 1.5f, 3f);
