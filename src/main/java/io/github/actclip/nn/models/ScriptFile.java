@@ -18,13 +18,18 @@ import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.JitModule;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** Files of TorchScript. */
 final class ScriptFile {
 
   private static final Pattern UNKNOWN = Pattern.compile("Unknown builtin op: ([\\w:]+)");
+
+  /** More than a network's code and names take. */
+  private static final long CODE_BYTES = 16 << 20;
 
   private ScriptFile() {}
 
@@ -109,7 +114,7 @@ final class ScriptFile {
       Path folder = Files.createTempDirectory("actclip");
       Path whole = folder.resolve("module.pt"); // whose name is in the file
       try {
-        module.save(whole.toString());
+        export(module, whole);
         AtomicFile.write(file, out -> Files.copy(whole, out));
       } finally {
         Files.deleteIfExists(whole);
@@ -117,6 +122,37 @@ final class ScriptFile {
       }
     } catch (IOException e) {
       throw ActclipException.failure(e, "%s cannot be written: %s", file, AtomicFile.reason(e));
+    }
+  }
+
+  static void export(JitModule module, Path to) throws IOException {
+    requireRoom(to.getParent(), CODE_BYTES + bytesOfTensors(module));
+    try {
+      module.save(to.toString());
+    } catch (RuntimeException e) {
+      throw new IOException(ActclipException.firstLine(e), e);
+    }
+  }
+
+  /** LibTorch's writer ends the JVM where the disk is full. */
+  static void requireRoom(Path folder, long bytes) throws IOException {
+    long room = Files.getFileStore(folder).getUsableSpace();
+    if (room < bytes) {
+      throw new IOException(
+          "that takes " + bytes + " bytes for a while in " + folder + ", which has " + room);
+    }
+  }
+
+  private static long bytesOfTensors(JitModule module) {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      return ScriptGraphs.modules(module).values().stream()
+          .flatMap(part -> ScriptGraphs.attributes(part).values().stream())
+          .filter(IValue::isTensor)
+          .map(IValue::toTensor)
+          .filter(Tensor::defined)
+          .mapToLong(tensor -> tensor.numel() * tensor.element_size())
+          .sum();
     }
   }
 }

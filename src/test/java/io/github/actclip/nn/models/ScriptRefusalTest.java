@@ -2,6 +2,7 @@ package io.github.actclip.nn.models;
 
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -170,6 +171,18 @@ class ScriptRefusalTest {
     assertRefused(
         file + " is damaged: the tensor fc.weight is larger than its memory",
         () -> ScriptModule.load(file));
+  }
+
+  @Test
+  void whatCannotBeWritten() {
+    ScriptModule network = Clips.insert(Scripted.file("small"), RELU);
+    Path file = folder.resolve("missing/network.pt");
+    ActclipException e = assertThrows(ActclipException.class, () -> network.save(file));
+    assertTrue(e.getMessage().startsWith(file + " cannot be written: "), e.getMessage());
+    assertFalse(e.isBadInput(), e.getMessage());
+    JitModule module = torch.load(Scripted.file("small").toString());
+    assertThrows(IOException.class, () -> ScriptFile.export(module, folder)); // no file
+    assertThrows(IOException.class, () -> ScriptFile.requireRoom(folder, Long.MAX_VALUE));
   }
 
   @Test
