@@ -47,9 +47,9 @@ public final class ClipFunctions {
 
   /**
    * {@link ClipOp#relu} whose threshold gets its exact gradient, and whose output may take the
-   * place of x, in memory and in the graph, as that of {@code relu_} does. It does where the
-   * kernels take x, and x is what an operation gave: no leaf, no view, and without hooks. Else x
-   * stays as it is.
+   * place of x, in memory and in the graph, as that of {@code relu_} does. It may where the kernels
+   * take x, and, while gradients are recorded, x is what an operation gave: no leaf, no view, and
+   * without hooks. Else x stays as it is.
    */
   public static Tensor reluInPlace(Tensor x, Tensor t) {
     return InPlaceFunction.apply(ReluLimit.CLIP, x, t)
