@@ -181,6 +181,34 @@ class InPlace(nn.Module):
         return y + torch.relu(y - 1.0)
 
 
+class Branch(nn.Module):
+    """Reads behind an if what was rectified in place in it."""
+
+    def forward(self, x, rectifies: bool = True):
+        y = x * 2.0
+        if rectifies:
+            F.relu(y, inplace=True)
+        return y
+
+
+class Indices(nn.Module):
+    """Clamps what is no activation."""
+
+    def forward(self, x):
+        return F.relu(x)[torch.arange(9).clamp(0, 5)]
+
+
+class Listed(nn.Module):
+    """Has a tensor that is neither parameter nor buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.all = [torch.ones(5, 6)]
+
+    def forward(self, x):
+        return F.relu(x) + self.all[0]
+
+
 class Counter(nn.Module):
     """Puts a new tensor in the place of its buffer, as batch normalisation did before PyTorch 1.12."""
 
@@ -292,6 +320,9 @@ def main():
     save("two_outputs", TwoOutputs())
     save("boxes", Boxes())
     save("chosen", Chosen())
+    save("branch", Branch())
+    save("indices", Indices())
+    save("listed", Listed())
 
 
 if __name__ == "__main__":

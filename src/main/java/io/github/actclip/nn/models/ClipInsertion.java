@@ -158,6 +158,24 @@ final class ClipInsertion {
     y.replaceAllUsesDominatedByNodeWith(clipped.node(), clipped);
     if (rectifier.inPlace()) { // Who reads the input after that reads what was rectified.
       rectifier.input().replaceAllUsesDominatedByNodeWith(clipped.node(), clipped);
+      requireUnread(graph, rectifier.input(), clipped.node());
+    }
+  }
+
+  /** Beyond the branch or loop that the clip is in, a value would be what was only rectified. */
+  private void requireUnread(Graph graph, Value rectified, JitNode clip) {
+    JitNode outer = clip.owningBlock().owningNode();
+    while (outer != null) {
+      JitNode probe = graph.create(Symbol.prim("Uninitialized"), 1);
+      rectified.replaceAllUsesDominatedByNodeWith(outer, probe.output());
+      if (probe.output().hasUses()) {
+        throw ActclipException.badInput(
+            "%s rectifies in place, in an if or a loop, what is read again after that, where no clip"
+                + " limits it: assign what the rectifier returns, or leave inplace out",
+            what);
+      }
+      probe.destroy();
+      outer = outer.owningBlock().owningNode();
     }
   }
 

@@ -22,7 +22,8 @@ import org.bytedeco.pytorch.JitModule;
  * the code of {@code forward}, and of all that it calls, gets a clip of its own: a {@code ReLU}
  * that is called twice gives two. A block of which there are several has its own in each; a block
  * that is called twice, or a place in a loop, has the same one each time. Functions that rectify
- * are copied to where they are called.
+ * are copied to where they are called. Where a rectifier writes into its input, what its own method
+ * reads of that later is clipped; who called the method with it reads what was only rectified.
  *
  * <p>{@link ClipForm#RELU} takes the rectifier's place, so that the 6 of a {@code relu6} is only a
  * start that {@code initial} may repeat; {@link ClipForm#TIED} stands behind it, and limits what it
@@ -40,7 +41,8 @@ public final class Clips {
    * @return on the CPU, in the mode in which it was saved
    * @throws ActclipException bad input, when {@link ScriptModule#load} would throw it, when the
    *     options ask for more than one threshold that is learned as it is, and when there is no
-   *     rectifier, one that is chosen while the network runs, or one that the form cannot replace
+   *     rectifier, one that is chosen while the network runs, one in place in an if or a loop whose
+   *     input is read after that, or one that the form cannot replace
    */
   public static ScriptModule insert(Path file, ClipOptions options) {
     return insert(ScriptFile.load(file), file.toString(), options);

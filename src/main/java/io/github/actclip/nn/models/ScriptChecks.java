@@ -4,9 +4,12 @@ import io.github.actclip.runtime.ActclipException;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Graph;
+import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.JitModule;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.ValueArrayRef;
 import org.bytedeco.pytorch.global.torch.Layout;
 
@@ -59,13 +62,23 @@ final class ScriptChecks {
             (path, module) ->
                 ScriptGraphs.attributes(module)
                     .forEach(
-                        (name, value) -> {
-                          if (value.isTensor() && !hasMemory(value.toTensor())) {
-                            throw ActclipException.badInput(
-                                "%s is damaged: the tensor %s is larger than its memory",
-                                what, ScriptGraphs.join(path, name));
-                          }
-                        }));
+                        (name, value) ->
+                            requireMemory(value, what, ScriptGraphs.join(path, name))));
+  }
+
+  private static void requireMemory(IValue value, String what, String name) {
+    boolean isWhole = true;
+    if (value.isTensor()) {
+      isWhole = hasMemory(value.toTensor());
+    } else if (value.isTensorList()) {
+      TensorVector all = value.toTensorVector();
+      isWhole =
+          LongStream.range(0, all.size()).mapToObj(all::get).allMatch(ScriptChecks::hasMemory);
+    }
+    if (!isWhole) {
+      throw ActclipException.badInput(
+          "%s is damaged: the tensor %s is larger than its memory", what, name);
+    }
   }
 
   /** LibTorch believes what a file says of a tensor's shape and strides. */

@@ -38,6 +38,7 @@ final class ScriptClip {
   private static final String FORWARD =
       """
       def forward(self, x: Tensor) -> Tensor:
+        assert x.is_floating_point(), "a clip got whole numbers, such as indices that are clamped"
         max = self.max.type_as(x)
         return torch.where(x > max, max, x)
       """;

@@ -70,7 +70,8 @@ class ScriptRefusalTest {
   @CsvSource({
     "sigmoid, has nothing to clip",
     "hardtanh, has a hardtanh whose lower limit is not 0",
-    "chosen, calls a module that Chosen chooses while it runs"
+    "chosen, calls a module that Chosen chooses while it runs",
+    "branch, 'rectifies in place, in an if or a loop, what is read again'"
   })
   void whatHasNoPlaceForAClip(String name, String reason) {
     Path file = Scripted.file(name);
@@ -157,10 +158,11 @@ class ScriptRefusalTest {
   }
 
   /** LibTorch would read and write behind the end of the tensor. */
-  @Test
-  void tensorsThatAreLargerThanTheirMemory() throws IOException {
+  @ParameterizedTest
+  @CsvSource({"small, fc.weight", "listed, all"})
+  void tensorsThatAreLargerThanTheirMemory(String name, String tensor) throws IOException {
     Path file = folder.resolve("large.pt");
-    try (ZipFile from = new ZipFile(Scripted.file("small").toFile());
+    try (ZipFile from = new ZipFile(Scripted.file(name).toFile());
         ZipOutputStream to = new ZipOutputStream(Files.newOutputStream(file))) {
       for (ZipEntry entry : from.stream().map(ZipEntry.class::cast).toList()) {
         String bytes = new String(from.getInputStream(entry).readAllBytes(), ISO_8859_1);
@@ -169,8 +171,19 @@ class ScriptRefusalTest {
       }
     }
     assertRefused(
-        file + " is damaged: the tensor fc.weight is larger than its memory",
+        file + " is damaged: the tensor " + tensor + " is larger than its memory",
         () -> ScriptModule.load(file));
+  }
+
+  @Test
+  void indicesThatAreClamped() {
+    ScriptModule network = Clips.insert(Scripted.file("indices"), RELU);
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      ActclipException e =
+          assertThrows(ActclipException.class, () -> network.forward(torch.ones(9)));
+      assertTrue(e.getMessage().endsWith("such as indices that are clamped"), e.getMessage());
+    }
   }
 
   @Test
