@@ -199,14 +199,14 @@ class Indices(nn.Module):
 
 
 class Listed(nn.Module):
-    """Has a tensor that is neither parameter nor buffer."""
+    """Has a tensor in a list, a tuple or a dict, which is neither parameter nor buffer."""
 
-    def __init__(self):
+    def __init__(self, what):
         super().__init__()
-        self.all = [torch.ones(5, 6)]
+        self.all = what
 
     def forward(self, x):
-        return F.relu(x) + self.all[0]
+        return F.relu(x) + len(self.all)
 
 
 class Counter(nn.Module):
@@ -322,7 +322,8 @@ def main():
     save("chosen", Chosen())
     save("branch", Branch())
     save("indices", Indices())
-    save("listed", Listed())
+    save("listed", Listed([torch.ones(5, 6)]))
+    save("nested", Listed({"a": (torch.ones(5, 6), 1)}))
 
 
 if __name__ == "__main__":

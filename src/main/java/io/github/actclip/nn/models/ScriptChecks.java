@@ -1,15 +1,15 @@
 package io.github.actclip.nn.models;
 
 import io.github.actclip.runtime.ActclipException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Graph;
+import org.bytedeco.pytorch.HashAliasedIValues;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.JitModule;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.ValueArrayRef;
 import org.bytedeco.pytorch.global.torch.Layout;
 
@@ -67,18 +67,26 @@ final class ScriptChecks {
   }
 
   private static void requireMemory(IValue value, String what, String name) {
-    boolean isWhole = true;
-    if (value.isTensor()) {
-      isWhole = hasMemory(value.toTensor());
-    } else if (value.isTensorList()) {
-      TensorVector all = value.toTensorVector();
-      isWhole =
-          LongStream.range(0, all.size()).mapToObj(all::get).allMatch(ScriptChecks::hasMemory);
-    }
-    if (!isWhole) {
+    if (!tensors(value).stream().allMatch(ScriptChecks::hasMemory)) {
       throw ActclipException.badInput(
           "%s is damaged: the tensor %s is larger than its memory", what, name);
     }
+  }
+
+  /** What an attribute is, or has in its lists, tuples and dicts. */
+  private static List<Tensor> tensors(IValue value) {
+    HashAliasedIValues all = new HashAliasedIValues();
+    if (!value.isModule()) { // whose attributes are looked at by themselves
+      value.getSubValues(all);
+    }
+    List<Tensor> tensors = new ArrayList<>();
+    HashAliasedIValues.Iterator at = all.begin();
+    for (long i = 0; i < all.size(); i++, at.increment()) {
+      if (at.get().isTensor()) {
+        tensors.add(at.get().toTensor());
+      }
+    }
+    return tensors;
   }
 
   /** LibTorch believes what a file says of a tensor's shape and strides. */

@@ -159,7 +159,7 @@ class ScriptRefusalTest {
 
   /** LibTorch would read and write behind the end of the tensor. */
   @ParameterizedTest
-  @CsvSource({"small, fc.weight", "listed, all"})
+  @CsvSource({"small, fc.weight", "listed, all", "nested, all"})
   void tensorsThatAreLargerThanTheirMemory(String name, String tensor) throws IOException {
     Path file = folder.resolve("large.pt");
     try (ZipFile from = new ZipFile(Scripted.file(name).toFile());
