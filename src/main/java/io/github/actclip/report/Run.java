@@ -45,6 +45,15 @@ public final class Run implements TrainingListener, Closeable {
   /** The name of the file with the network. */
   public static final String MODEL = RunFiles.MODEL;
 
+  /** The name of the folder with checkpoints. */
+  public static final String CHECKPOINTS = RunFiles.CHECKPOINTS;
+
+  /**
+   * The name of a file in which whoever begins a training may keep a network of TorchScript, which
+   * the weights alone do not make.
+   */
+  public static final String MODULE = RunFiles.MODULE;
+
   /** The name of a file in which whoever begins a training may note how it is watched. */
   public static final String LISTENERS = RunFiles.LISTENERS;
 

@@ -17,6 +17,7 @@ final class RunFiles {
   static final String METRICS = "metrics.jsonl";
   static final String TABLE = "metrics.csv";
   static final String MODEL = "model.safetensors";
+  static final String MODULE = "module.pt";
   static final String SUMMARY = "summary.json";
   static final String REPORT = "report.html";
   static final String LISTENERS = "listeners.properties";
@@ -29,6 +30,7 @@ final class RunFiles {
           StepLog.FILE,
           TensorBoardListener.FOLDER,
           MODEL,
+          MODULE,
           SUMMARY,
           REPORT,
           LISTENERS,

@@ -312,6 +312,7 @@ class RunTest {
         "metrics.jsonl",
         "steps.jsonl",
         "model.safetensors",
+        "module.pt",
         "listeners.properties",
         "checkpoints/abandoned",
         "tensorboard/events.of.another"

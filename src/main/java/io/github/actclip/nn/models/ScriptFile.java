@@ -73,10 +73,25 @@ final class ScriptFile {
             "%s cannot be loaded as TorchScript: %s", file, ActclipException.firstLine(e));
   }
 
+  /** Whether it is a whole zip with a module in it; a state dict has no code. */
+  static boolean isScript(Path file) {
+    try (ZipFile zip = new ZipFile(file.toFile())) {
+      return hasCode(zip);
+    } catch (ZipException | IllegalArgumentException | EOFException e) {
+      return false;
+    } catch (IOException e) {
+      throw ActclipException.failure(e, "%s cannot be read: %s", file, AtomicFile.reason(e));
+    }
+  }
+
+  private static boolean hasCode(ZipFile zip) {
+    return zip.stream().anyMatch(entry -> entry.getName().endsWith("/constants.pkl"));
+  }
+
   /** LibTorch's reader takes checksums for granted, and may crash on what is damaged. */
   private static void requireWhole(Path file) {
     try (ZipFile zip = new ZipFile(file.toFile())) {
-      if (zip.stream().noneMatch(entry -> entry.getName().endsWith("/constants.pkl"))) {
+      if (!hasCode(zip)) {
         throw ActclipException.badInput(
             "%s has no TorchScript in it: a state dict has no network, and torch.jit.script(model)"
                 + ".save(file) writes one",

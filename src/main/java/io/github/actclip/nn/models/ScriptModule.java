@@ -5,6 +5,7 @@ import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -120,6 +121,17 @@ public final class ScriptModule extends Network {
    */
   public static ScriptModule load(Path file) {
     return new ScriptModule(ScriptFile.load(file));
+  }
+
+  /**
+   * Tells files of TorchScript from all others, such as state dicts, which have the same suffixes;
+   * whether {@link #load} takes one is another question.
+   *
+   * @return false where no file is, too, and for one that is cut short
+   * @throws ActclipException a failure, naming the file, when it cannot be read
+   */
+  public static boolean isIn(Path file) {
+    return Files.isRegularFile(file) && ScriptFile.isScript(file);
   }
 
   /**

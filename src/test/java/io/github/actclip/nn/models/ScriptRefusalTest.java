@@ -115,6 +115,18 @@ class ScriptRefusalTest {
   }
 
   @Test
+  void otherFilesAreNoneOfTorchScript() throws IOException {
+    Path small = Scripted.file("small");
+    assertTrue(ScriptModule.isIn(small));
+    assertTrue(ScriptModule.isIn(Scripted.file("traced_eval")));
+    Path cut = Files.write(folder.resolve("cut.pt"), Arrays.copyOf(Files.readAllBytes(small), 900));
+    Path state = Path.of("src/test/resources/fixtures/pytorch/state_dict.pt");
+    for (Path other : List.of(cut, state, Path.of("pom.xml"), folder, folder.resolve("none.pt"))) {
+      assertFalse(ScriptModule.isIn(other), other.toString());
+    }
+  }
+
+  @Test
   void whatIsNoFileOfTorchScript() throws IOException {
     Path missing = folder.resolve("missing.pt");
     assertRefused(missing + " is not a file", () -> ScriptModule.load(missing));
