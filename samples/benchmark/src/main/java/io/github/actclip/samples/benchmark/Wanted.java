@@ -37,7 +37,13 @@ public record Wanted(
     return (int) given;
   }
 
-  Wanted withoutWidth(String network) {
+  /**
+   * Refuses a width.
+   *
+   * @param network that has but one, as a sentence names it
+   * @throws ActclipException bad input, when one is given
+   */
+  public Wanted withoutWidth(String network) {
     if (width.isPresent()) {
       throw ActclipException.badInput(
           "--width (%s) is no option of %s, which has one width: leave it out",

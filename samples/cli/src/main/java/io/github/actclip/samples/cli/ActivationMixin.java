@@ -68,8 +68,8 @@ final class ActivationMixin {
       paramLabel = "METHOD",
       description =
           "Start from the data instead: one of max, percentile, mse, kl of the first batch. By"
-              + " default so do mlp, resnet20 and resnet18 from --weights without thresholds: by"
-              + " percentile, or with activation bits mse.")
+              + " default so do mlp, resnet20 and resnet18 from --weights without thresholds, and"
+              + " files of TorchScript: by percentile, or with activation bits mse.")
   private Calibration calibration;
 
   @Option(names = "--per-channel", description = "A threshold for each channel.")

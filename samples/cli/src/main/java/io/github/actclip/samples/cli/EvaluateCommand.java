@@ -13,6 +13,7 @@ import io.github.actclip.train.Evaluation;
 import io.github.actclip.train.Evaluator;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -31,8 +32,9 @@ final class EvaluateCommand implements Runnable {
       paramLabel = "DIR|FILE|NAME",
       required = true,
       description =
-          "The folder that 'train' wrote; or weights in a file of safetensors (.safetensors) or of"
-              + " Python's torch.save (.pt, .pth, .bin): of the network that the file describes, or"
+          "The folder that 'train' wrote; or a network that Python's torch.jit.script saved, on"
+              + " pixels that are not normalised; or weights in a file of safetensors (.safetensors)"
+              + " or of Python's torch.save (.pt, .pth, .bin): of the network that the file describes, or"
               + " else of a Net that clips as by default, on pixels that are not normalised. With"
               + " --weights, the network that they are of: one of net, mlp, resnet20, resnet18,"
               + " mobilenet_v2, as Python has it, on pixels that are not normalised.")
@@ -53,6 +55,11 @@ final class EvaluateCommand implements Runnable {
   @Override
   public void run() {
     Device device = machine.device();
+    Optional<Path> script = anew.script(model);
+    if (script.isPresent()) {
+      testScript(ScriptNetwork.load(script.get()).architecture(), device);
+      return;
+    }
     if (anew.weights() != null) {
       testWeights(anew.weights(), device);
       return;
@@ -98,6 +105,13 @@ final class EvaluateCommand implements Runnable {
     Dataset images = anew.data(data, architecture, false).load(Split.TEST);
     Network network = anew.model(architecture, images, architecture.natural()).network();
     new TrainedWeights(file).load(network);
+    test(network, images, device);
+  }
+
+  /** As it is, clips and all. */
+  private void testScript(Architecture<?> architecture, Device device) {
+    Dataset images = anew.data(data, architecture, false).load(Split.TEST);
+    Network network = anew.model(architecture, images, architecture.natural()).network();
     test(network, images, device);
   }
 

@@ -36,6 +36,9 @@ record Model<T>(Architecture<T> architecture, T options, ImageShape images) {
               ? read(notes, NET, NetOptions.class, from)
               : NetOptions.original());
     }
+    if (name.equals(ScriptNetwork.NAME)) {
+      return of(ScriptNetwork.beside(from), notes, from);
+    }
     return Architecture.all().stream()
         .filter(one -> one.name().equals(name))
         .findFirst()

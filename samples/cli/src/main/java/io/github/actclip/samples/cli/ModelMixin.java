@@ -2,12 +2,14 @@ package io.github.actclip.samples.cli;
 
 import io.github.actclip.data.Dataset;
 import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.models.ScriptModule;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.FilePath;
 import io.github.actclip.samples.benchmark.Architecture;
 import io.github.actclip.samples.benchmark.Wanted;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.Stream;
 import picocli.CommandLine.Option;
@@ -38,8 +40,8 @@ final class ModelMixin {
       names = "--image-size",
       paramLabel = "N",
       description =
-          "Pixels that images in a folder for each class are resized to (default: 32; resnet18 and"
-              + " mobilenet_v2 224).")
+          "Pixels that images in a folder for each class are resized to (default: 32; resnet18,"
+              + " mobilenet_v2 and files of TorchScript 224).")
   private Integer imageSize;
 
   /**
@@ -48,21 +50,43 @@ final class ModelMixin {
    * @throws ActclipException bad input, when it is none, or a file's
    */
   static Architecture<?> named(String name) {
-    boolean isKnown =
-        Architecture.all().stream().anyMatch(one -> one.name().equalsIgnoreCase(name));
     boolean isPath = Stream.of("/", "\\", ".").anyMatch(name::contains);
-    if (isKnown || !isPath && !Files.exists(FilePath.of(name))) {
+    if (isKnown(name) || !isPath && !Files.exists(FilePath.of(name))) {
       return Architecture.named(name);
     }
     Path path = FilePath.of(name);
     if (Files.isRegularFile(path)) {
       throw ActclipException.badInput(
-          "--model (%s) is a file: name its network (%s), and give the file's weights by --weights",
+          "--model (%s) is a file: name its network (%s), and give the file's weights by --weights;"
+              + " only one that torch.jit.script(model).save(file) wrote, and that is whole, has its"
+              + " network in it",
           path, Architecture.NAMES);
     }
     throw ActclipException.badInput(
         "--model (%s) is %s: name a network (%s)",
         path, Files.isDirectory(path) ? "a folder" : "no file that is there", Architecture.NAMES);
+  }
+
+  private static boolean isKnown(String name) {
+    return Architecture.all().stream().anyMatch(one -> one.name().equalsIgnoreCase(name));
+  }
+
+  /**
+   * The file of a network that Python has scripted, if it is that and no name.
+   *
+   * @throws ActclipException bad input, when it is, and weights are given beside it
+   */
+  Optional<Path> script(String name) {
+    Optional<Path> file =
+        isKnown(name)
+            ? Optional.empty()
+            : Optional.of(FilePath.of(name)).filter(ScriptModule::isIn);
+    if (file.isPresent() && weights != null) {
+      throw ActclipException.badInput(
+          "--weights (%s) goes with a network's name: %s has weights of its own",
+          weights, file.get());
+    }
+    return file;
   }
 
   /** The file of weights, or null for none. */

@@ -7,7 +7,7 @@ import io.github.actclip.nn.Calibration;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
-import java.util.List;
+import java.util.Collection;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -38,7 +38,22 @@ record Start(Network network, Supplier<DataLoader> images) {
    * @param otherwise how they are set where they are not
    */
   void load(Path file, Optional<Calibration> forced, Optional<Calibration> otherwise) {
-    List<String> missing = new TrainedWeights(file).start(network);
+    thresholds(file, new TrainedWeights(file).start(network), forced, otherwise);
+  }
+
+  /**
+   * Sets the thresholds of a network whose other weights are trained.
+   *
+   * @param file where those are from
+   * @param missing the names of the thresholds that it has no value for
+   * @param forced how all thresholds are set, be they in the file or not
+   * @param otherwise how they are set where some are missing
+   */
+  void thresholds(
+      Path file,
+      Collection<String> missing,
+      Optional<Calibration> forced,
+      Optional<Calibration> otherwise) {
     Optional<Calibration> how = forced.isPresent() || missing.isEmpty() ? forced : otherwise;
     network.eval(); // Running statistics stay as they were trained.
     how.ifPresent(this::calibrate);

@@ -10,6 +10,7 @@ import io.github.actclip.runtime.Devices;
 import io.github.actclip.runtime.FilePath;
 import io.github.actclip.samples.benchmark.Architecture;
 import io.github.actclip.train.TrainerOptions;
+import io.github.actclip.train.Training;
 import io.github.actclip.train.TrainingListener;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -18,6 +19,8 @@ import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Consumer;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
 import picocli.CommandLine.Command;
@@ -46,9 +49,12 @@ final class TrainCommand implements Runnable {
 
   @Option(
       names = "--model",
-      paramLabel = "NAME",
+      paramLabel = "NAME|FILE.pt",
       defaultValue = "net",
-      description = "One of net, mlp, resnet20, resnet18, mobilenet_v2 (default: net).")
+      description =
+          "One of net, mlp, resnet20, resnet18, mobilenet_v2 (default: net); or a file that"
+              + " Python's torch.jit.script(model).save wrote, whose ReLUs each get a clip of their"
+              + " own.")
   private String model;
 
   @Mixin private ModelMixin anew;
@@ -69,6 +75,15 @@ final class TrainCommand implements Runnable {
 
   @Mixin private MachineOptions machine;
 
+  /**
+   * A network that a new training begins with.
+   *
+   * @param start sets its weights and thresholds
+   * @param keep writes into the training's folder what else it takes to make the network again
+   */
+  private record Beginning(
+      Architecture<?> architecture, Consumer<Start> start, Consumer<Path> keep) {}
+
   @Override
   public void run() {
     Path folder = checkpoints.resume();
@@ -80,8 +95,25 @@ final class TrainCommand implements Runnable {
   }
 
   private void begin() {
+    Optional<Path> script = anew.script(model);
+    begin(
+        script.isPresent()
+            ? beginning(ScriptNetwork.begin(script.get(), activation))
+            : beginning(ModelMixin.named(model)));
+  }
+
+  private Beginning beginning(ScriptNetwork script) {
+    return new Beginning(
+        script.architecture(), start -> script.start(start, activation), script::keep);
+  }
+
+  private Beginning beginning(Architecture<?> architecture) {
+    return new Beginning(architecture, start -> start(start, architecture), folder -> {});
+  }
+
+  private void begin(Beginning beginning) {
     TrainerOptions options = trainer.options();
-    Architecture<?> architecture = ModelMixin.named(model);
+    Architecture<?> architecture = beginning.architecture();
     ActivationOptions clips = activation.options(architecture);
     Device device = machine.device();
     options.precision().requireOn(device);
@@ -95,14 +127,19 @@ final class TrainCommand implements Runnable {
             trainer.normalization(train));
     torch.manual_seed(options.seed());
     Network network = description.model().network();
-    begin(
-        new Start(network, () -> options.loader(description.training(train), Devices.of("cpu"))),
-        architecture);
+    beginning
+        .start()
+        .accept(
+            new Start(
+                network, () -> options.loader(description.training(train), Devices.of("cpu"))));
     Run run = out == null ? Run.createNew(defaultFolder()) : Run.create(out);
-    start(run, new TrainingRun(network, description, options, device, train, test));
+    start(
+        run,
+        new TrainingRun(network, description, options, device, train, test),
+        List.of(keeping(run, beginning.keep())));
   }
 
-  private void begin(Start start, Architecture<?> architecture) {
+  private void start(Start start, Architecture<?> architecture) {
     if (anew.weights() == null) {
       activation.calibration().ifPresent(start::calibrate);
     } else {
@@ -128,11 +165,25 @@ final class TrainCommand implements Runnable {
     Dataset test = source.load(Split.TEST);
     ImageShape.require(size, train);
     Network network = description.model().network();
-    start(Run.in(folder), new TrainingRun(network, description, options, device, train, test));
+    start(
+        Run.in(folder),
+        new TrainingRun(network, description, options, device, train, test),
+        List.of());
   }
 
-  private void start(Run run, TrainingRun training) {
+  /** Where it fails, as on a full disk, nobody could make the network again from its weights. */
+  private static TrainingListener keeping(Run run, Consumer<Path> files) {
+    return new TrainingListener() {
+      @Override
+      public void onStart(Training training) {
+        files.accept(run.folder());
+      }
+    };
+  }
+
+  private void start(Run run, TrainingRun training, List<TrainingListener> writers) {
     List<TrainingListener> first = new ArrayList<>(watchers.judges(training.network()));
+    first.addAll(writers);
     first.add(checkpoints.stopper());
     first.add(checkpoints.remembering(run));
     run.checkpoints(checkpoints.options());
