@@ -41,7 +41,8 @@ public abstract class CustomFunction {
    *
    * @param context keeps what backward needs
    * @param inputs as given to {@link #apply}
-   * @return the output, of any shape
+   * @return the output, of any shape. Where it is an input, its memory has two owners, and autograd
+   *     does not see that: what changes it in place changes both.
    */
   protected abstract Tensor forward(FunctionContext context, Tensor... inputs);
 

@@ -62,7 +62,7 @@ public final class FakeQuantizeFunction extends CustomFunction {
         isReluLimit(offset)
             ? InPlaceFunction.apply(new ReluLimit(high), x, scale, offset)
             : Optional.empty();
-    return overwritten.orElseGet(() -> apply(x.relu_(), scale, offset));
+    return overwritten.orElseGet(() -> apply(ReluLimit.rectified(x), scale, offset));
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.github.actclip.nn;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.ReluLimit;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Internal;
@@ -91,7 +92,7 @@ public abstract class ThresholdLayer extends Module {
     if (!isLooking()) {
       return limitRectified(x);
     }
-    Tensor shown = rectifies() ? x : x.relu_();
+    Tensor shown = rectifies() ? x : ReluLimit.rectified(x);
     look(shown);
     return limit(shown);
   }
@@ -102,10 +103,21 @@ public abstract class ThresholdLayer extends Module {
     limited.ifPresent(this::observeLimited);
     return limited.orElseGet(
         () -> {
-          Tensor y = norm.forward(x);
-          addend.ifPresent(y::add_);
+          Tensor y =
+              ActclipException.inOneSentence(
+                  () -> "the normalisation fails on activations " + sizes(x),
+                  () -> norm.forward(x));
+          addend.ifPresent(
+              added ->
+                  ActclipException.inOneSentence(
+                      () -> "what is added to activations " + sizes(y) + " is " + sizes(added),
+                      () -> y.add_(added)));
           return rectified(y);
         });
+  }
+
+  private static String sizes(Tensor tensor) {
+    return "of the shape " + Arrays.toString(tensor.shape());
   }
 
   /** Observes what came out of a clip from above, where that is due, in place of what went in. */
@@ -224,7 +236,7 @@ public abstract class ThresholdLayer extends Module {
 
   /** Computes the output of what ReLU makes of x, which may be changed. */
   Tensor limitRectified(Tensor x) {
-    return limit(rectifies() ? x : x.relu_());
+    return limit(rectifies() ? x : ReluLimit.rectified(x));
   }
 
   /** The value above which it clips, (1) or (channels). */

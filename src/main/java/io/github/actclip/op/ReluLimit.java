@@ -43,6 +43,12 @@ public record ReluLimit(int high) {
             NativeBackend.address(parameters, 1));
   }
 
+  /** What {@code relu_} makes of x; in its place, where LibTorch lets that be taken. */
+  public static Tensor rectified(Tensor x) {
+    boolean isKept = GradMode.is_enabled() && x.requires_grad() && (x.is_leaf() || x.is_view());
+    return isKept ? x.relu() : x.relu_();
+  }
+
   private static boolean isIntermediate(Tensor x) {
     return x.requires_grad() && !x.is_leaf() && !x.is_view() && !x.retains_grad() && !isHooked(x);
   }

@@ -184,6 +184,24 @@ class BlocksTest {
     }
   }
 
+  @Test
+  void aLeafThatRequiresAGradientStaysAsItIs() {
+    for (ThresholdLayer layer :
+        List.of(
+            new Clip(new ClipOptions(ClipForm.TIED)),
+            new Clip(new ClipOptions(ClipForm.SOFT)),
+            new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.PACT, 4)),
+            new FakeQuantize(FakeQuantizeOptions.activations(QuantizationMethod.LSQ, 4)))) {
+      for (int pass = 0; pass < 2; pass++) { // the first is observed
+        Tensor leaf = Gradients.leaf(torch.randn(8, 32, 12, 12));
+        Tensor before = leaf.detach().clone();
+        Blocks.reluClip(layer, leaf).sum().backward();
+        Bits.assertSame(before, leaf.detach(), "x");
+        assertTrue(leaf.grad().defined());
+      }
+    }
+  }
+
   private static List<Tensor> reluClipAndGradients(ThresholdLayer layer, Tensor leaf) {
     Tensor y = Blocks.reluClip(layer, leaf.mul(new Scalar(1)));
     y.square().sum().backward();

@@ -15,6 +15,7 @@ import io.github.actclip.nn.models.ResNetOptions;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Function;
 import java.util.function.ToIntFunction;
 import java.util.function.ToLongFunction;
@@ -162,14 +163,13 @@ public record Architecture<T>(
   private static String nearest(String name) {
     return ALL.stream()
         .map(Architecture::name)
-        .min(Comparator.comparingInt(known -> changes(name, known)))
+        .min(Comparator.comparingInt(known -> changes(name.toLowerCase(Locale.ROOT), known)))
         .orElseThrow();
   }
 
   /** Characters to add, leave out or replace until one text is the other (Levenshtein's). */
   private static int changes(String from, String to) {
-    int[] row =
-        new int[to.length() + 1]; // for what came before of the one, and each part of the other
+    int[] row = new int[to.length() + 1]; // from the first i characters to the first j
     for (int j = 0; j < row.length; j++) {
       row[j] = j;
     }
