@@ -1,6 +1,8 @@
 package io.github.actclip.samples.cli;
 
+import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.Calibration;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
 import io.github.actclip.nn.models.Clips;
@@ -12,6 +14,9 @@ import io.github.actclip.samples.benchmark.Architecture;
 import io.github.actclip.samples.benchmark.Wanted;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
@@ -149,10 +154,31 @@ record ScriptNetwork(Path file, ScriptModule module, Set<String> untrained) {
     }
   }
 
-  /** Sets the new thresholds, as those of trained weights without any. */
+  /**
+   * Sets the new thresholds, as those of trained weights without any; or, where it was not trained,
+   * as those of a network that is made anew.
+   */
   void start(Start start, ActivationMixin activation) {
-    start.thresholds(
-        file, untrained, activation.calibration(), activation.calibrationOfTrained(architecture()));
+    Optional<Calibration> forced = activation.calibration();
+    if (isTrained()) {
+      start.thresholds(file, untrained, forced, activation.calibrationOfTrained(architecture()));
+    } else {
+      forced.ifPresent(start::calibrate);
+    }
+  }
+
+  /**
+   * Whether batch normalisation has counted batches, or there is none. Before it has, activations
+   * in evaluation mode are not normalised, and say nothing of those in training.
+   */
+  private boolean isTrained() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      Map<String, Tensor> state = StateDict.of(module);
+      List<String> counts =
+          state.keySet().stream().filter(name -> name.endsWith("num_batches_tracked")).toList();
+      return counts.isEmpty() || counts.stream().anyMatch(name -> state.get(name).item_long() > 0);
+    }
   }
 
   /** Keeps it, clips included, in a training's folder, for {@link #beside}. */

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -71,7 +72,7 @@ class ScriptOptionTest {
       })
   void isTrainedEvaluatedAndKept(String options, int thresholds, String start) throws Exception {
     Path out = folder.resolve("run");
-    Result result = train(SMALL + " " + options + " --epochs=1", out);
+    Result result = train("--model=" + trained() + " " + options + " --epochs=1", out);
     assertEquals(0, result.status(), result.err());
     if (thresholds == 0) {
       assertFalse(result.out().contains("thresholds "), result.out());
@@ -89,6 +90,27 @@ class ScriptOptionTest {
       assertEquals(0, evaluation.status(), evaluation.err());
       assertEquals(result.test(), evaluation.test());
     }
+  }
+
+  /** The same whose batch normalisation has counted a batch. */
+  private Path trained() {
+    Path file = folder.resolve("small.pt");
+    ScriptModule module = ScriptModule.load(SCRIPTS.resolve("small.pt"));
+    module.train(true);
+    TensorScope.run(() -> module.forward(torch.randn(8, 3, 16, 16)));
+    module.save(file);
+    return file;
+  }
+
+  @Test
+  void aNetworkThatWasNotTrainedStartsAsOneThatIsMadeAnew() throws Exception {
+    Result result = train(SMALL + " --epochs=1 --lr=1e-30", folder.resolve("six"));
+    assertFalse(result.err().contains("has no value"), result.err());
+    assertTrue(result.out().contains("2, from 6.000 to 6.000"), result.out());
+    Result calibrated =
+        train(SMALL + " --epochs=1 --lr=1e-30 --calibrate=max", folder.resolve("max"));
+    assertEquals(0, calibrated.status(), calibrated.err());
+    assertFalse(calibrated.out().contains("from 6.000"), calibrated.out());
   }
 
   /** Dropout and momentum included. */
