@@ -36,6 +36,9 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class ImageFolder implements Dataset {
 
+  /** What the text of {@link #transforms} begins with where a training sees random parts. */
+  public static final String RANDOM_CROP = "RandomResizedCrop";
+
   private final Path folder;
   private final ClassFolders content;
   private final Framing framing;
@@ -232,6 +235,6 @@ public final class ImageFolder implements Dataset {
    */
   @Override
   public List<String> transforms() {
-    return cropped ? List.of("RandomResizedCrop(" + framing.crop() + ")") : framing.texts();
+    return cropped ? List.of(RANDOM_CROP + "(" + framing.crop() + ")") : framing.texts();
   }
 }

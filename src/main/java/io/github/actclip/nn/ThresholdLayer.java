@@ -99,7 +99,9 @@ public abstract class ThresholdLayer extends Module {
 
   /** {@link Blocks#batchNormClip} of what is open. */
   final Tensor normalized(BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
-    Optional<Tensor> limited = isShowing() ? Optional.empty() : limitNormalized(norm, x, addend);
+    // The short way is one of the CPU: on a GPU nothing is to be computed just to ask for it.
+    boolean isPlain = isShowing() || !x.is_cpu();
+    Optional<Tensor> limited = isPlain ? Optional.empty() : limitNormalized(norm, x, addend);
     limited.ifPresent(this::observeLimited);
     return limited.orElseGet(
         () -> {

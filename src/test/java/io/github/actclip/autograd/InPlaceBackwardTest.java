@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.actclip.runtime.Autocast;
 import io.github.actclip.runtime.Devices;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Fixture;
 import io.github.actclip.testing.Gradients;
@@ -28,39 +27,12 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** ReLU and a limit that take the place of their input: the way back. */
-class InPlaceBackwardTest {
-
-  static {
-    LibTorch.load();
-  }
-
-  private static final long ENOUGH = 24_000;
-
-  private TensorScope scope;
-  private Tensor leaf;
-  private Tensor t;
-  private Tensor g;
-
-  @BeforeEach
-  void open() {
-    scope = new TensorScope();
-    torch.manual_seed(89);
-    leaf = Gradients.leaf(torch.randn(ENOUGH));
-    t = Gradients.leaf(Tensor.create(0.05f));
-    g = torch.randn(ENOUGH);
-  }
-
-  @AfterEach
-  void close() {
-    scope.close();
-  }
+class InPlaceBackwardTest extends InPlaceInputs {
 
   private Tensor loss(Tensor y) {
     return y.mul(g).sum();

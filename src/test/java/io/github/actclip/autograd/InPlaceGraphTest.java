@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.testing.Bits;
 import io.github.actclip.testing.Gradients;
@@ -22,40 +21,13 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.VoidTensorHook;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** ReLU and a limit that take the place of their input: what the graph makes of it. */
-class InPlaceGraphTest {
-
-  static {
-    LibTorch.load();
-  }
-
-  private static final long ENOUGH = 24_000;
-
-  private TensorScope scope;
-  private Tensor leaf;
-  private Tensor t;
-  private Tensor g;
-
-  @BeforeEach
-  void open() {
-    scope = new TensorScope();
-    torch.manual_seed(89);
-    leaf = Gradients.leaf(torch.randn(ENOUGH));
-    t = Gradients.leaf(Tensor.create(0.05f));
-    g = torch.randn(ENOUGH);
-  }
-
-  @AfterEach
-  void close() {
-    scope.close();
-  }
+class InPlaceGraphTest extends InPlaceInputs {
 
   /** Two losses have the same value and the same gradients, by the leaf and by t. */
   private void assertSame(Tensor expected, Tensor actual) {

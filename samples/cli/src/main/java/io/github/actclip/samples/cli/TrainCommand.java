@@ -2,6 +2,7 @@ package io.github.actclip.samples.cli;
 
 import io.github.actclip.checkpoint.Checkpoint;
 import io.github.actclip.data.Dataset;
+import io.github.actclip.data.ImageFolder;
 import io.github.actclip.data.Split;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Network;
@@ -160,7 +161,7 @@ final class TrainCommand implements Runnable {
         new DataOption(
             data == null ? checkpoint.source() : data,
             size,
-            checkpoint.hasTransform("RandomResizedCrop"));
+            checkpoint.hasTransform(ImageFolder.RANDOM_CROP));
     Dataset train = source.load(Split.TRAIN);
     Dataset test = source.load(Split.TEST);
     ImageShape.require(size, train);
