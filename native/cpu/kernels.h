@@ -47,7 +47,7 @@ struct Block {
   const void* g;  // for backward
   const void* x;
   const void* addend;  // to what is normalised; null without one
-  void* y;  // the output, or the gradient by x; in place it is x; in a norm's sums what is passed on of g
+  void* y;  // the output, or the gradient by x; in place it is x; in a norm's sums null or what is passed on of g
   uint8_t* fates;  // in place, a byte for each element; null where backward does not follow
   int64_t elements;
   int lanes;

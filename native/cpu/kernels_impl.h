@@ -77,20 +77,27 @@ void in_place(const Block& block, typename Op::Parameters p) {
   }
 }
 
+// Writes what is passed on of g.
+template <typename T>
+ACTCLIP_FUNCTION void passed_row(const Block& block, int64_t start, int lanes) {
+  const T* g = static_cast<const T*>(block.g) + start;
+  const uint8_t* fates = block.fates + start;
+  T* y = static_cast<T*>(block.y) + start;
+  ACTCLIP_INDEPENDENT
+  for (int lane = 0; lane < lanes; ++lane) {
+    y[lane] = gradient_of_fate(g[lane], fates[lane], kPassed);
+  }
+}
+
 template <typename Op>
-ACTCLIP_FUNCTION void fates_row(
+ACTCLIP_FUNCTION void above_row(
     const Block& block, const typename Op::Parameters& p, int64_t start, int lanes, LaneSums sums) {
   using T = typename Op::T;
   const T* g = static_cast<const T*>(block.g) + start;
   const uint8_t* fates = block.fates + start;
-  T* y = static_cast<T*>(block.y) + start;
   uint8_t all = 0;
   for (int lane = 0; lane < lanes; ++lane) {
     all |= fates[lane];
-  }
-  ACTCLIP_INDEPENDENT
-  for (int lane = 0; lane < lanes; ++lane) {
-    y[lane] = gradient_of_fate(g[lane], fates[lane], kPassed);
   }
   if ((all & kAbove) == 0) {
     return;  // as most are: half of the time
@@ -99,6 +106,13 @@ ACTCLIP_FUNCTION void fates_row(
   for (int lane = 0; lane < lanes; ++lane) {
     Op::add_above(gradient_of_fate(g[lane], fates[lane], kAbove), p, lane, sums);
   }
+}
+
+template <typename Op>
+ACTCLIP_FUNCTION void fates_row(
+    const Block& block, const typename Op::Parameters& p, int64_t start, int lanes, LaneSums sums) {
+  passed_row<typename Op::T>(block, start, lanes);
+  above_row<Op>(block, p, start, lanes, sums);
 }
 
 template <typename Op>

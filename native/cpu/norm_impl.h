@@ -44,7 +44,8 @@ void norm_limited(const Block& block, typename Op::Parameters p) {
   }
 }
 
-// Sums up what is above, what is passed on of g, and that times what x is above its mean.
+// Sums up what is above, what is passed on of g, and that times what x is above its mean. Writes
+// what is passed on where there is memory for it.
 template <typename Op>
 struct NormGradient {
   using T = float;
@@ -62,13 +63,18 @@ template <typename Op>
 ACTCLIP_FUNCTION void norm_gradient_row(
     const Block& block, const typename NormGradient<Op>::Parameters& p, int64_t start, int lanes,
     LaneSums sums) {
-  fates_row<Op>(block, p.limit, start, lanes, sums);
-  const float* passed = static_cast<const float*>(block.y) + start;
+  above_row<Op>(block, p.limit, start, lanes, sums);
+  if (block.y != nullptr) {
+    passed_row<float>(block, start, lanes);
+  }
+  const float* g = static_cast<const float*>(block.g) + start;
+  const uint8_t* fates = block.fates + start;
   const float* x = static_cast<const float*>(block.x) + start;
   ACTCLIP_INDEPENDENT
   for (int lane = 0; lane < lanes; ++lane) {
-    sums.add(1, lane, passed[lane]);
-    sums.add_product(2, lane, passed[lane], x[lane] - p.mean[lane]);
+    const float passed = gradient_of_fate(g[lane], fates[lane], kPassed);
+    sums.add(1, lane, passed);
+    sums.add_product(2, lane, passed, x[lane] - p.mean[lane]);
   }
 }
 
@@ -95,17 +101,17 @@ ACTCLIP_FUNCTION void norm_sums_row(
   }
 }
 
-// From what is passed on of g; y may be it.
 inline void norm_backward(const Block& block) {
   const Normalization norm = normalization(block);
   for (int64_t start = 0; start < block.elements; start += block.lanes) {
-    const float* passed = static_cast<const float*>(block.g) + start;
+    const float* g = static_cast<const float*>(block.g) + start;
+    const uint8_t* fates = block.fates + start;
     const float* x = static_cast<const float*>(block.x) + start;
     float* y = static_cast<float*>(block.y) + start;
     const int lanes = lanes_at(block.elements, block.lanes, start);
     ACTCLIP_INDEPENDENT
     for (int lane = 0; lane < lanes; ++lane) {
-      y[lane] = norm.gradient(passed[lane], x[lane], lane);
+      y[lane] = norm.gradient(gradient_of_fate(g[lane], fates[lane], kPassed), x[lane], lane);
     }
   }
 }

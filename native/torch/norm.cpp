@@ -96,7 +96,7 @@ struct Sums {
   std::vector<double> by_weight;
 };
 
-// Writes what is passed on.
+// Writes what is passed on, where there is memory for it.
 Sums sum_up(const Plan& plan, const Limit& limit, const Memory& memory, const View& statistics) {
   const float* mean = floats(statistics);
   const float* inverse = mean + plan.geometry.channels;
@@ -122,7 +122,7 @@ Sums sum_up(const Plan& plan, const Limit& limit, const Memory& memory, const Vi
   return sums;
 }
 
-// Writes the gradient by x, from what is passed on.
+// Writes the gradient by x.
 void differentiate(
     const Plan& plan, const Memory& memory, const View& statistics, const View& weight,
     const Sums& sums) {
@@ -256,12 +256,13 @@ NormGradients norm_limit_backward(
   if (by_addend) {
     gradients.addend = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
   }
-  char* passed = bytes_of_new(by_addend ? gradients.addend : gradients.x);
-  const Sums sums = sum_up(
-      plan, limit,
-      {bytes_of(g.view), bytes_of(x), passed, static_cast<uint8_t*>(fates.data())}, statistics);
+  auto* fate = static_cast<uint8_t*>(fates.data());
+  char* passed = by_addend ? bytes_of_new(gradients.addend) : nullptr;
+  const Sums sums =
+      sum_up(plan, limit, {bytes_of(g.view), bytes_of(x), passed, fate}, statistics);
   differentiate(
-      plan, {passed, bytes_of(x), bytes_of_new(gradients.x), nullptr}, statistics, weight, sums);
+      plan, {bytes_of(g.view), bytes_of(x), bytes_of_new(gradients.x), fate}, statistics, weight,
+      sums);
   const int64_t channels = plan.geometry.channels;
   gradients.limit = gradient_of(limit.first, sums.above.data(), channels, 1);
   gradients.weight = gradient_of(weight, sums.by_weight.data(), channels, 1);
