@@ -160,6 +160,11 @@ public record Architecture<T>(
                     "--model (%s) is none of %s; the nearest is %s", name, NAMES, nearest(name)));
   }
 
+  /** Whether it is one of the names, in any case. */
+  public static boolean isKnown(String name) {
+    return ALL.stream().anyMatch(one -> one.name.equalsIgnoreCase(name));
+  }
+
   private static String nearest(String name) {
     return ALL.stream()
         .map(Architecture::name)

@@ -39,12 +39,13 @@ public final class BenchmarkCommand implements Runnable {
 
   @Option(
       names = "--model",
-      paramLabel = "NAME",
+      paramLabel = "NAME|FILE",
       defaultValue = "net",
       description =
           "Of a step and a forward pass, on 3×32×32 images: net (the default), mlp, resnet20,"
               + " resnet18 or mobilenet_v2, whose learned clips are timed beside plain ReLUs (or"
-              + " LibTorch's ReLU6), PACT of 4 bits, and Python's.")
+              + " LibTorch's ReLU6), PACT of 4 bits, and Python's; or a network that Python's"
+              + " torch.jit.script saved, with a learned clip for each ReLU beside as it is.")
   private String model;
 
   @Option(
@@ -105,8 +106,8 @@ public final class BenchmarkCommand implements Runnable {
 
   @Override
   public void run() {
-    Architecture<?> architecture = Architecture.named(model);
-    parts = parts(architecture);
+    model = ScriptContestants.named(model);
+    parts = parts();
     requirePositive("--batch-sizes", batchSizes);
     requirePositive("--sizes", sizes);
     requirePositive("--rounds", List.of(rounds));
@@ -116,7 +117,7 @@ public final class BenchmarkCommand implements Runnable {
     requireFiles();
     Device device = deviceOption.open();
     RuntimeInfo environment = RuntimeInfo.current();
-    List<BenchmarkCase> cases = cases(architecture);
+    List<BenchmarkCase> cases = cases();
     threads().forEach(LibTorch::setThreads); // refuses what cannot be
     List<Measurement> measurements = new ArrayList<>();
     List<Scaling.Point> scaling = new ArrayList<>();
@@ -124,17 +125,12 @@ public final class BenchmarkCommand implements Runnable {
     BenchmarkResults results =
         new BenchmarkResults(environment, ClipOp.backend(), name, rounds, measurements, scaling);
     System.out.println(
-        "device "
-            + name
-            + ", clip backend "
-            + ClipOp.backend()
-            + ", network "
-            + architecture.name());
+        "device " + name + ", clip backend " + ClipOp.backend() + ", network " + model);
     if (!cases.isEmpty()) {
       Measurement.printTitle();
     }
     for (BenchmarkCase in : cases) {
-      TensorScope.run(() -> measurements.addAll(measure(in, architecture, device)));
+      TensorScope.run(() -> measurements.addAll(measure(in, device)));
       write(results);
     }
     if (parts.contains(Part.SCALING)) {
@@ -150,8 +146,8 @@ public final class BenchmarkCommand implements Runnable {
     }
   }
 
-  private List<Part> parts(Architecture<?> architecture) {
-    if (architecture.equals(Architecture.NET)) {
+  private List<Part> parts() {
+    if (model.equals(Architecture.NET.name())) {
       return given == null ? List.of(Part.values()) : given;
     }
     List<Part> suitable = List.of(Part.STEP, Part.FORWARD);
@@ -193,15 +189,14 @@ public final class BenchmarkCommand implements Runnable {
     }
   }
 
-  private List<BenchmarkCase> cases(Architecture<?> architecture) {
+  private List<BenchmarkCase> cases() {
     List<Integer> counts = threads();
     List<BenchmarkCase> cases = new ArrayList<>();
     for (Part part : parts) {
       for (Precision precision : precisionsOf(part)) {
         for (int size : sizesOf(part)) {
           counts.forEach(
-              count ->
-                  cases.add(new BenchmarkCase(part, size, count, precision, architecture.name())));
+              count -> cases.add(new BenchmarkCase(part, size, count, precision, model)));
         }
       }
     }
@@ -227,11 +222,11 @@ public final class BenchmarkCommand implements Runnable {
   }
 
   /** The caller's scope owns what it makes. */
-  private List<Measurement> measure(BenchmarkCase in, Architecture<?> architecture, Device device) {
+  private List<Measurement> measure(BenchmarkCase in, Device device) {
     LibTorch.setThreads(in.threads());
     List<Contestant> contestants = new ArrayList<>();
     try {
-      contestants.addAll(Contestants.of(in, architecture, device));
+      contestants.addAll(Contestants.of(in, device));
       List<Measurement> measured = Rounds.run(in, contestants, rounds);
       measured.forEach(Measurement::print);
       return measured;

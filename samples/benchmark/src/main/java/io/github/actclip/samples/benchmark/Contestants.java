@@ -10,7 +10,7 @@ final class Contestants {
   private Contestants() {}
 
   /** Ours first; the caller's scope owns what they are made of. */
-  static List<Contestant> of(BenchmarkCase in, Architecture<?> architecture, Device device) {
+  static List<Contestant> of(BenchmarkCase in, Device device) {
     return switch (in.part()) {
       case CLIP -> new ClipContestants(in, device).all();
       case DATA ->
@@ -20,7 +20,7 @@ final class Contestants {
       case SCALING -> throw new IllegalStateException("scaling has no cases");
       case START_UP -> StartUpContestant.all(in); // on the CPU
       case STEP, FORWARD ->
-          architecture.equals(Architecture.NET) ? net(in, device) : other(in, architecture, device);
+          in.model().equals(Architecture.NET.name()) ? net(in, device) : other(in, device);
     };
   }
 
@@ -32,9 +32,12 @@ final class Contestants {
     return all;
   }
 
-  private static List<Contestant> other(
-      BenchmarkCase in, Architecture<?> architecture, Device device) {
-    List<Contestant> all = new ArrayList<>(new ModelContestants(in, architecture, device).all());
+  private static List<Contestant> other(BenchmarkCase in, Device device) {
+    List<Contestant> all =
+        new ArrayList<>(
+            Architecture.isKnown(in.model())
+                ? new ModelContestants(in, device).all()
+                : new ScriptContestants(in, device).all());
     if (device.is_cpu()) {
       ProcessContestant.python(in).ifPresent(all::add);
     }

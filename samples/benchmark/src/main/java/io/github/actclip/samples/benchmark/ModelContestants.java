@@ -27,11 +27,11 @@ final class ModelContestants {
   private final Images images;
 
   /** Belongs to the caller's scope. */
-  ModelContestants(BenchmarkCase in, Architecture<?> architecture, Device device) {
+  ModelContestants(BenchmarkCase in, Device device) {
     this.in = in;
-    this.architecture = architecture;
+    architecture = Architecture.named(in.model());
     this.device = device;
-    images = Images.random(in.size(), Wanted.SMALL_IMAGES, device);
+    images = Images.random(in.size(), Wanted.SMALL_IMAGES, Wanted.FEW_CLASSES, device);
   }
 
   /** Ours first. */

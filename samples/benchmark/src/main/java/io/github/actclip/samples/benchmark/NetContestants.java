@@ -33,7 +33,7 @@ final class NetContestants {
   /** Belongs to the caller's scope. */
   NetContestants(int batch, NetOptions options, Precision precision, Device device) {
     net = new Net(options);
-    images = Images.random(batch, options.imageSize(), device);
+    images = Images.random(batch, options.imageSize(), options.numClasses(), device);
     passes = new NetworkPasses(net, images, precision, device);
   }
 

@@ -17,10 +17,11 @@ public record Wanted(
     int channels, int imageSize, int classes, OptionalDouble width, ActivationOptions activation) {
 
   static final int SMALL_IMAGES = 32;
+  static final int FEW_CLASSES = 10;
 
   /** Images of 3×32×32 in ten classes, and the network's own width. */
   static Wanted small(ActivationOptions activation) {
-    return new Wanted(3, SMALL_IMAGES, 10, OptionalDouble.empty(), activation);
+    return new Wanted(3, SMALL_IMAGES, FEW_CLASSES, OptionalDouble.empty(), activation);
   }
 
   int pixels() {

@@ -1,6 +1,7 @@
 """A network in Python's PyTorch, channels-last: a contestant of 'samples/run benchmark'.
 
-Arguments: 'step' or 'forward', batch size, threads, 'float32' or 'bfloat16', the network's name.
+Arguments: 'step' or 'forward', batch size, threads, 'float32' or 'bfloat16', the network's name, or the
+file of a script, as it is.
 Prints its own name, then for every number n that it reads from standard input it does n passes and
 prints milliseconds a pass.
 """
@@ -120,12 +121,15 @@ def main():
     part, batch_size, threads, precision, network = sys.argv[1:]
     torch.set_num_threads(int(threads))
     torch.manual_seed(0)
-    net = NETWORKS[network]().to(memory_format=torch.channels_last)
-    net.train(part == "step")
+    net = NETWORKS[network]() if network in NETWORKS else torch.jit.load(network)
+    net = net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
     images = torch.randn(int(batch_size), 3, 32, 32)
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 10, (int(batch_size),))
+    with torch.inference_mode():
+        classes = net.eval()(images[:1]).shape[1]
+    net.train(part == "step")
+    labels = torch.randint(0, classes, (int(batch_size),))
 
     def logits():
         if precision == "float32":

@@ -78,9 +78,7 @@ final class EvaluateCommand implements Runnable {
   }
 
   private static void requireNoName(Path path) {
-    boolean isName =
-        Architecture.all().stream().anyMatch(one -> one.name().equalsIgnoreCase(path.toString()));
-    if (isName && !Files.exists(path)) {
+    if (Architecture.isKnown(path.toString()) && !Files.exists(path)) {
       throw ActclipException.badInput(
           "--model (%s) is a network without weights: give them by --weights FILE", path);
     }

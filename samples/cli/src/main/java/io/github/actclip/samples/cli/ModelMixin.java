@@ -51,7 +51,7 @@ final class ModelMixin {
    */
   static Architecture<?> named(String name) {
     boolean isPath = Stream.of("/", "\\", ".").anyMatch(name::contains);
-    if (isKnown(name) || !isPath && !Files.exists(FilePath.of(name))) {
+    if (Architecture.isKnown(name) || !isPath && !Files.exists(FilePath.of(name))) {
       return Architecture.named(name);
     }
     Path path = FilePath.of(name);
@@ -67,10 +67,6 @@ final class ModelMixin {
         path, Files.isDirectory(path) ? "a folder" : "no file that is there", Architecture.NAMES);
   }
 
-  private static boolean isKnown(String name) {
-    return Architecture.all().stream().anyMatch(one -> one.name().equalsIgnoreCase(name));
-  }
-
   /**
    * The file of a network that Python has scripted, if it is that and no name.
    *
@@ -78,7 +74,7 @@ final class ModelMixin {
    */
   Optional<Path> script(String name) {
     Optional<Path> file =
-        isKnown(name)
+        Architecture.isKnown(name)
             ? Optional.empty()
             : Optional.of(FilePath.of(name)).filter(ScriptModule::isIn);
     if (file.isPresent() && weights != null) {

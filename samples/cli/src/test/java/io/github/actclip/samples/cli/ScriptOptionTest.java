@@ -185,6 +185,38 @@ class ScriptOptionTest {
   }
 
   @Test
+  void aFileIsMeasuredWithClipsAndAsItIs() {
+    String few = " --batch-sizes=2 --threads=1 --rounds=1 --device=cpu";
+    String model = " --model=" + SCRIPTS.resolve("small.pt");
+    Result result = InThisJvm.run(("benchmark" + model + few).split(" "));
+    assertEquals(0, result.status(), result.err());
+    for (String part : List.of("step", "forward")) {
+      for (String who : List.of("actclip", "as it is")) {
+        assertTrue(
+            result
+                .out()
+                .lines()
+                .anyMatch(line -> line.startsWith(part + " ") && line.contains(" " + who + " ")),
+            result.out());
+      }
+    }
+    assertRefused("are of net or of no network", "benchmark clip" + model);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "relu6.pt | makes a tensor of 4 dimensions of images",
+        "shared.pt | cannot take images of 3×32×32: the network fails on data of shape [1, 3, 32, 32]",
+        "traced_eval.pt | was traced, which fixes what training would change",
+        "expected.json | has no network in it"
+      })
+  void filesThatCannotBeMeasuredAreRefused(String model, String reason) {
+    assertRefused(reason, "benchmark step --device=cpu --model=" + SCRIPTS.resolve(model));
+  }
+
+  @Test
   void oneOfOtherClassesIsRefused() {
     String reason = "small.pt makes 5 numbers of an image, and the images are of 10 classes";
     assertRefused(reason, "train " + SMALL);
