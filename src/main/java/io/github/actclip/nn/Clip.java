@@ -98,6 +98,11 @@ public final class Clip extends ThresholdLayer {
     return options.form;
   }
 
+  /** What it was made with. */
+  public ClipOptions options() {
+    return options;
+  }
+
   @Override
   public void calibrate(Tensor x, Calibration calibration) {
     if (options.form == ClipForm.GENERALIZED_RELU) {
@@ -132,6 +137,11 @@ public final class Clip extends ThresholdLayer {
       }
       case IN_PLACE -> ClipOp.clipInPlace(x, value(first, x));
     };
+  }
+
+  @Override
+  <V> V describe(Graph<V> graph, V x) {
+    return graph.clip(this, x);
   }
 
   private Tensor value(Threshold threshold, Tensor x) {

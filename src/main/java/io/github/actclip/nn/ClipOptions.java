@@ -80,6 +80,12 @@ public final class ClipOptions {
     return with(changed -> changed.beta = value);
   }
 
+  /** The sharpness of the soft clip. */
+  @Internal
+  public double beta() {
+    return beta;
+  }
+
   /**
    * One threshold for each channel.
    *

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
+import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -69,6 +70,16 @@ public final class FakeQuantize extends ThresholdLayer {
         options.method() == QuantizationMethod.LSQ_PLUS
             ? learned("offset", 0, ThresholdKind.free(meaning))
             : null;
+  }
+
+  /** The quantizer of the weight of a convolution or a linear layer, if it has one. */
+  public static Optional<FakeQuantize> ofWeight(Module layer) {
+    if (layer instanceof QuantizedConv2d conv) {
+      return Optional.of(conv.quantizer());
+    }
+    return layer instanceof QuantizedLinear linear
+        ? Optional.of(linear.quantizer())
+        : Optional.empty();
   }
 
   /** What it was made with. */
@@ -151,6 +162,11 @@ public final class FakeQuantize extends ThresholdLayer {
   /** The code that stands for 0, −β/s, (1) or (channels): a whole number only where β is 0. */
   public Tensor zeroPoint() {
     return offset().neg().div(scale());
+  }
+
+  @Override
+  <V> V describe(Graph<V> graph, V x) {
+    return graph.fakeQuantize(this, x);
   }
 
   @Override

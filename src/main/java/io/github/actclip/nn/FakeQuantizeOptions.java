@@ -119,7 +119,7 @@ public record FakeQuantizeOptions(
   }
 
   /** The largest code. */
-  int high() {
+  public int high() {
     return high(bits, signed);
   }
 
@@ -130,7 +130,7 @@ public record FakeQuantizeOptions(
   /**
    * The least code: PACT's are symmetric, as its threshold is; the others use the last one, too.
    */
-  int low() {
+  public int low() {
     if (!signed) {
       return 0;
     }

@@ -84,6 +84,19 @@ public abstract class Network extends Module {
   public abstract Tensor forward(Tensor x);
 
   /**
+   * Says what {@link #forward} computes outside of training, layer by layer, for an export.
+   * Override it in a network that is to be exported.
+   *
+   * @param x stands for what {@link #forward} is given
+   * @return what stands for its output
+   * @throws ActclipException bad input, unless it was overridden
+   */
+  public <V> V describe(Graph<V> graph, V x) {
+    throw ActclipException.badInput(
+        "%s does not say what it computes: override describe(Graph, V) in its class", kind());
+  }
+
+  /**
    * Makes a module a part of this network, under a name in its state dict. The network keeps it
    * alive from here on, also beyond the end of a scope that is open now: it is freed when the
    * garbage collector has found the network.

@@ -219,6 +219,9 @@ public abstract class ThresholdLayer extends Module {
     thresholds.forEach(Threshold::unfreeze);
   }
 
+  /** {@link Graph#limit} of this layer: of the method for what it is. */
+  abstract <V> V describe(Graph<V> graph, V x);
+
   /** Whether it takes the place of the ReLU before it. */
   boolean rectifies() {
     return false;
@@ -251,6 +254,15 @@ public abstract class ThresholdLayer extends Module {
 
   final int channels() {
     return channels;
+  }
+
+  /**
+   * The dimension of the activations along which channels lie, where there are several thresholds;
+   * negative counts from the end.
+   */
+  @Internal
+  public final int axis() {
+    return axis;
   }
 
   /**

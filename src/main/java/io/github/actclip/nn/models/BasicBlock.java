@@ -1,9 +1,8 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Blocks;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
-import io.github.actclip.runtime.TensorScope;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Tensor;
@@ -36,10 +35,13 @@ final class BasicBlock extends Network {
 
   @Override
   public Tensor forward(Tensor x) {
-    try (TensorScope scope = new TensorScope()) {
-      Tensor y = Blocks.batchNormClip(bn1, act1, conv1.forward(x));
-      y = conv2.forward(y);
-      return scope.pass(Blocks.batchNormAddClip(bn2, act2, y, downsample.forward(x)));
-    }
+    return Graph.eager().network(this, x);
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V x) {
+    V y = graph.batchNormClip(bn1, act1, graph.conv(conv1, x));
+    y = graph.conv(conv2, y);
+    return graph.batchNormAddClip(bn2, act2, y, graph.network(downsample, x));
   }
 }

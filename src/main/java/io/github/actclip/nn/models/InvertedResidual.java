@@ -1,9 +1,7 @@
 package io.github.actclip.nn.models;
 
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
-import io.github.actclip.runtime.TensorScope;
-import org.bytedeco.pytorch.BatchNorm2dImpl;
-import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Tensor;
 
 /** Channels are multiplied, each convolved by itself, and mixed into few again. */
@@ -24,17 +22,18 @@ final class InvertedResidual extends Network {
             "conv",
             parts
                 .then(layers.convNormActivation(hidden, hidden, 3, stride, hidden))
-                .then(layers.conv(hidden, out, 1, 1, 1), Conv2dImpl::forward)
-                .then(layers.norm(out), BatchNorm2dImpl::forward));
+                .then(layers.conv(hidden, out, 1, 1, 1), Graph::conv)
+                .then(layers.norm(out), Graph::batchNorm));
   }
 
   @Override
   public Tensor forward(Tensor x) {
-    if (!addsInput) {
-      return conv.forward(x);
-    }
-    try (TensorScope scope = new TensorScope()) {
-      return scope.pass(x.add(conv.forward(x)));
-    }
+    return Graph.eager().network(this, x);
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V x) {
+    V y = graph.network(conv, x);
+    return addsInput ? graph.add(x, y) : y;
   }
 }

@@ -1,8 +1,8 @@
 package io.github.actclip.nn.models;
 
 import io.github.actclip.nn.ActivationOptions;
-import io.github.actclip.nn.Blocks;
 import io.github.actclip.nn.FakeQuantize;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
@@ -71,22 +71,15 @@ record Layers(ActivationOptions options) {
   /** A convolution and its normalisation. */
   Sequential convNorm(int in, int out, int kernel, int stride, int groups) {
     return new Sequential()
-        .then(conv(in, out, kernel, stride, groups), Conv2dImpl::forward)
-        .then(norm(out), BatchNorm2dImpl::forward);
+        .then(conv(in, out, kernel, stride, groups), Graph::conv)
+        .then(norm(out), Graph::batchNorm);
   }
 
   /** The same, and a ReLU that clips. */
   Sequential convNormActivation(int in, int out, int kernel, int stride, int groups) {
-    BatchNorm2dImpl norm = norm(out);
     return new Sequential()
-        .then(conv(in, out, kernel, stride, groups), Conv2dImpl::forward)
-        .then(norm, (later, x) -> x) // the next one calls it
-        .then(activation(out), (clip, x) -> Blocks.batchNormClip(norm, clip, x));
-  }
-
-  /** The mean of each channel: (B, C) of (B, C, H, W). */
-  static Tensor pool(Tensor x) {
-    return torch.adaptive_avg_pool2d(x, 1, 1).flatten(1, -1);
+        .then(conv(in, out, kernel, stride, groups), Graph::conv)
+        .thenNormActivation(norm(out), activation(out));
   }
 
   /** Starts the weights of all convolutions, in their order, as torchvision does. */

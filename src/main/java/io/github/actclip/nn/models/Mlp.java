@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Blocks;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.runtime.ActclipException;
@@ -68,11 +68,17 @@ public final class Mlp extends Network {
     try (TensorScope scope = new TensorScope()) {
       Tensor y = x.dim() > 2 ? x.flatten(1, -1) : x;
       Inputs.require("the samples", y, output.weight(), options.inFeatures());
-      for (int i = 0; i < hidden.size(); i++) {
-        y = Blocks.reluClip(activations.get(i), hidden.get(i).forward(y));
-      }
-      return scope.pass(output.forward(y));
+      return scope.pass(describe(Graph.eager(), y));
     }
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V x) {
+    V y = graph.flatten(x);
+    for (int i = 0; i < hidden.size(); i++) {
+      y = graph.reluClip(activations.get(i), graph.linear(hidden.get(i), y));
+    }
+    return graph.linear(output, y);
   }
 
   /** What it was made with. */

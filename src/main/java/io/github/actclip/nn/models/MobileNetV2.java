@@ -1,5 +1,6 @@
 package io.github.actclip.nn.models;
 
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
@@ -60,8 +61,8 @@ public final class MobileNetV2 extends Network {
         register(
             "classifier",
             new Sequential()
-                .then(new DropoutImpl(options.dropout()), DropoutImpl::forward)
-                .then(linear, LinearImpl::forward));
+                .then(new DropoutImpl(options.dropout()), Graph::dropout)
+                .then(linear, Graph::linear));
     Layers.startConvolutions(this);
     torch.normal_(linear.weight(), 0, LINEAR_DEVIATION);
     torch.zeros_(linear.bias());
@@ -99,10 +100,13 @@ public final class MobileNetV2 extends Network {
     Inputs.require(
         "the images", images, linear.weight(), options.inChannels(), Inputs.ANY, Inputs.ANY);
     Inputs.requireSeveral(this, images, STRIDE);
-    try (TensorScope scope = new TensorScope()) {
-      Tensor x = features.forward(images.contiguous(Net.MEMORY_FORMAT));
-      return scope.pass(classifier.forward(Layers.pool(x)));
-    }
+    return Graph.eager().network(this, images.contiguous(Net.MEMORY_FORMAT));
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V images) {
+    V x = graph.globalAveragePool(graph.network(features, images));
+    return graph.network(classifier, x);
   }
 
   /** What it was made with. */

@@ -5,6 +5,7 @@ import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Blocks;
 import io.github.actclip.nn.FakeQuantize;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
@@ -143,9 +144,13 @@ public final class Net extends Network {
     Inputs.requireOpen(this);
     long size = options.imageSize();
     Inputs.require("the images", images, linear.weight(), options.inChannels(), size, size);
-    Tensor x = Blocks.convMaxPoolClip(conv1, activation, images.contiguous(MEMORY_FORMAT));
-    x = Blocks.convMaxPoolRelu(conv2, x);
-    return linear.forward(x.flatten(1, -1));
+    return describe(Graph.eager(), images.contiguous(MEMORY_FORMAT));
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V images) {
+    V x = graph.convMaxPoolClip(conv1, activation, images);
+    return graph.linear(linear, graph.flatten(graph.convMaxPoolRelu(conv2, x)));
   }
 
   /** The layer that limits the activations; it is this network's. */

@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Blocks;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.runtime.ActclipException;
@@ -81,15 +81,17 @@ public final class ResNet extends Network {
     Inputs.requireOpen(this);
     Inputs.require("the images", images, fc.weight(), options.inChannels(), Inputs.ANY, Inputs.ANY);
     Inputs.requireSeveral(this, images, options.stride());
-    try (TensorScope scope = new TensorScope()) {
-      Tensor x = images.contiguous(Net.MEMORY_FORMAT);
-      x = Blocks.batchNormClip(bn1, act1, conv1.forward(x));
-      x = options.stem().pool(x);
-      for (Sequential stage : stages) {
-        x = stage.forward(x);
-      }
-      return scope.pass(fc.forward(Layers.pool(x)));
+    return Graph.eager().network(this, images.contiguous(Net.MEMORY_FORMAT));
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V images) {
+    V x = graph.batchNormClip(bn1, act1, graph.conv(conv1, images));
+    x = options.stem().pool(graph, x);
+    for (Sequential stage : stages) {
+      x = graph.network(stage, x);
     }
+    return graph.linear(fc, graph.globalAveragePool(x));
   }
 
   /** What it was made with. */

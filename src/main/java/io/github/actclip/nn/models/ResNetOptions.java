@@ -1,11 +1,10 @@
 package io.github.actclip.nn.models;
 
 import io.github.actclip.nn.ActivationOptions;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.runtime.ActclipException;
 import java.util.List;
 import java.util.Objects;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * The shape of a {@link ResNet}, and how it clips.
@@ -41,11 +40,8 @@ public record ResNetOptions(
       this.stride = stride;
     }
 
-    Tensor pool(Tensor x) {
-      return this == CIFAR
-          ? x
-          : torch.max_pool2d(
-              x, new long[] {3, 3}, new long[] {2, 2}, new long[] {1, 1}, new long[] {1, 1}, false);
+    <V> V pool(Graph<V> graph, V x) {
+      return this == CIFAR ? x : graph.maxPool(3, 2, 1, x);
     }
   }
 

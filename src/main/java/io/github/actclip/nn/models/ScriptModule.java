@@ -1,6 +1,7 @@
 package io.github.actclip.nn.models;
 
 import io.github.actclip.nn.Clip;
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
@@ -161,6 +162,19 @@ public final class ScriptModule extends Network {
     Arguments.requireTensor("the input", x);
     List<Clip> looking = clips.stream().filter(Clip::isLooking).toList();
     return looking.isEmpty() ? script.run(x) : watch().run(x, looking);
+  }
+
+  /**
+   * Refuses: what it computes is said in TorchScript alone.
+   *
+   * @throws ActclipException bad input, always
+   */
+  @Override
+  public <V> V describe(Graph<V> graph, V x) {
+    throw ActclipException.badInput(
+        "%s is a network of TorchScript, of which nothing is known layer by layer: write it by its"
+            + " save method, and export that in Python by torch.onnx.export",
+        this);
   }
 
   private synchronized ScriptWatch watch() {

@@ -1,11 +1,11 @@
 package io.github.actclip.nn.models;
 
+import io.github.actclip.nn.Graph;
 import io.github.actclip.nn.Network;
-import io.github.actclip.runtime.TensorScope;
+import io.github.actclip.nn.ThresholdLayer;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BiFunction;
-import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 
@@ -15,31 +15,66 @@ import org.bytedeco.pytorch.Tensor;
  */
 final class Sequential extends Network {
 
-  private final List<UnaryOperator<Tensor>> steps = new ArrayList<>();
+  /** Says what a module does, to something that nobody needs after it. */
+  interface Description<M> {
+    <V> V describe(Graph<V> graph, M module, V x);
+  }
 
-  /**
-   * Adds a module.
-   *
-   * @param forward what it does, to something that nobody needs after it
-   */
-  <M extends Module> Sequential then(M module, BiFunction<M, Tensor, Tensor> forward) {
-    register(Integer.toString(steps.size()), module);
-    steps.add(x -> forward.apply(module, x));
+  private interface Step {
+    <V> V describe(Graph<V> graph, V x);
+  }
+
+  private record Call<M>(M module, Description<M> description) implements Step {
+    @Override
+    public <V> V describe(Graph<V> graph, V x) {
+      return description.describe(graph, module, x);
+    }
+  }
+
+  private record NormActivation(BatchNorm2dImpl norm, ThresholdLayer activation) implements Step {
+    @Override
+    public <V> V describe(Graph<V> graph, V x) {
+      return graph.batchNormClip(norm, activation, x);
+    }
+  }
+
+  private final List<Step> steps = new ArrayList<>();
+  private int count;
+
+  /** Adds a module. */
+  <M extends Module> Sequential then(M module, Description<M> description) {
+    add(module);
+    steps.add(new Call<>(module, description));
     return this;
   }
 
   Sequential then(Network network) {
-    return then(network, Network::forward);
+    return then(network, Graph::network);
+  }
+
+  /** Adds two modules that go as one. */
+  Sequential thenNormActivation(BatchNorm2dImpl norm, ThresholdLayer activation) {
+    add(norm);
+    add(activation);
+    steps.add(new NormActivation(norm, activation));
+    return this;
+  }
+
+  private void add(Module module) {
+    register(Integer.toString(count++), module);
   }
 
   @Override
   public Tensor forward(Tensor x) {
-    try (TensorScope scope = new TensorScope()) { // Frees what is between.
-      Tensor y = new Tensor(x); // a handle of its own, also where there is nothing to do
-      for (UnaryOperator<Tensor> step : steps) {
-        y = step.apply(y);
-      }
-      return scope.pass(y);
+    return Graph.eager().network(this, x);
+  }
+
+  @Override
+  public <V> V describe(Graph<V> graph, V x) {
+    V y = x;
+    for (Step step : steps) {
+      y = step.describe(graph, y);
     }
+    return y;
   }
 }
