@@ -55,6 +55,8 @@ class ArchitectureTest {
           .definedBy("io.github.actclip.checkpoint")
           .layer("report")
           .definedBy("io.github.actclip.report")
+          .layer("export")
+          .definedBy("io.github.actclip.export")
           .whereLayer("runtime")
           .mayNotAccessAnyLayer()
           .whereLayer("op")
@@ -76,7 +78,9 @@ class ArchitectureTest {
           .whereLayer("checkpoint")
           .mayOnlyAccessLayers("runtime", "nn", "data", "io", "optim", "train")
           .whereLayer("report")
-          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "train", "checkpoint");
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "train", "checkpoint")
+          .whereLayer("export")
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io");
 
   @ArchTest
   static final ArchRule noCycles =

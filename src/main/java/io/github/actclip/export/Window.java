@@ -1,0 +1,77 @@
+package io.github.actclip.export;
+
+import ai.onnx.proto.OnnxMl.AttributeProto;
+import io.github.actclip.runtime.ActclipException;
+import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.DetailConv2dOptions;
+
+/** How a window goes over an image, in height and width: that of a convolution or of pooling. */
+record Window(long[] kernel, long[] stride, long[] padding, long[] dilation, long groups) {
+
+  /** That of pooling, which is square. */
+  static Window pool(int kernel, int stride, int padding) {
+    return new Window(twice(kernel), twice(stride), twice(padding), twice(1), 1);
+  }
+
+  /**
+   * That of a convolution.
+   *
+   * @throws ActclipException bad input, when its padding is of something else than zeros
+   */
+  static Window of(String name, Conv2dImpl conv) {
+    DetailConv2dOptions options = conv.options();
+    return new Window(
+        pair(options.kernel_size()),
+        pair(options.stride()),
+        padding(name, options),
+        pair(options.dilation()),
+        options.groups().get());
+  }
+
+  private static long[] padding(String name, DetailConv2dOptions options) {
+    try {
+      options.padding_mode().get0(); // throws where the mode is another than zeros
+      return pair(options.padding().get0()); // throws where it is given as a word
+    } catch (RuntimeException e) {
+      throw ActclipException.badInput(
+          "the padding of %s is a word, or of something else than zeros: only two numbers of zeros"
+              + " can be exported",
+          name);
+    }
+  }
+
+  private static long[] pair(LongPointer values) {
+    return new long[] {values.get(0), values.get(1)};
+  }
+
+  private static long[] twice(long value) {
+    return new long[] {value, value};
+  }
+
+  /** How many places it has along one dimension (0: height, 1: width) of that size. */
+  int places(int dimension, int size) {
+    long reach = dilation[dimension] * (kernel[dimension] - 1) + 1;
+    return (int) ((size + 2 * padding[dimension] - reach) / stride[dimension]) + 1;
+  }
+
+  /** As attributes of {@code MaxPool}. */
+  AttributeProto[] ofPool() {
+    return new AttributeProto[] {
+      OnnxGraph.numbers("kernel_shape", kernel),
+      OnnxGraph.numbers("strides", stride),
+      OnnxGraph.numbers("pads", padding[0], padding[1], padding[0], padding[1])
+    };
+  }
+
+  /** As attributes of {@code Conv}. */
+  AttributeProto[] ofConv() {
+    return new AttributeProto[] {
+      OnnxGraph.numbers("kernel_shape", kernel),
+      OnnxGraph.numbers("strides", stride),
+      OnnxGraph.numbers("pads", padding[0], padding[1], padding[0], padding[1]),
+      OnnxGraph.numbers("dilations", dilation),
+      OnnxGraph.number("group", groups)
+    };
+  }
+}
