@@ -139,12 +139,16 @@ class Registration {
   std::unique_ptr<TorchLibraryOpaque, AOTITorchError (*)(TorchLibraryHandle)> library_;
 };
 
+// Where LibTorch is told that operations come from: the compiler's own word for it would name the
+// folder that they were built in, and the same sources are to give the same bytes in each.
+constexpr const char* kSource = "actclip";
+
 // Registers the operations for one of the dispatcher's keys, such as "CPU".
 template <typename Device>
 void register_kernels(const char* key) {
   TorchLibraryHandle made = nullptr;
   check(
-      aoti_torch_library_init_impl("actclip", key, __FILE__, __LINE__, &made),
+      aoti_torch_library_init_impl("actclip", key, kSource, __LINE__, &made),
       "register kernels for ", key);
   Registration library(made);
   const std::pair<const char*, BoxedKernel> kernels[] = {

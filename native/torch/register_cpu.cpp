@@ -6,7 +6,7 @@ namespace {
 
 void define_operations() {
   TorchLibraryHandle made = nullptr;
-  check(aoti_torch_library_init_def("actclip", __FILE__, __LINE__, &made), "define operations");
+  check(aoti_torch_library_init_def("actclip", kSource, __LINE__, &made), "define operations");
   Registration library(made);
   const char* const schemas[] = {
       "clip(Tensor x, Tensor hi, Tensor? lo=None, Tensor? value=None, bool relu=False) -> Tensor",
