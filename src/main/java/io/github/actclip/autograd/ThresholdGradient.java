@@ -69,12 +69,12 @@ public interface ThresholdGradient {
   }
 
   /**
-   * For a threshold at which the output jumps: the estimate Σ g·jump/ε over |x − t| < ε/2 of the
-   * derivative of the expected loss, p(t)·E[L(below) − L(above) | x = t] (JumpReLU autoencoders,
-   * arXiv 2407.14435). Biased by a term that falls with ε (not with ε², as g jumps at t, too), and
-   * by the curvature of the loss over the jump beyond the second order; its variance grows as 1/ε.
-   * Zero for what does not jump when x passes it: the threshold of a tied clip, and the value of an
-   * untied one, which then do not learn.
+   * For a threshold at which the output jumps: the estimate Σ g·jump/ε over {@code |x − t| < ε/2}
+   * of the derivative of the expected loss, p(t)·E[L(below) − L(above) | x = t] (JumpReLU
+   * autoencoders, arXiv 2407.14435). Biased by a term that falls with ε (not with ε², as g jumps at
+   * t, too), and by the curvature of the loss over the jump beyond the second order; its variance
+   * grows as 1/ε. Zero for what does not jump when x passes it: the threshold of a tied clip, and
+   * the value of an untied one, which then do not learn.
    *
    * @param bandwidth ε, in the unit of the activations
    * @throws ActclipException when it is not above 0, or no normal float32 number

@@ -127,10 +127,10 @@ public final class ClipOp {
   }
 
   /**
-   * Clips on both sides: hi where x > hi, lo where x < lo, else x; hi everywhere when lo > hi, as
-   * {@code torch.clamp} does.
+   * Clips on both sides: hi where {@code x > hi}, lo where {@code x < lo}, else x; hi everywhere
+   * when {@code lo > hi}, as {@code torch.clamp} does.
    *
-   * <p>dL/dlo = Σ g over x < lo, dL/dhi = Σ g over x > hi, exactly.
+   * <p>dL/dlo = Σ g over {@code x < lo}, dL/dhi = Σ g over {@code x > hi}, exactly.
    */
   public static Tensor clip(Tensor x, Tensor lo, Tensor hi) {
     return clip(x, Limits.between(lo, hi));

@@ -92,9 +92,9 @@ public final class ClipStatistics {
   }
 
   /**
-   * Σ g·jump·K((x − t)/ε)/ε, with the rectangle kernel K(u) = 1 for |u| < ½: zero where the output
-   * does not jump when x passes t. t is as x is compared with it, rounded to the dtype of x; the
-   * difference is of float32 at least.
+   * Σ g·jump·K((x − t)/ε)/ε, with the rectangle kernel K(u) = 1 for {@code |u| < ½}: zero where the
+   * output does not jump when x passes t. t is as x is compared with it, rounded to the dtype of x;
+   * the difference is of float32 at least.
    *
    * @param bandwidth ε, above 0
    */

@@ -16,6 +16,7 @@ public record PhaseSeconds(
   /** None. */
   public static final PhaseSeconds ZERO = new PhaseSeconds(0, 0, 0, 0, 0);
 
+  /** Those of one phase. */
   public double of(Phase phase) {
     return switch (phase) {
       case DATA -> data;

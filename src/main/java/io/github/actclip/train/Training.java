@@ -153,6 +153,7 @@ public final class Training {
     return options.epochs() * stepsPerEpoch();
   }
 
+  /** Optimizer steps of one epoch. */
   @Internal
   public long stepsPerEpoch() {
     return options.stepsPerEpoch(train.size());
@@ -212,6 +213,7 @@ public final class Training {
     return Optional.ofNullable(lastCheckpoint);
   }
 
+  /** Notes the newest checkpoint. */
   @Internal
   public void checkpointed(Path file) {
     lastCheckpoint = file;
@@ -297,6 +299,7 @@ public final class Training {
     return thresholds.observe(observed);
   }
 
+  /** Where it is, for a checkpoint. */
   @Internal
   public TrainingProgress progress() {
     return new TrainingProgress(
@@ -312,6 +315,7 @@ public final class Training {
         epochs.subList(0, epoch));
   }
 
+  /** Goes on from where a checkpoint was, of the run of that name. */
   @Internal
   public void restore(String fromRun, TrainingProgress progress) {
     run = fromRun;
