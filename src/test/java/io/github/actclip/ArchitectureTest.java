@@ -57,6 +57,8 @@ class ArchitectureTest {
           .definedBy("io.github.actclip.report")
           .layer("export")
           .definedBy("io.github.actclip.export")
+          .layer("infer")
+          .definedBy("io.github.actclip.infer")
           .whereLayer("runtime")
           .mayNotAccessAnyLayer()
           .whereLayer("op")
@@ -80,7 +82,9 @@ class ArchitectureTest {
           .whereLayer("report")
           .mayOnlyAccessLayers("runtime", "nn", "data", "io", "train", "checkpoint")
           .whereLayer("export")
-          .mayOnlyAccessLayers("runtime", "nn", "data", "io");
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io")
+          .whereLayer("infer")
+          .mayOnlyAccessLayers("runtime", "nn", "data", "io", "report");
 
   @ArchTest
   static final ArchRule noCycles =

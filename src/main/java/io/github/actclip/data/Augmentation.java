@@ -61,6 +61,12 @@ public record Augmentation(int cropPadding, boolean horizontalFlip) implements T
     return values.tensor();
   }
 
+  /** As before: what is left to chance is for a training. */
+  @Override
+  public Preprocessing after(Preprocessing before) {
+    return before;
+  }
+
   private Window window(SampleValues values) {
     long[] shape = values.shape();
     if (shape.length != 4 || Math.min(shape[2], shape[3]) <= cropPadding) {

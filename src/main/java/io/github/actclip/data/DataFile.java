@@ -40,7 +40,11 @@ record DataFile(String name, long length, InputStream in) implements Closeable {
 
   /** Opens a file of this library's. */
   static DataFile resource(String name) {
-    byte[] content = Resources.read(DataFile.class.getResource(name));
+    return of(name, Resources.read(DataFile.class.getResource(name)));
+  }
+
+  /** Shows what was read before. */
+  static DataFile of(String name, byte[] content) {
     return new DataFile(name, content.length, new ByteArrayInputStream(content));
   }
 

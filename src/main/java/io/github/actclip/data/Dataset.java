@@ -75,6 +75,15 @@ public interface Dataset {
   }
 
   /**
+   * What it takes to make such a sample of something else, such as of an image's file, so that a
+   * network that was tested with these can be asked about others. By default, the shape of the
+   * first sample's values and the names of the classes.
+   */
+  default Preprocessing preprocessing() {
+    return Preprocessing.ofValues(this);
+  }
+
+  /**
    * The samples as that epoch of a training sees them: others only where something is left to
    * chance, which depends on seed, epoch and a sample's number alone.
    */

@@ -58,13 +58,21 @@ enum ForeignFormat {
 
   /** What a file is and what to do about it, as in "is PDF: …"; empty where it is not known. */
   static Optional<String> of(Path file) {
-    String head = head(file);
     String end = suffix(file);
-    return Stream.of(values())
-        .filter(format -> format.begin.matcher(head).lookingAt())
-        .findFirst()
+    return byHead(head(file))
         .or(() -> Stream.of(values()).filter(f -> f.suffix.matcher(end).matches()).findFirst())
         .map(format -> format.sentence);
+  }
+
+  /** The same of a file's content. */
+  static Optional<String> of(byte[] content) {
+    int length = Math.min(content.length, HEAD_BYTES);
+    return byHead(new String(content, 0, length, StandardCharsets.ISO_8859_1))
+        .map(format -> format.sentence);
+  }
+
+  private static Optional<ForeignFormat> byHead(String head) {
+    return Stream.of(values()).filter(format -> format.begin.matcher(head).lookingAt()).findFirst();
   }
 
   /** Whether its name ends as that of an image that a person takes for one like others. */

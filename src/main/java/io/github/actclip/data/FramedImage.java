@@ -1,7 +1,10 @@
 package io.github.actclip.data;
 
 import io.github.actclip.runtime.ActclipException;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,13 +25,33 @@ record FramedImage(Path file, int rows, int columns, float[] pixels) {
 
   /** Decodes a file; see {@link ImageFile#read}, {@link RgbRows} and {@link Frame#of}. */
   static FramedImage read(Path file, Frame frame) {
-    RgbRows image = new RgbRows(file, ImageFile.read(file));
+    return read(file, ImageFile.MAX_PIXELS, frame);
+  }
+
+  /** Likewise, of at most so many pixels. */
+  static FramedImage read(Path file, long mostPixels, Frame frame) {
+    RgbRows image = new RgbRows(file, ImageFile.read(file, mostPixels));
     try {
       return frame.of(file, image, Orientation.of(file));
     } catch (IOException e) {
       throw ActclipException.badInput(
           "%s cannot be read: %s", DataFolder.shown(file), e.getMessage());
     }
+  }
+
+  /** Decodes the content of a file; see {@link ImageFile#read(byte[], long)}. */
+  static FramedImage read(byte[] content, long mostPixels, Frame frame) {
+    RgbRows image = new RgbRows(ImageFile.UNNAMED, ImageFile.read(content, mostPixels));
+    try {
+      return frame.of(ImageFile.UNNAMED, image, Orientation.of(new ByteArrayInputStream(content)));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // No array fails to be read.
+    }
+  }
+
+  /** Frames an image that was decoded and is upright. */
+  static FramedImage of(BufferedImage image, Frame frame) {
+    return frame.of(ImageFile.UNNAMED, new RgbRows(ImageFile.UNNAMED, image), Orientation.UPRIGHT);
   }
 
   /**

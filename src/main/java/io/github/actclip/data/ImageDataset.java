@@ -136,6 +136,12 @@ public final class ImageDataset implements Dataset {
     return source.equals(EMBEDDED) ? FASHION_MNIST : List.of();
   }
 
+  /** Of an image of any size: it is resized to that of these. */
+  @Override
+  public Preprocessing preprocessing() {
+    return format.preprocessing().named(classes());
+  }
+
   /** Where it came from: {@value #EMBEDDED}, or the folder's absolute path. */
   @Override
   public String source() {

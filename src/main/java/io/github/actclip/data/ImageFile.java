@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.function.Supplier;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
@@ -20,6 +21,9 @@ final class ImageFile {
   /** As many as PIL takes without a warning; a decoded image takes 3 to 8 bytes for each. */
   static final long MAX_PIXELS = 89_478_485;
 
+  /** What messages call an image that is in no file. */
+  static final Path UNNAMED = Path.of("the image");
+
   private static final int RIFF = 0x52494646;
   private static final int RIFF_BYTES = 8;
 
@@ -28,28 +32,51 @@ final class ImageFile {
   /**
    * Decodes an image, or the first in the file.
    *
+   * @param mostPixels that it may have
    * @throws ActclipException bad input, naming the file, when it is none, is damaged or too large;
    *     a failure, when there is not enough memory for it
    */
-  static BufferedImage read(Path path) {
+  static BufferedImage read(Path path, long mostPixels) {
+    return read(
+        path,
+        () -> DataFile.open(path),
+        () ->
+            ForeignFormat.of(path)
+                .orElse(
+                    "is not an image, whatever its name says: it begins like none of the formats"
+                        + " that are read"),
+        mostPixels);
+  }
+
+  /** Decodes the content of a file, likewise. */
+  static BufferedImage read(byte[] content, long mostPixels) {
+    return read(
+        UNNAMED,
+        () -> DataFile.of(UNNAMED.toString(), content),
+        () ->
+            ForeignFormat.of(content)
+                .orElse("is not one: it begins like none of the formats that are read"),
+        mostPixels);
+  }
+
+  private interface Opener {
+    DataFile open() throws IOException;
+  }
+
+  private static BufferedImage read(
+      Path path, Opener opener, Supplier<String> otherwise, long mostPixels) {
     // No file of ImageIO's own for what was read: it doubles the time.
-    try (DataFile file = DataFile.open(path);
+    try (DataFile file = opener.open();
         ImageInputStream in = new MemoryCacheImageInputStream(new EndingStream(file.in()))) {
       requireWhole(path, file);
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {
-        throw ActclipException.badInput(
-            "%s %s",
-            DataFolder.shown(path),
-            ForeignFormat.of(path)
-                .orElse(
-                    "is not an image, whatever its name says: it begins like none of the formats"
-                        + " that are read"));
+        throw ActclipException.badInput("%s %s", DataFolder.shown(path), otherwise.get());
       }
       ImageReader reader = readers.next();
       try {
         reader.setInput(in, true, true);
-        return read(path, reader);
+        return read(path, reader, mostPixels);
       } finally {
         reader.dispose();
       }
@@ -77,13 +104,14 @@ final class ImageFile {
     }
   }
 
-  private static BufferedImage read(Path path, ImageReader reader) throws IOException {
+  private static BufferedImage read(Path path, ImageReader reader, long mostPixels)
+      throws IOException {
     long width = reader.getWidth(0);
     long height = reader.getHeight(0);
-    if (width * height > MAX_PIXELS) {
+    if (width * height > mostPixels) {
       throw ActclipException.badInput(
           "%s has %d×%d pixels; images of at most %d are read: make it smaller",
-          DataFolder.shown(path), width, height, MAX_PIXELS);
+          DataFolder.shown(path), width, height, mostPixels);
     }
     List<String> warnings = new ArrayList<>();
     reader.addIIOReadWarningListener((source, warning) -> warnings.add(warning));

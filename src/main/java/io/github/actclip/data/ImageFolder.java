@@ -203,6 +203,12 @@ public final class ImageFolder implements Dataset {
     }
   }
 
+  /** Of an image that is seen as a test sees these. */
+  @Override
+  public Preprocessing preprocessing() {
+    return Preprocessing.ofImages(this, framing);
+  }
+
   /** The name of the folder. */
   @Override
   public String name() {

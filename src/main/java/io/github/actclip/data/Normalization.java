@@ -186,26 +186,21 @@ public record Normalization(List<Double> mean, List<Double> std) implements Tran
     }
     SampleValues values = new SampleValues("a normalization", data);
     requireChannels("The normalization", mean.size(), values);
-    float[] center = ofEach(values, mean);
-    float[] scale = ofEach(values, std);
+    Normalizer normalizer = new Normalizer(this, values.channelOf());
     float[] sample = new float[values.size()];
     for (int i = 0; i < values.samples(); i++) {
       values.get(i, sample);
-      for (int at = 0; at < sample.length; at++) {
-        sample[at] = (sample[at] - center[at]) / scale[at];
-      }
+      normalizer.apply(sample);
       values.put(i, sample);
     }
     return values.tensor();
   }
 
-  /** The number of the channel of each value: a loop over such arrays is the fastest. */
-  private static float[] ofEach(SampleValues values, List<Double> ofChannels) {
-    int[] channelOf = values.channelOf();
-    float[] numbers = new float[channelOf.length];
-    for (int at = 0; at < numbers.length; at++) {
-      numbers[at] = ofChannels.get(channelOf[at]).floatValue();
-    }
-    return numbers;
+  /** As it was, where that leaves the values alone; one after another is none of these. */
+  @Override
+  public Preprocessing after(Preprocessing before) {
+    return equals(NONE) || before.normalization().equals(NONE)
+        ? before.normalized(equals(NONE) ? before.normalization() : this)
+        : Transform.super.after(before);
   }
 }

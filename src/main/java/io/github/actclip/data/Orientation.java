@@ -18,7 +18,8 @@ import java.nio.file.Path;
  */
 record Orientation(boolean transposed, boolean mirroredRows, boolean mirroredColumns) {
 
-  private static final int UPRIGHT = 1;
+  /** As it lies in the file. */
+  static final Orientation UPRIGHT = of(1);
 
   /** By the number that EXIF has for it, 1 to 8. */
   static Orientation of(int exif) {
@@ -31,12 +32,19 @@ record Orientation(boolean transposed, boolean mirroredRows, boolean mirroredCol
   /** Reads that of a file; upright where it says nothing, or nothing that can be understood. */
   static Orientation of(Path file) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
+      return of(in);
+    }
+  }
+
+  /** The same of a file's content. */
+  static Orientation of(InputStream in) throws IOException {
+    try {
       ExifIFD0Directory exif =
           ImageMetadataReader.readMetadata(in).getFirstDirectoryOfType(ExifIFD0Directory.class);
       Integer number = exif == null ? null : exif.getInteger(ExifIFD0Directory.TAG_ORIENTATION);
-      return of(number == null || number < 1 || number > 8 ? UPRIGHT : number);
+      return number == null || number < 1 || number > 8 ? UPRIGHT : of(number);
     } catch (ImageProcessingException e) {
-      return of(UPRIGHT);
+      return UPRIGHT;
     }
   }
 

@@ -6,6 +6,11 @@ enum PixelFormat {
   /** 28×28 grey bytes, padded by two zeros on each side and repeated to three channels. */
   GREY_28(28 * 28) {
     @Override
+    Preprocessing preprocessing() {
+      return Preprocessing.ofImages(28).padded(2).inGrey();
+    }
+
+    @Override
     void decode(byte[] raw, int offset, float[] out) {
       int from = offset;
       for (int y = 2; y < 30; y++) {
@@ -22,6 +27,11 @@ enum PixelFormat {
 
   /** A red, a green and a blue plane of 32×32 bytes each. */
   RGB_32_PLANES(3 * 32 * 32) {
+    @Override
+    Preprocessing preprocessing() {
+      return Preprocessing.ofImages(SIDE);
+    }
+
     @Override
     void decode(byte[] raw, int offset, float[] out) {
       for (int channel = 0; channel < CHANNELS; channel++) {
@@ -68,6 +78,9 @@ enum PixelFormat {
    *     left as it is, so the array must have started as zeros
    */
   abstract void decode(byte[] raw, int offset, float[] out);
+
+  /** How other images become such pixels. */
+  abstract Preprocessing preprocessing();
 
   private static float[] levels() {
     float[] levels = new float[256];

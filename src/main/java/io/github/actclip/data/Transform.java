@@ -1,5 +1,6 @@
 package io.github.actclip.data;
 
+import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.Texts;
 import org.bytedeco.pytorch.Tensor;
 
@@ -24,6 +25,16 @@ public interface Transform {
    * @return (B, …) on the CPU: {@code data} itself, or a new tensor
    */
   Tensor apply(Tensor data, long[] seeds);
+
+  /**
+   * What is done to data when this comes after something else, so that a network that was tested
+   * behind it can be given other data in the same way. Unless it says otherwise, nobody else can do
+   * what it does.
+   */
+  @Internal
+  default Preprocessing after(Preprocessing before) {
+    return before.with(text());
+  }
 
   /**
    * By which a checkpoint tells it from another: what {@code toString} says, or else the name of

@@ -67,6 +67,15 @@ final class TransformedDataset implements Dataset {
   }
 
   @Override
+  public Preprocessing preprocessing() {
+    Preprocessing made = samples.preprocessing();
+    for (Transform transform : chain) {
+      made = transform.after(made);
+    }
+    return made;
+  }
+
+  @Override
   public int size() {
     return samples.size();
   }

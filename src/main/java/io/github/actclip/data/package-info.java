@@ -7,7 +7,8 @@
  * io.github.actclip.data.CsvDataset} reads tables, {@link io.github.actclip.data.TensorDataset} has
  * them in memory, and one of one's own is four methods. A {@link io.github.actclip.data.Transform}
  * changes them, as {@link io.github.actclip.data.Augmentation} and {@link
- * io.github.actclip.data.Normalization} do. A {@link io.github.actclip.data.DataLoader} makes each
- * {@link io.github.actclip.data.Batch}.
+ * io.github.actclip.data.Normalization} do. What they do, a {@link
+ * io.github.actclip.data.Preprocessing} says. A {@link io.github.actclip.data.DataLoader} makes
+ * each {@link io.github.actclip.data.Batch}.
  */
 package io.github.actclip.data;

@@ -25,10 +25,10 @@ import java.util.List;
  *
  * <p>The folder gets {@code checkpoints}, {@code steps.jsonl} (see {@link StepLog}), {@code
  * metrics.jsonl} (one object an epoch), {@code metrics.csv} (one line an epoch), {@code
- * model.safetensors} (the network, with the training's notes), {@code summary.json} ({@link
- * RunSummary}) and in the end {@code report.html}, a page. All but the steps are whole or absent at
- * any time. What cannot be written, as on a full disk, is a warning in the log while the training
- * goes on.
+ * model.safetensors} (the network, with the training's notes, and how its test data was made, for a
+ * {@code Predictor}), {@code summary.json} ({@link RunSummary}) and in the end {@code report.html},
+ * a page. All but the steps are whole or absent at any time. What cannot be written, as on a full
+ * disk, is a warning in the log while the training goes on.
  *
  * <p>Where the folder holds checkpoints, the training goes on from the newest, on the CPU to the
  * same bits as without a break; the trainer is given the same network, options and data, and may be
@@ -157,7 +157,7 @@ public final class Run implements TrainingListener, Closeable {
     }
     begun = true;
     Checkpointer checkpointer = take();
-    results = new RunResults(folder);
+    results = new RunResults(folder, training);
     if (!isEmpty && !training.isResumed()) {
       newest(folder).restore(training);
     }

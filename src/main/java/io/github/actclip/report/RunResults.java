@@ -1,5 +1,6 @@
 package io.github.actclip.report;
 
+import io.github.actclip.data.Preprocessing;
 import io.github.actclip.io.AtomicFile;
 import io.github.actclip.io.Json;
 import io.github.actclip.io.StateDict;
@@ -13,7 +14,9 @@ import io.github.actclip.train.StepMetrics;
 import io.github.actclip.train.Training;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.apache.logging.log4j.Logger;
 
@@ -35,8 +38,12 @@ final class RunResults {
   /** Why the results of the last epoch are not there, if they are not. */
   private Optional<ActclipException> unsaved = Optional.empty();
 
-  RunResults(Path folder) {
+  /** What is noted with the network beside the training's notes. */
+  private final String preprocessing;
+
+  RunResults(Path folder, Training training) {
     this.folder = folder;
+    preprocessing = Json.line(training.testData().preprocessing());
   }
 
   /** Whether all that is to be written of a training is there. */
@@ -87,9 +94,10 @@ final class RunResults {
     }
     AtomicFile.writeString(folder.resolve(RunFiles.METRICS), lines.toString());
     AtomicFile.writeString(folder.resolve(RunFiles.TABLE), Csv.table(epochs));
+    Map<String, String> texts = new LinkedHashMap<>(training.notes());
+    texts.put(Preprocessing.NOTE, preprocessing);
     Path model = folder.resolve(RunFiles.MODEL);
-    TensorScope.run(
-        () -> StateDict.write(model, StateDict.of(training.network()), training.notes()));
+    TensorScope.run(() -> StateDict.write(model, StateDict.of(training.network()), texts));
   }
 
   /**

@@ -12,11 +12,25 @@ public final class ActclipException extends RuntimeException {
 
   private static final long serialVersionUID = 1L;
 
-  private final boolean badInput;
+  /** What was wrong, for a caller that answers each differently. */
+  public enum Kind {
+    /** What the caller gave cannot be used. */
+    BAD_INPUT,
+    /** The machine could not do what was asked. */
+    FAILURE,
+    /** So many wait already that there is no room for another: try again later. */
+    FULL,
+    /** It took longer than it may. */
+    TOO_LATE,
+    /** It was closed, or is being. */
+    CLOSED
+  }
 
-  private ActclipException(boolean badInput, String message, Throwable cause) {
+  private final Kind kind;
+
+  private ActclipException(Kind kind, String message, Throwable cause) {
     super(message, cause);
-    this.badInput = badInput;
+    this.kind = kind;
   }
 
   /**
@@ -26,7 +40,7 @@ public final class ActclipException extends RuntimeException {
    * @param args its arguments
    */
   public static ActclipException badInput(String message, Object... args) {
-    return new ActclipException(true, text(message, args), null);
+    return new ActclipException(Kind.BAD_INPUT, text(message, args), null);
   }
 
   /**
@@ -37,7 +51,18 @@ public final class ActclipException extends RuntimeException {
    * @param args its arguments
    */
   public static ActclipException failure(Throwable cause, String message, Object... args) {
-    return new ActclipException(false, text(message, args), cause);
+    return new ActclipException(Kind.FAILURE, text(message, args), cause);
+  }
+
+  /**
+   * What was asked is sound, and is not done now.
+   *
+   * @param kind {@link Kind#FULL}, {@link Kind#TOO_LATE} or {@link Kind#CLOSED}
+   * @param message a format string of {@link String#format}
+   * @param args its arguments
+   */
+  public static ActclipException rejected(Kind kind, String message, Object... args) {
+    return new ActclipException(kind, text(message, args), null);
   }
 
   /**
@@ -81,6 +106,11 @@ public final class ActclipException extends RuntimeException {
 
   /** Whether the caller can mend it by giving something else. */
   public boolean isBadInput() {
-    return badInput;
+    return kind == Kind.BAD_INPUT;
+  }
+
+  /** What was wrong. */
+  public Kind kind() {
+    return kind;
   }
 }
