@@ -49,8 +49,8 @@ ACTCLIP_FUNCTION void interleave(Vector a, Vector b, Vector& low, Vector& high) 
 #endif
 
 constexpr int kLanes = sizeof(Vector) / sizeof(float);
-constexpr int kVectors = 2;
-constexpr int kGroup = kVectors * kLanes;
+constexpr int kMostVectors = 2;
+constexpr int kGroup = kMostVectors * kLanes;
 
 // Calls `task` with 0, 1, ... as constants: compilers keep an array in registers only if each index
 // into it is one from the start.
@@ -64,7 +64,7 @@ ACTCLIP_FUNCTION void repeat(const Task& task) {
   for_each(std::make_integer_sequence<int, kCount>{}, task);
 }
 
-template <int kOutputs>
+template <int kVectors, int kOutputs>
 void contract_block(const Contraction& c, const float* x, float* y) {
   Vector sums[kOutputs][kVectors];
   repeat<kOutputs>([&](auto i) {
@@ -83,7 +83,8 @@ void contract_block(const Contraction& c, const float* x, float* y) {
     const float* middles[kThrees];
     repeat<kThrees>([&](auto i) { middles[i] = x + row * c.x_row + middle(i) * x_step; });
     for (int64_t tap = 0;;) {
-      const Vector weights[kVectors] = {load(w), load(w + kLanes)};
+      Vector weights[kVectors];
+      repeat<kVectors>([&](auto v) { weights[v] = load(w + v * kLanes); });
       repeat<kOutputs>([&](auto i) {
         const Vector number = repeated(middles[i / 3][(i - middle(i / 3)) * x_step]);
         repeat<kVectors>([&](auto v) {
@@ -102,18 +103,19 @@ void contract_block(const Contraction& c, const float* x, float* y) {
   });
 }
 
-template <int kOutputs>
+template <int kVectors, int kOutputs>
 void contract_up_to(const Contraction& c, int64_t outputs, const float* x, float* y) {
   if constexpr (kOutputs > 0) {
     if (outputs == kOutputs) {
-      contract_block<kOutputs>(c, x, y);
+      contract_block<kVectors, kOutputs>(c, x, y);
     } else {
-      contract_up_to<kOutputs - 1>(c, outputs, x, y);
+      contract_up_to<kVectors, kOutputs - 1>(c, outputs, x, y);
     }
   }
 }
 
 // In blocks of about one size.
+template <int kVectors>
 void contract(const Contraction& c) {
   if (c.rows == 0 || c.taps == 0) {
     return;
@@ -121,7 +123,7 @@ void contract(const Contraction& c) {
   int64_t first = 0;
   for (int64_t blocks = (c.outputs + kMostOutputs - 1) / kMostOutputs; blocks > 0; --blocks) {
     const int64_t outputs = (c.outputs - first + blocks - 1) / blocks;
-    contract_up_to<kMostOutputs>(c, outputs, c.x + first * c.x_step, c.y + first * c.y_step);
+    contract_up_to<kVectors, kMostOutputs>(c, outputs, c.x + first * c.x_step, c.y + first * c.y_step);
     first += outputs;
   }
 }
@@ -157,7 +159,7 @@ void pack(const float* by_channel, int64_t taps, float* by_tap) {
   }
 }
 
-constexpr Convolution kConvolution{kGroup, contract, pack};
+constexpr Convolution kConvolution{kGroup, contract<kMostVectors>, contract<kMostVectors / 2>, pack};
 
 }  // namespace
 }  // namespace actclip::cpu

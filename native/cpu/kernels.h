@@ -114,6 +114,7 @@ struct Contraction {
 struct Convolution {
   int64_t group;  // channels that are computed together; 0 where there is no such kernel
   void (*contract)(const Contraction&);
+  void (*contract_half)(const Contraction&);  // for the first half of the group
   // Weights by channel of a group and tap, as they are by tap and channel.
   void (*pack)(const float* by_channel, int64_t taps, float* by_tap);
 };

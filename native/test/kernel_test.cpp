@@ -1044,7 +1044,8 @@ Contraction some_contraction() {
   return c;
 }
 
-void check_contraction(Target target, int64_t group, Contraction c) {
+void check_contraction(
+    Target target, int64_t group, void (*contract)(const Contraction&), Contraction c) {
   c.w_tap = group + draw(3);
   c.w_row = c.taps * c.w_tap + draw(3);
   c.y_step = group + draw(3);
@@ -1066,7 +1067,7 @@ void check_contraction(Target target, int64_t group, Contraction c) {
       expected[i * c.y_step + channel] = reference::contracted(c, i, channel);
     }
   }
-  kernels(target)->convolution.contract(c);
+  contract(c);
   expect(
       std::string(name(target)) + ", " + std::to_string(c.outputs) + " outputs of " +
           std::to_string(c.rows) + " x " + std::to_string(c.taps) + " taps",
@@ -1090,12 +1091,14 @@ void check_packing(Target target, int64_t group, int64_t taps) {
 
 void check_convolutions() {
   for (Target target : targets()) {
-    const int64_t group = kernels(target)->convolution.group;
+    const auto& kernel = kernels(target)->convolution;
+    const int64_t group = kernel.group;
     for (int64_t taps = 0; group > 0 && taps < 40; ++taps) {
       check_packing(target, group, taps);
     }
     for (int i = 0; group > 0 && i < 2000; ++i) {
-      check_contraction(target, group, some_contraction());
+      check_contraction(target, group, kernel.contract, some_contraction());
+      check_contraction(target, group / 2, kernel.contract_half, some_contraction());
     }
   }
 }

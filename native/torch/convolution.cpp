@@ -11,12 +11,7 @@ namespace {
 constexpr int64_t kAny = -1;
 
 bool is_plain(AtenTensorHandle tensor, int64_t dim) {
-  if (!is_strided(tensor)) {
-    return false;
-  }
-  const View view(tensor);
-  return (dim == kAny || view.dim == dim) && view.dtype == aoti_torch_dtype_float32() &&
-      view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
+  return is_float_on_cpu(tensor) && (dim == kAny || View(tensor).dim == dim);
 }
 
 bool suit(AtenTensorHandle x, AtenTensorHandle weight, AtenTensorHandle t) {
@@ -63,11 +58,6 @@ Tensor convolve_by_libtorch(AtenTensorHandle x, AtenTensorHandle weight, AtenTen
       "convolve");
   return Tensor(y);
 }
-
-bool is_channels_last(const View& x) { return has_strides(x, channels_last_strides(x.shape())); }
-
-// More do not stay in the second cache, and backward needs them for each chunk of images.
-constexpr int64_t kMostWeights = int64_t{1} << 18;
 
 // Of what suits.
 bool is_for_kernel(const View& x, const View& weight, bool by_x) {

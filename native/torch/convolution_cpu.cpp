@@ -1,37 +1,12 @@
 #include "torch/convolution_cpu.h"
 
-#include <memory>
-#include <new>
-
 namespace actclip {
 namespace {
 
-// What of the weights and of the sums is worked on at a time, in numbers: both stay in the first cache.
-constexpr int64_t kCachedWeights = 6 << 10;
-constexpr int64_t kCachedSums = 4 << 10;
 // Of the gradient by what was convolved, over which backward goes again and again: the second cache.
 constexpr int64_t kCachedGradient = 64 << 10;
 // Of the terms of a sum of gradients that are added one by one: see BlockedSums.
 constexpr int64_t kBlockTerms = 1 << 10;
-// A thread gets at least so many products: to wake it for fewer takes longer than to do without it. And
-// in a turn, if there are several, so many: with fewer, weights are read too often.
-constexpr int64_t kGrainProducts = int64_t{1} << 18;
-constexpr int64_t kTurnProducts = int64_t{1} << 20;
-
-// A vector that lies across two lines of the cache takes twice as long to load.
-constexpr std::align_val_t kLine{64};
-
-struct Free {
-  void operator()(float* numbers) const { operator delete[](numbers, kLine); }
-};
-
-using Numbers = std::unique_ptr<float[], Free>;
-
-// Not cleared.
-Numbers numbers(int64_t count) {
-  return Numbers(
-      static_cast<float*>(operator new[](static_cast<size_t>(count) * sizeof(float), kLine)));
-}
 
 // A thread's share of the forward pass.
 class Forward {
@@ -54,16 +29,10 @@ class Forward {
         shape.convolved().rows_out();
   }
 
-  // In units: several turns for each thread, and whole images, if there is enough for that.
   static int64_t turn(const ConvolutionShape& shape) {
     const int64_t products =
         4 * shape.convolved().columns_out() * convolution_kernel().group * shape.all_taps();
-    const int64_t share = ceil_divide(units(shape), num_threads());
-    const int64_t turns = std::min(kMostTurns, share * products / kTurnProducts);
-    const int64_t turn = turns < kLeastTurns ? share : ceil_divide(share, turns);
-    const int64_t rows = shape.convolved().rows_out();
-    const int64_t even = turn < share && 2 * turn > rows ? ceil_divide(turn, rows) * rows : turn;
-    return std::max({even, ceil_divide(kGrainProducts, products), int64_t{1}});
+    return turn_of(units(shape), products, shape.convolved().rows_out());
   }
 
   void run(int64_t begin, int64_t end) {
@@ -80,9 +49,6 @@ class Forward {
   }
 
  private:
-  static constexpr int64_t kLeastTurns = 4;
-  static constexpr int64_t kMostTurns = 16;
-
   void take_group(int64_t first) {
     if (first == first_) {
       return;

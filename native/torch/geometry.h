@@ -71,6 +71,11 @@ inline bool is_dense(const View& x) {
   return true;
 }
 
+inline std::vector<int64_t> channels_last_strides(const std::vector<int64_t>& sizes) {
+  const int64_t row = product(sizes[1], sizes[3]);
+  return {product(row, sizes[2]), 1, row, sizes[1]};
+}
+
 inline bool has_strides(const View& x, const std::vector<int64_t>& strides) {
   for (int64_t i = 0; i < x.dim; ++i) {
     if (x.sizes[i] != 1 && x.strides[i] != strides[static_cast<size_t>(i)]) {

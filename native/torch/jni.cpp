@@ -20,6 +20,7 @@
 
 #include "cpu/kernels.h"
 #include "torch/boxed.h"
+#include "torch/conv_norm.h"
 #include "torch/convolution.h"
 #include "torch/in_place.h"
 #include "torch/norm.h"
@@ -374,6 +375,28 @@ JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_normLimit(
     assign(normed.y, y);
     hand_over(normed.fates, fates);
     hand_over(normed.statistics, statistics);
+  });
+}
+
+JNIEXPORT jboolean JNICALL Java_io_github_actclip_op_NativeKernels_suitConvNorm(
+    JNIEnv*, jclass, jlong x, jlong kernel, jlong stride, jlong padding, jlong addend, jlong weight,
+    jlong bias, jlong mean, jlong variance, jlong t) {
+  return answer([&] {
+    return actclip::suit_conv_norm(
+        handle(x), handle(kernel), {stride, padding}, handle(addend),
+        {handle(weight), handle(bias), handle(mean), handle(variance)}, handle(t));
+  });
+}
+
+JNIEXPORT void JNICALL Java_io_github_actclip_op_NativeKernels_convNormClip(
+    JNIEnv* env, jclass, jlong x, jlong kernel, jlong stride, jlong padding, jlong addend,
+    jlong weight, jlong bias, jlong mean, jlong variance, jdouble eps, jlong t, jlong y) {
+  guarded(env, [&] {
+    assign(
+        actclip::conv_norm_clip(
+            view(x), view(kernel), {stride, padding}, view(addend),
+            {view(weight), view(bias), view(mean), view(variance), 0, eps, false}, view(t)),
+        y);
   });
 }
 

@@ -1,8 +1,6 @@
 #include "torch/norm.h"
 
-#include <cmath>
-
-#include "torch/blocks.h"
+#include "torch/normalization.h"
 #include "torch/suitable.h"
 
 namespace actclip {
@@ -20,31 +18,6 @@ int64_t channels_of(const View& x) { return x.sizes[1]; }
 Plan plan_of(const View& x) {
   return Plan({x.numel / std::max<int64_t>(1, channels_of(x)), channels_of(x), 1});
 }
-
-const float* floats(const View& x) { return static_cast<const float*>(x.data()); }
-
-// Of each channel's number one for each lane.
-class ByLane {
- public:
-  template <typename Number>
-  ByLane(const Plan& plan, const Number& number) : numbers_(static_cast<size_t>(plan.lanes)) {
-    const auto channels = static_cast<size_t>(plan.geometry.channels);
-    for (size_t i = 0; i < numbers_.size(); ++i) {
-      numbers_[i] = i < channels ? number(static_cast<int64_t>(i)) : numbers_[i - channels];
-    }
-  }
-
-  const float* data() const { return numbers_.data(); }
-
- private:
-  std::vector<float> numbers_;
-};
-
-// What training normalises by.
-struct Moments {
-  std::vector<double> mean;
-  std::vector<double> variance;  // of all, not of a sample
-};
 
 Moments moments_of(const Plan& plan, const View& x) {
   const std::vector<double> sums = run(
@@ -72,21 +45,6 @@ void move_running(const Norm& norm, const Moments& moments, double count) {
     move(norm.running_mean, norm.momentum, c, moments.mean[c]);
     move(norm.running_var, norm.momentum, c, moments.variance[c] * (count / (count - 1)));
   }
-}
-
-Moments running_of(const Norm& norm) {
-  const float* mean = floats(norm.running_mean);
-  const float* variance = floats(norm.running_var);
-  return {{mean, mean + norm.running_mean.numel}, {variance, variance + norm.running_var.numel}};
-}
-
-// By channel: the mean, and 1/sqrt(variance + eps).
-std::vector<double> statistics_of(const Moments& moments, double eps) {
-  std::vector<double> statistics = moments.mean;
-  for (double variance : moments.variance) {
-    statistics.push_back(1 / std::sqrt(variance + eps));
-  }
-  return statistics;
 }
 
 // Of a gradient, by channel: what is above, what is passed on, and what the weight gets of that.
@@ -153,20 +111,6 @@ void differentiate(
       kGrain);
 }
 
-bool is_channels_last(const View& x) {
-  return x.dim == 4 &&
-      has_strides(x, {x.sizes[1] * x.sizes[2] * x.sizes[3], 1, x.sizes[1] * x.sizes[3], x.sizes[1]});
-}
-
-bool is_float_on_cpu(AtenTensorHandle tensor) {
-  if (!is_strided(tensor)) {
-    return false;
-  }
-  const View view(tensor);
-  return view.dtype == aoti_torch_dtype_float32() &&
-      view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
-}
-
 bool is_parameter(AtenTensorHandle parameter, const View& x) {
   if (!is_float_on_cpu(parameter)) {
     return false;
@@ -189,17 +133,8 @@ bool suit_norm(
   if (channels == 0 || channels > kChannelsThatPay || x.numel / channels < 2) {
     return false;
   }
-  for (AtenTensorHandle parameter : of_channels) {
-    const bool fits = is_float_on_cpu(parameter) && View(parameter).numel == channels &&
-        View(parameter).dim == 1 && has_strides(View(parameter), {1});
-    if (!fits) {
-      return false;
-    }
-  }
-  const bool adds = addend == nullptr ||
-      (is_float_on_cpu(addend) && is_channels_last(View(addend)) &&
-       View(addend).has_shape(x.shape()));
-  return adds && is_parameter(first, x) && (second == nullptr || is_parameter(second, x));
+  const bool fit = are_of_channels(of_channels, channels) && suits_as_addend(addend, x.shape());
+  return fit && is_parameter(first, x) && (second == nullptr || is_parameter(second, x));
 }
 
 Normed norm_limit(
@@ -210,17 +145,7 @@ Normed norm_limit(
     move_running(norm, moments, static_cast<double>(plan.geometry.outer));
   }
   const std::vector<double> statistics = statistics_of(moments, norm.eps);
-  const size_t channels = moments.mean.size();
-  const float* weight = floats(norm.weight);
-  const float* bias = floats(norm.bias);
-  const auto scale = [&](int64_t c) {
-    return statistics[channels + static_cast<size_t>(c)] * static_cast<double>(weight[c]);
-  };
-  const ByLane scales(plan, [&](int64_t c) { return static_cast<float>(scale(c)); });
-  const ByLane shifts(plan, [&](int64_t c) {
-    return static_cast<float>(
-        static_cast<double>(bias[c]) - statistics[static_cast<size_t>(c)] * scale(c));
-  });
+  const Scaling scaling(plan, norm, statistics);
   Normed normed;
   normed.y = empty(x.shape(), Laid::strides_of(x), x.dtype, x);
   if (recorded) {
@@ -238,8 +163,8 @@ Normed norm_limit(
     run(plan, Dtype::kFloat32, Variant{operation}, 0, memory,
         [&](cpu::Block& block, int64_t channel) {
           fill(block, channel);
-          block.norm[0] = scales.data();
-          block.norm[1] = shifts.data();
+          block.norm[0] = scaling.scale.data();
+          block.norm[1] = scaling.shift.data();
         },
         kGrain);
   });

@@ -6,11 +6,6 @@
 
 namespace actclip {
 
-inline std::vector<int64_t> channels_last_strides(const std::vector<int64_t>& sizes) {
-  const int64_t row = product(sizes[1], sizes[3]);
-  return {product(row, sizes[2]), 1, row, sizes[1]};
-}
-
 // (batch, channels, height, width) of the inputs, and their memory: channels-last or contiguous.
 struct PoolGeometry {
   int64_t batch;

@@ -68,4 +68,33 @@ inline bool suits_as_gradient(AtenTensorHandle given, AtenTensorHandle of) {
       std::equal(g.sizes, g.sizes + g.dim, x.sizes) && has_memory(g);
 }
 
+// For kernels of float32 in the CPU's memory.
+
+inline bool is_float_on_cpu(AtenTensorHandle tensor) {
+  if (!is_strided(tensor)) {
+    return false;
+  }
+  const View view(tensor);
+  return view.dtype == aoti_torch_dtype_float32() &&
+      view.device_type == aoti_torch_device_type_cpu() && has_memory(view);
+}
+
+inline bool is_channels_last(const View& x) {
+  return x.dim == 4 && has_strides(x, channels_last_strides(x.shape()));
+}
+
+// Whether each is a vector of so many numbers.
+inline bool are_of_channels(std::initializer_list<AtenTensorHandle> vectors, int64_t channels) {
+  return std::all_of(vectors.begin(), vectors.end(), [&](AtenTensorHandle vector) {
+    return is_float_on_cpu(vector) && View(vector).numel == channels && View(vector).dim == 1 &&
+        has_strides(View(vector), {1});
+  });
+}
+
+// Whether it is none, or channels-last of that shape.
+inline bool suits_as_addend(AtenTensorHandle addend, const std::vector<int64_t>& shape) {
+  return addend == nullptr ||
+      (is_float_on_cpu(addend) && is_channels_last(View(addend)) && View(addend).has_shape(shape));
+}
+
 }  // namespace actclip

@@ -55,22 +55,14 @@ final class BatchNormLimitFunction extends CustomFunction {
     boolean records = GradMode.is_enabled();
     boolean training = layer.is_training();
     boolean few = x.numel() < ClipFunctions.NATIVE_PAYS_FROM;
-    if (records && (!training || few) || !isPlain(layer)) {
+    if (records && (!training || few)) {
       return Optional.empty();
     }
-    BatchNormOptions options = layer.options();
-    NormOp norm =
-        new NormOp(
-            layer.weight(),
-            layer.bias(),
-            layer.running_mean(),
-            layer.running_var(),
-            options.momentum().get(),
-            options.eps().get(),
-            training);
-    if (!norm.suits(x, addend, parameters)) {
+    Optional<NormOp> suitable = op(layer).filter(norm -> norm.suits(x, addend, parameters));
+    if (suitable.isEmpty()) {
       return Optional.empty();
     }
+    NormOp norm = suitable.get();
     if (training) {
       layer.num_batches_tracked().add_(new Scalar(1));
     }
@@ -79,6 +71,23 @@ final class BatchNormLimitFunction extends CustomFunction {
     }
     BatchNormLimitFunction function = new BatchNormLimitFunction(norm, limit, parameters.length);
     return Optional.of(function.apply(function.inputs(x, addend, parameters)));
+  }
+
+  /** What a layer does, in the mode that it is in; empty for one that lacks some of it. */
+  static Optional<NormOp> op(BatchNorm2dImpl layer) {
+    if (!isPlain(layer)) {
+      return Optional.empty();
+    }
+    BatchNormOptions options = layer.options();
+    return Optional.of(
+        new NormOp(
+            layer.weight(),
+            layer.bias(),
+            layer.running_mean(),
+            layer.running_var(),
+            options.momentum().get(),
+            options.eps().get(),
+            layer.is_training()));
   }
 
   /** Whether its forward is LibTorch's, with weights and running means. */

@@ -1,6 +1,7 @@
 package io.github.actclip.autograd;
 
 import io.github.actclip.op.ClipOp;
+import io.github.actclip.op.ConvNormOp;
 import io.github.actclip.op.Limits;
 import io.github.actclip.op.PoolOp;
 import io.github.actclip.op.ReluLimit;
@@ -8,6 +9,8 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import java.util.Optional;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
+import org.bytedeco.pytorch.Conv2dImpl;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -72,6 +75,35 @@ public final class ClipFunctions {
   public static Optional<Tensor> batchNormRelu(
       BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
     return batchNormRelu(norm, x, addend, none(x));
+  }
+
+  /**
+   * {@link #batchNormRelu} of a convolution's output, in one pass with it: in evaluation mode,
+   * where nothing is recorded.
+   *
+   * @param conv open
+   * @param x as the convolution takes it
+   * @param t of one element, or (N, 1, 1) for N channels of its output
+   * @return empty where kernels do not do that
+   */
+  public static Optional<Tensor> convBatchNormRelu(
+      Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend, Tensor t) {
+    if (GradMode.is_enabled() || norm.is_training() || conv.bias().defined()) {
+      return Optional.empty();
+    }
+    return PlainConvolution.of(conv)
+        .flatMap(
+            plain ->
+                BatchNormLimitFunction.op(norm)
+                    .map(op -> new ConvNormOp(conv.weight(), plain.stride(), plain.padding(), op)))
+        .filter(op -> op.suits(x, addend, t))
+        .map(op -> op.forward(x, addend, t));
+  }
+
+  /** The same without a threshold. */
+  public static Optional<Tensor> convBatchNormRelu(
+      Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    return convBatchNormRelu(conv, norm, x, addend, none(x));
   }
 
   /** A threshold above everything. */

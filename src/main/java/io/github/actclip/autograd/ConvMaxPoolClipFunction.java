@@ -6,13 +6,8 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.Internal;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.Optional;
-import java.util.Set;
-import java.util.WeakHashMap;
-import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
-import org.bytedeco.pytorch.DetailConv2dOptions;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 
@@ -31,10 +26,6 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
 
   // What is saved: x and the weight at their places among the inputs, and
   private static final int CODES = 2;
-
-  /** Those that were asked for numbers: C++'s exception takes longer than all other questions. */
-  private static final Set<Conv2dImpl> PADDED_BY_A_WORD =
-      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
 
   /** For what the kernels take, forward and backward. */
   private ConvMaxPoolClipFunction() {}
@@ -61,7 +52,9 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
   }
 
   private static Optional<Tensor> inOnePass(Conv2dImpl conv, Tensor x, Tensor t) {
-    if (!isPlain(conv)) {
+    boolean suits =
+        PlainConvolution.of(conv).filter(PlainConvolution::isWithoutPadding).isPresent();
+    if (!suits) {
       return Optional.empty();
     }
     Tensor weight = conv.weight();
@@ -75,34 +68,6 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
     Tensor[] inputs =
         t == null ? new Tensor[] {x, weight, bias} : new Tensor[] {x, weight, bias, t};
     return Optional.of(new ConvMaxPoolClipFunction().apply(inputs));
-  }
-
-  /** Whether it is no more than a convolution of stride 1 without padding. */
-  private static boolean isPlain(Conv2dImpl conv) {
-    if (conv.getClass() != Conv2dImpl.class) { // Its forward may be another.
-      return false;
-    }
-    DetailConv2dOptions options = conv.options();
-    return isEverywhere(options.stride(), 1)
-        && isEverywhere(options.dilation(), 1)
-        && options.groups().get() == 1
-        && isWithoutPadding(conv, options);
-  }
-
-  private static boolean isWithoutPadding(Conv2dImpl conv, DetailConv2dOptions options) {
-    if (PADDED_BY_A_WORD.contains(conv)) {
-      return false;
-    }
-    try {
-      return isEverywhere(options.padding().get0(), 0);
-    } catch (RuntimeException e) { // It is "same" or "valid".
-      PADDED_BY_A_WORD.add(conv);
-      return false;
-    }
-  }
-
-  private static boolean isEverywhere(LongPointer pair, long value) {
-    return pair.get(0) == value && pair.get(1) == value;
   }
 
   @Override

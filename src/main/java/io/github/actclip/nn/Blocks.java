@@ -88,6 +88,40 @@ public final class Blocks {
     return clip.normalized(norm, x, Optional.of(addend));
   }
 
+  /**
+   * A convolution, and {@link #batchNormClip} of its output. In evaluation mode, where no gradients
+   * are recorded, plain ReLU and one-sided clips have a way in one pass, of a convolution without
+   * bias.
+   *
+   * @param conv of any kind
+   * @param x as the convolution takes it, (B, C, H, W); it is not changed
+   * @return (B, N, H', W') from the convolution; the caller's scope owns it
+   * @throws ActclipException bad input, when a module or x was closed, or when what comes to the
+   *     normalisation or the layer does not suit it
+   */
+  public static Tensor convBatchNormClip(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x) {
+    requireOpen(conv, x);
+    requireOpen(norm, clip, x);
+    return clip.convNormalized(conv, norm, x, Optional.empty());
+  }
+
+  /**
+   * A convolution, and {@link #batchNormAddClip} of its output.
+   *
+   * @param addend of the shape of the convolution's output, or of one that is broadcast to it; it
+   *     is not changed
+   * @return as {@link #convBatchNormClip}
+   * @throws ActclipException likewise, also when the addend was closed
+   */
+  public static Tensor convBatchNormAddClip(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x, Tensor addend) {
+    requireOpen(conv, x);
+    requireOpen(norm, clip, x);
+    Arguments.requireTensor("the addend", addend);
+    return clip.convNormalized(conv, norm, x, Optional.of(addend));
+  }
+
   private static void requireOpen(BatchNorm2dImpl norm, ThresholdLayer clip, Tensor x) {
     Arguments.requireOpen("the normalisation", norm);
     Arguments.requireOpen("the layer", clip);

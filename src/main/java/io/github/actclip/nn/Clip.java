@@ -168,6 +168,17 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
+  Optional<Tensor> limitConvNormalized(
+      Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    if (options.form == ClipForm.NONE) {
+      return ClipFunctions.convBatchNormRelu(conv, norm, x, addend);
+    }
+    return clipsExactlyFromAbove() && limitsChannelsOfImages()
+        ? ClipFunctions.convBatchNormRelu(conv, norm, x, addend, broadcastToImages(first.value()))
+        : Optional.empty();
+  }
+
+  @Override
   boolean rectifies() {
     return options.form.rectifies();
   }

@@ -100,6 +100,18 @@ enum EagerGraph implements Graph<Tensor> {
   }
 
   @Override
+  public Tensor convBatchNormClip(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer layer, Tensor x) {
+    return Blocks.convBatchNormClip(conv, norm, layer, x);
+  }
+
+  @Override
+  public Tensor convBatchNormAddClip(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer layer, Tensor x, Tensor addend) {
+    return Blocks.convBatchNormAddClip(conv, norm, layer, x, addend);
+  }
+
+  @Override
   public Tensor convMaxPoolClip(Conv2dImpl conv, ThresholdLayer layer, Tensor x) {
     return Blocks.convMaxPoolClip(conv, layer, x);
   }

@@ -79,6 +79,17 @@ public interface Graph<V> {
     return reluClip(layer, add(batchNorm(norm, x), addend));
   }
 
+  /** As {@link Blocks#convBatchNormClip}. */
+  default V convBatchNormClip(Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer layer, V x) {
+    return batchNormClip(norm, layer, conv(conv, x));
+  }
+
+  /** As {@link Blocks#convBatchNormAddClip}. */
+  default V convBatchNormAddClip(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer layer, V x, V addend) {
+    return batchNormAddClip(norm, layer, conv(conv, x), addend);
+  }
+
   /** As {@link Blocks#convMaxPoolClip}. */
   default V convMaxPoolClip(Conv2dImpl conv, ThresholdLayer layer, V x) {
     return reluClip(layer, maxPool(2, 2, 0, conv(conv, x)));

@@ -118,6 +118,14 @@ public abstract class ThresholdLayer extends Module {
         });
   }
 
+  /** {@link Blocks#convBatchNormClip} of what is open. */
+  final Tensor convNormalized(
+      Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    Optional<Tensor> limited =
+        isShowing() || !x.is_cpu() ? Optional.empty() : limitConvNormalized(conv, norm, x, addend);
+    return limited.orElseGet(() -> normalized(norm, conv.forward(x), addend));
+  }
+
   private static String sizes(Tensor tensor) {
     return "of the shape " + Arrays.toString(tensor.shape());
   }
@@ -239,6 +247,16 @@ public abstract class ThresholdLayer extends Module {
   abstract Optional<Tensor> limitNormalized(
       BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend);
 
+  /**
+   * Computes {@link #limitNormalized} of what a convolution makes of x, in one pass with it.
+   *
+   * @return empty where there is no such way
+   */
+  Optional<Tensor> limitConvNormalized(
+      Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
+    return Optional.empty();
+  }
+
   /** Computes the output of what ReLU makes of x, which may be changed. */
   Tensor limitRectified(Tensor x) {
     return limit(rectifies() ? x : ReluLimit.rectified(x));
@@ -287,6 +305,16 @@ public abstract class ThresholdLayer extends Module {
     Arrays.fill(shape, 1);
     shape[0] = channels;
     return value.view(shape);
+  }
+
+  /** Whether its channels, if there are several, are those of (B, C, H, W). */
+  final boolean limitsChannelsOfImages() {
+    return channels == 1 || axis == 1 || axis == -3;
+  }
+
+  /** A value of shape (1) or (channels) as one for (B, channels, H, W). */
+  final Tensor broadcastToImages(Tensor value) {
+    return channels == 1 ? value : value.view(channels, 1, 1);
   }
 
   private long requireChannels(Tensor x) {

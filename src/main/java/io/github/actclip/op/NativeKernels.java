@@ -112,6 +112,37 @@ final class NativeKernels {
       long fates,
       long statistics);
 
+  /**
+   * Whether a convolution, normalisation and clip in evaluation takes these, of which nothing is
+   * known.
+   */
+  static native boolean suitConvNorm(
+      long x,
+      long kernel,
+      long stride,
+      long padding,
+      long addend,
+      long weight,
+      long bias,
+      long mean,
+      long variance,
+      long t);
+
+  /** Of what suits. */
+  static native void convNormClip(
+      long x,
+      long kernel,
+      long stride,
+      long padding,
+      long addend,
+      long weight,
+      long bias,
+      long mean,
+      long variance,
+      double eps,
+      long t,
+      long y);
+
   static native void normLimitBackward(
       long g,
       long fates,

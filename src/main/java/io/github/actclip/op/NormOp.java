@@ -66,7 +66,7 @@ public record NormOp(
             NativeBackend.address(parameters, 1));
   }
 
-  private static long address(Optional<Tensor> addend) {
+  static long address(Optional<Tensor> addend) {
     return addend.map(NativeBackend::address).orElse(0L);
   }
 

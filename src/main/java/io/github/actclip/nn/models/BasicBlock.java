@@ -40,8 +40,7 @@ final class BasicBlock extends Network {
 
   @Override
   public <V> V describe(Graph<V> graph, V x) {
-    V y = graph.batchNormClip(bn1, act1, graph.conv(conv1, x));
-    y = graph.conv(conv2, y);
-    return graph.batchNormAddClip(bn2, act2, y, graph.network(downsample, x));
+    V y = graph.convBatchNormClip(conv1, bn1, act1, x);
+    return graph.convBatchNormAddClip(conv2, bn2, act2, y, graph.network(downsample, x));
   }
 }

@@ -78,8 +78,7 @@ record Layers(ActivationOptions options) {
   /** The same, and a ReLU that clips. */
   Sequential convNormActivation(int in, int out, int kernel, int stride, int groups) {
     return new Sequential()
-        .then(conv(in, out, kernel, stride, groups), Graph::conv)
-        .thenNormActivation(norm(out), activation(out));
+        .thenConvNormActivation(conv(in, out, kernel, stride, groups), norm(out), activation(out));
   }
 
   /** Starts the weights of all convolutions, in their order, as torchvision does. */

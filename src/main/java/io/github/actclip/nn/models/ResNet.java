@@ -86,7 +86,7 @@ public final class ResNet extends Network {
 
   @Override
   public <V> V describe(Graph<V> graph, V images) {
-    V x = graph.batchNormClip(bn1, act1, graph.conv(conv1, images));
+    V x = graph.convBatchNormClip(conv1, bn1, act1, images);
     x = options.stem().pool(graph, x);
     for (Sequential stage : stages) {
       x = graph.network(stage, x);

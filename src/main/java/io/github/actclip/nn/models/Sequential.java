@@ -6,6 +6,7 @@ import io.github.actclip.nn.ThresholdLayer;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
+import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 
@@ -31,10 +32,11 @@ final class Sequential extends Network {
     }
   }
 
-  private record NormActivation(BatchNorm2dImpl norm, ThresholdLayer activation) implements Step {
+  private record ConvNormActivation(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer activation) implements Step {
     @Override
     public <V> V describe(Graph<V> graph, V x) {
-      return graph.batchNormClip(norm, activation, x);
+      return graph.convBatchNormClip(conv, norm, activation, x);
     }
   }
 
@@ -52,11 +54,13 @@ final class Sequential extends Network {
     return then(network, Graph::network);
   }
 
-  /** Adds two modules that go as one. */
-  Sequential thenNormActivation(BatchNorm2dImpl norm, ThresholdLayer activation) {
+  /** Adds three modules that go as one. */
+  Sequential thenConvNormActivation(
+      Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer activation) {
+    add(conv);
     add(norm);
     add(activation);
-    steps.add(new NormActivation(norm, activation));
+    steps.add(new ConvNormActivation(conv, norm, activation));
     return this;
   }
 
