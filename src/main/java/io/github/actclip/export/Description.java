@@ -1,6 +1,6 @@
 package io.github.actclip.export;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
@@ -49,7 +49,7 @@ final class Description {
     String failing = network.kind() + " fails on samples of shape " + Arrays.toString(shape);
     Tensor described =
         ActclipException.inOneSentence(
-            () -> failing, () -> network.describe(Graph.eager(), sample.clone()));
+            () -> failing, () -> network.describe(LayerGraph.eager(), sample.clone()));
     Tensor computed =
         ActclipException.inOneSentence(() -> failing, () -> network.forward(sample.clone()));
     requireSame(network, described, computed);

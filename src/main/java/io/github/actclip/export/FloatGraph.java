@@ -2,7 +2,7 @@ package io.github.actclip.export;
 
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.FakeQuantize;
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.runtime.ActclipException;
 import java.util.Arrays;
 import java.util.List;
@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.DropoutImpl;
 import org.bytedeco.pytorch.LinearImpl;
 
 /** Writes a network in float32; batch normalisation behind a convolution becomes a part of it. */
-final class FloatGraph implements Graph<FloatValue> {
+final class FloatGraph implements LayerGraph<FloatValue> {
 
   private final OnnxGraph graph;
   private final WeightsByName names;

@@ -40,6 +40,36 @@ public final class Onnx {
             Description.show(network, options.batch(TRIED), shown -> write(shown, file, options)));
   }
 
+  /**
+   * Writes a network in integers, as operations between {@code QuantizeLinear} and {@code
+   * DequantizeLinear} that ONNX Runtime fuses into ones of 8 bits. Input and output are floats, or
+   * of pixels that are no floats, bytes.
+   *
+   * @param options of the shape that the network was calibrated with
+   * @throws ActclipException bad input, when that is another; a failure, when the file cannot be
+   *     written
+   */
+  public static void export(IntegerNetwork network, Path file, OnnxOptions options) {
+    Objects.requireNonNull(options, "options");
+    if (!Arrays.equals(
+        options.batch(1),
+        1,
+        options.shape().size() + 1,
+        network.shape(),
+        0,
+        network.shape().length)) {
+      throw ActclipException.badInput(
+          "samples of the shape %s are asked for, and the network was calibrated with %s",
+          options.shape(), Arrays.toString(network.shape()));
+    }
+    withOnnx(
+        () -> {
+          OnnxGraph graph = new OnnxGraph();
+          String output = network.write(graph, options);
+          graph.write(file, options, output, network.outputRank());
+        });
+  }
+
   private static void write(Network network, Path file, OnnxOptions options) {
     OnnxGraph graph = new OnnxGraph();
     FloatValue input = FloatValue.of(options.shape().size() + 1, () -> preprocess(graph, options));

@@ -55,6 +55,11 @@ record Window(long[] kernel, long[] stride, long[] padding, long[] dilation, lon
     return (int) ((size + 2 * padding[dimension] - reach) / stride[dimension]) + 1;
   }
 
+  /** Where in the image the k-th of its rows or columns is at that place; maybe beyond the edge. */
+  int at(int dimension, int place, int k) {
+    return (int) (place * stride[dimension] + k * dilation[dimension] - padding[dimension]);
+  }
+
   /** As attributes of {@code MaxPool}. */
   AttributeProto[] ofPool() {
     return new AttributeProto[] {

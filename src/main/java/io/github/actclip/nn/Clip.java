@@ -140,7 +140,7 @@ public final class Clip extends ThresholdLayer {
   }
 
   @Override
-  <V> V describe(Graph<V> graph, V x) {
+  <V> V describe(LayerGraph<V> graph, V x) {
     return graph.clip(this, x);
   }
 

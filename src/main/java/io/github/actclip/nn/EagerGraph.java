@@ -9,7 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** Computes what is described, with tensors. */
-enum EagerGraph implements Graph<Tensor> {
+enum EagerGraph implements LayerGraph<Tensor> {
   INSTANCE;
 
   private static final long[] ONES = {1, 1};

@@ -165,7 +165,7 @@ public final class FakeQuantize extends ThresholdLayer {
   }
 
   @Override
-  <V> V describe(Graph<V> graph, V x) {
+  <V> V describe(LayerGraph<V> graph, V x) {
     return graph.fakeQuantize(this, x);
   }
 

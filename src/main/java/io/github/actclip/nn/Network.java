@@ -91,9 +91,9 @@ public abstract class Network extends Module {
    * @return what stands for its output
    * @throws ActclipException bad input, unless it was overridden
    */
-  public <V> V describe(Graph<V> graph, V x) {
+  public <V> V describe(LayerGraph<V> graph, V x) {
     throw ActclipException.badInput(
-        "%s does not say what it computes: override describe(Graph, V) in its class", kind());
+        "%s does not say what it computes: override describe(LayerGraph, V) in its class", kind());
   }
 
   /**

@@ -227,8 +227,8 @@ public abstract class ThresholdLayer extends Module {
     thresholds.forEach(Threshold::unfreeze);
   }
 
-  /** {@link Graph#limit} of this layer: of the method for what it is. */
-  abstract <V> V describe(Graph<V> graph, V x);
+  /** {@link LayerGraph#limit} of this layer: of the method for what it is. */
+  abstract <V> V describe(LayerGraph<V> graph, V x);
 
   /** Whether it takes the place of the ReLU before it. */
   boolean rectifies() {

@@ -9,7 +9,7 @@ import io.github.actclip.data.Normalization;
 import io.github.actclip.nn.Clip;
 import io.github.actclip.nn.ClipForm;
 import io.github.actclip.nn.ClipOptions;
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.models.Clips;
 import io.github.actclip.nn.models.Net;
@@ -53,11 +53,11 @@ class OnnxRefusalTest {
 
     @Override
     public Tensor forward(Tensor x) {
-      return Graph.eager().network(this, x);
+      return LayerGraph.eager().network(this, x);
     }
 
     @Override
-    public <V> V describe(Graph<V> graph, V x) {
+    public <V> V describe(LayerGraph<V> graph, V x) {
       V y = graph.conv(conv, graph.batchNorm(before, x));
       y = graph.limit(clip, graph.batchNorm(bn, y));
       return graph.linear(head, graph.globalAveragePool(y));
@@ -83,7 +83,7 @@ class OnnxRefusalTest {
             return x.relu();
           }
         };
-    assertRefused(silent, "does not say what it computes: override describe(Graph, V)");
+    assertRefused(silent, "does not say what it computes: override describe(LayerGraph, V)");
     assertRefused(
         Clips.insert(Scripted.file("small"), new ClipOptions(ClipForm.RELU)),
         "is a network of TorchScript, of which nothing is known layer by layer");
@@ -117,7 +117,7 @@ class OnnxRefusalTest {
     assertRefused(
         new Own() {
           @Override
-          public <V> V describe(Graph<V> graph, V x) {
+          public <V> V describe(LayerGraph<V> graph, V x) {
             return super.describe(graph, graph.batchNorm(norm, x));
           }
         },
@@ -126,7 +126,7 @@ class OnnxRefusalTest {
     assertRefused(
         new Own() {
           @Override
-          public <V> V describe(Graph<V> graph, V x) {
+          public <V> V describe(LayerGraph<V> graph, V x) {
             return graph.linear(wide, x);
           }
         },

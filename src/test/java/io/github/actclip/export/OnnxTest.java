@@ -205,7 +205,7 @@ class OnnxTest {
   }
 
   /** Running statistics that are none of a new network's. */
-  private static void move(Network network) {
+  static void move(Network network) {
     moveThresholds(network);
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
@@ -249,7 +249,7 @@ class OnnxTest {
   }
 
   /** Of ten logits each. */
-  private static int[] classes(double[] logits) {
+  static int[] classes(double[] logits) {
     return IntStream.range(0, logits.length / 10)
         .map(
             i ->

@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
@@ -35,11 +35,11 @@ final class BasicBlock extends Network {
 
   @Override
   public Tensor forward(Tensor x) {
-    return Graph.eager().network(this, x);
+    return LayerGraph.eager().network(this, x);
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V x) {
+  public <V> V describe(LayerGraph<V> graph, V x) {
     V y = graph.convBatchNormClip(conv1, bn1, act1, x);
     return graph.convBatchNormAddClip(conv2, bn2, act2, y, graph.network(downsample, x));
   }

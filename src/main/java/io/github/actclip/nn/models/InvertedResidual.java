@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import org.bytedeco.pytorch.Tensor;
 
@@ -22,17 +22,17 @@ final class InvertedResidual extends Network {
             "conv",
             parts
                 .then(layers.convNormActivation(hidden, hidden, 3, stride, hidden))
-                .then(layers.conv(hidden, out, 1, 1, 1), Graph::conv)
-                .then(layers.norm(out), Graph::batchNorm));
+                .then(layers.conv(hidden, out, 1, 1, 1), LayerGraph::conv)
+                .then(layers.norm(out), LayerGraph::batchNorm));
   }
 
   @Override
   public Tensor forward(Tensor x) {
-    return Graph.eager().network(this, x);
+    return LayerGraph.eager().network(this, x);
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V x) {
+  public <V> V describe(LayerGraph<V> graph, V x) {
     V y = graph.network(conv, x);
     return addsInput ? graph.add(x, y) : y;
   }

@@ -2,7 +2,7 @@ package io.github.actclip.nn.models;
 
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.FakeQuantize;
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
@@ -71,8 +71,8 @@ record Layers(ActivationOptions options) {
   /** A convolution and its normalisation. */
   Sequential convNorm(int in, int out, int kernel, int stride, int groups) {
     return new Sequential()
-        .then(conv(in, out, kernel, stride, groups), Graph::conv)
-        .then(norm(out), Graph::batchNorm);
+        .then(conv(in, out, kernel, stride, groups), LayerGraph::conv)
+        .then(norm(out), LayerGraph::batchNorm);
   }
 
   /** The same, and a ReLU that clips. */

@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.runtime.ActclipException;
@@ -68,12 +68,12 @@ public final class Mlp extends Network {
     try (TensorScope scope = new TensorScope()) {
       Tensor y = x.dim() > 2 ? x.flatten(1, -1) : x;
       Inputs.require("the samples", y, output.weight(), options.inFeatures());
-      return scope.pass(describe(Graph.eager(), y));
+      return scope.pass(describe(LayerGraph.eager(), y));
     }
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V x) {
+  public <V> V describe(LayerGraph<V> graph, V x) {
     V y = graph.flatten(x);
     for (int i = 0; i < hidden.size(); i++) {
       y = graph.reluClip(activations.get(i), graph.linear(hidden.get(i), y));

@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
@@ -61,8 +61,8 @@ public final class MobileNetV2 extends Network {
         register(
             "classifier",
             new Sequential()
-                .then(new DropoutImpl(options.dropout()), Graph::dropout)
-                .then(linear, Graph::linear));
+                .then(new DropoutImpl(options.dropout()), LayerGraph::dropout)
+                .then(linear, LayerGraph::linear));
     Layers.startConvolutions(this);
     torch.normal_(linear.weight(), 0, LINEAR_DEVIATION);
     torch.zeros_(linear.bias());
@@ -100,11 +100,11 @@ public final class MobileNetV2 extends Network {
     Inputs.require(
         "the images", images, linear.weight(), options.inChannels(), Inputs.ANY, Inputs.ANY);
     Inputs.requireSeveral(this, images, STRIDE);
-    return Graph.eager().network(this, images.contiguous(Net.MEMORY_FORMAT));
+    return LayerGraph.eager().network(this, images.contiguous(Net.MEMORY_FORMAT));
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V images) {
+  public <V> V describe(LayerGraph<V> graph, V images) {
     V x = graph.globalAveragePool(graph.network(features, images));
     return graph.network(classifier, x);
   }

@@ -5,7 +5,7 @@ import static org.bytedeco.pytorch.global.torch.kaiming_normal_;
 import io.github.actclip.nn.ActivationOptions;
 import io.github.actclip.nn.Blocks;
 import io.github.actclip.nn.FakeQuantize;
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.QuantizedConv2d;
 import io.github.actclip.nn.QuantizedLinear;
@@ -144,11 +144,11 @@ public final class Net extends Network {
     Inputs.requireOpen(this);
     long size = options.imageSize();
     Inputs.require("the images", images, linear.weight(), options.inChannels(), size, size);
-    return describe(Graph.eager(), images.contiguous(MEMORY_FORMAT));
+    return describe(LayerGraph.eager(), images.contiguous(MEMORY_FORMAT));
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V images) {
+  public <V> V describe(LayerGraph<V> graph, V images) {
     V x = graph.convMaxPoolClip(conv1, activation, images);
     return graph.linear(linear, graph.flatten(graph.convMaxPoolRelu(conv2, x)));
   }

@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
 import io.github.actclip.runtime.ActclipException;
@@ -81,11 +81,11 @@ public final class ResNet extends Network {
     Inputs.requireOpen(this);
     Inputs.require("the images", images, fc.weight(), options.inChannels(), Inputs.ANY, Inputs.ANY);
     Inputs.requireSeveral(this, images, options.stride());
-    return Graph.eager().network(this, images.contiguous(Net.MEMORY_FORMAT));
+    return LayerGraph.eager().network(this, images.contiguous(Net.MEMORY_FORMAT));
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V images) {
+  public <V> V describe(LayerGraph<V> graph, V images) {
     V x = graph.convBatchNormClip(conv1, bn1, act1, images);
     x = options.stem().pool(graph, x);
     for (Sequential stage : stages) {

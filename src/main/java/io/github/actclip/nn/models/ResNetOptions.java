@@ -1,7 +1,7 @@
 package io.github.actclip.nn.models;
 
 import io.github.actclip.nn.ActivationOptions;
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.runtime.ActclipException;
 import java.util.List;
 import java.util.Objects;
@@ -40,7 +40,7 @@ public record ResNetOptions(
       this.stride = stride;
     }
 
-    <V> V pool(Graph<V> graph, V x) {
+    <V> V pool(LayerGraph<V> graph, V x) {
       return this == CIFAR ? x : graph.maxPool(3, 2, 1, x);
     }
   }

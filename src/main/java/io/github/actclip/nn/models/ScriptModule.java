@@ -1,7 +1,7 @@
 package io.github.actclip.nn.models;
 
 import io.github.actclip.nn.Clip;
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
@@ -170,7 +170,7 @@ public final class ScriptModule extends Network {
    * @throws ActclipException bad input, always
    */
   @Override
-  public <V> V describe(Graph<V> graph, V x) {
+  public <V> V describe(LayerGraph<V> graph, V x) {
     throw ActclipException.badInput(
         "%s is a network of TorchScript, of which nothing is known layer by layer: write it by its"
             + " save method, and export that in Python by torch.onnx.export",

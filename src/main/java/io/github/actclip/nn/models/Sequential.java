@@ -1,6 +1,6 @@
 package io.github.actclip.nn.models;
 
-import io.github.actclip.nn.Graph;
+import io.github.actclip.nn.LayerGraph;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.ThresholdLayer;
 import java.util.ArrayList;
@@ -18,16 +18,16 @@ final class Sequential extends Network {
 
   /** Says what a module does, to something that nobody needs after it. */
   interface Description<M> {
-    <V> V describe(Graph<V> graph, M module, V x);
+    <V> V describe(LayerGraph<V> graph, M module, V x);
   }
 
   private interface Step {
-    <V> V describe(Graph<V> graph, V x);
+    <V> V describe(LayerGraph<V> graph, V x);
   }
 
   private record Call<M>(M module, Description<M> description) implements Step {
     @Override
-    public <V> V describe(Graph<V> graph, V x) {
+    public <V> V describe(LayerGraph<V> graph, V x) {
       return description.describe(graph, module, x);
     }
   }
@@ -35,7 +35,7 @@ final class Sequential extends Network {
   private record ConvNormActivation(
       Conv2dImpl conv, BatchNorm2dImpl norm, ThresholdLayer activation) implements Step {
     @Override
-    public <V> V describe(Graph<V> graph, V x) {
+    public <V> V describe(LayerGraph<V> graph, V x) {
       return graph.convBatchNormClip(conv, norm, activation, x);
     }
   }
@@ -51,7 +51,7 @@ final class Sequential extends Network {
   }
 
   Sequential then(Network network) {
-    return then(network, Graph::network);
+    return then(network, LayerGraph::network);
   }
 
   /** Adds three modules that go as one. */
@@ -70,11 +70,11 @@ final class Sequential extends Network {
 
   @Override
   public Tensor forward(Tensor x) {
-    return Graph.eager().network(this, x);
+    return LayerGraph.eager().network(this, x);
   }
 
   @Override
-  public <V> V describe(Graph<V> graph, V x) {
+  public <V> V describe(LayerGraph<V> graph, V x) {
     V y = x;
     for (Step step : steps) {
       y = step.describe(graph, y);

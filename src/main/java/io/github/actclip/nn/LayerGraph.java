@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.Tensor;
  * writes the layers down, {@link #eager} computes them.
  *
  * <pre>{@code
- * public <V> V describe(Graph<V> graph, V x) {
+ * public <V> V describe(LayerGraph<V> graph, V x) {
  *   x = graph.batchNormClip(bn, clip, graph.conv(conv, x));
  *   return graph.linear(head, graph.globalAveragePool(x));
  * }
@@ -19,7 +19,7 @@ import org.bytedeco.pytorch.Tensor;
  *
  * @param <V> what stands for the activations
  */
-public interface Graph<V> {
+public interface LayerGraph<V> {
 
   /** A convolution; its quantizer, if it has one, is found by {@link FakeQuantize#ofWeight}. */
   V conv(Conv2dImpl conv, V x);
@@ -106,13 +106,13 @@ public interface Graph<V> {
    *
    * <pre>{@code
    * public Tensor forward(Tensor x) {
-   *   return Graph.eager().network(this, x);
+   *   return LayerGraph.eager().network(this, x);
    * }
    * }</pre>
    *
    * <p>The caller's scope owns what it gives. Thread-safe.
    */
-  static Graph<Tensor> eager() {
+  static LayerGraph<Tensor> eager() {
     return EagerGraph.INSTANCE;
   }
 }
