@@ -25,8 +25,9 @@ final class ProcessContestant implements Contestant {
   private static final List<String> INTERPRETERS = List.of("python3", "/usr/bin/python3");
   private static final String SCRIPT = "net_benchmark.py";
 
-  /** The last two are there in a build with the profile {@code peers} only. */
-  private static final List<String> MAINS = List.of("UntunedJavaCpp", "Djl", "OnnxRuntime");
+  /** All but the first are there in a build with the profile {@code peers} only. */
+  private static final List<String> MAINS =
+      List.of("UntunedJavaCpp", "Djl", "OnnxRuntime", "OnnxRuntimeInt8");
 
   private static final long SECONDS_TO_END = 30;
 

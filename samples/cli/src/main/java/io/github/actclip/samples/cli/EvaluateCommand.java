@@ -4,8 +4,6 @@ import io.github.actclip.data.Dataset;
 import io.github.actclip.data.Split;
 import io.github.actclip.io.StateDict;
 import io.github.actclip.nn.Network;
-import io.github.actclip.report.Run;
-import io.github.actclip.report.RunSummary;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.FilePath;
 import io.github.actclip.samples.benchmark.Architecture;
@@ -66,15 +64,12 @@ final class EvaluateCommand implements Runnable {
     }
     Path path = FilePath.of(model);
     anew.requireNone(path);
-    if (Files.isRegularFile(path)) {
-      ModelDescription description = ModelDescription.of(StateDict.readMetadata(path), path);
-      test(description, path, DataOption.EMBEDDED, device);
-    } else {
-      requireNoName(path);
-      RunSummary summary = RunSummary.read(path);
-      ModelDescription description = ModelDescription.of(summary.notes(), path);
-      test(description, path.resolve(Run.MODEL), summary.data(), device);
-    }
+    requireNoName(path);
+    SavedModel saved = SavedModel.of(path);
+    Network network = saved.network();
+    Dataset images = saved.images(data, Split.TEST);
+    requireClasses(images, saved.description().model().classes());
+    test(network, images, device);
   }
 
   private static void requireNoName(Path path) {
@@ -82,16 +77,6 @@ final class EvaluateCommand implements Runnable {
       throw ActclipException.badInput(
           "--model (%s) is a network without weights: give them by --weights FILE", path);
     }
-  }
-
-  private void test(ModelDescription description, Path weights, String trainedWith, Device device) {
-    Network network = description.load(weights);
-    int size = description.model().images().size();
-    Dataset images =
-        new DataOption(data == null ? trainedWith : data, size, false).load(Split.TEST);
-    ImageShape.require(size, images);
-    requireClasses(images, description.model().classes());
-    test(network, description.testing(images), device);
   }
 
   /** Weights that do not say themselves what they are of. */

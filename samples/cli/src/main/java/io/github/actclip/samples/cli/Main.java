@@ -26,6 +26,7 @@ import picocli.CommandLine.TypeConversionException;
     subcommands = {
       TrainCommand.class,
       EvaluateCommand.class,
+      ExportCommand.class,
       BenchmarkCommand.class,
       InfoCommand.class
     })

@@ -94,9 +94,7 @@ record ScriptNetwork(Path file, ScriptModule module, Set<String> untrained) {
 
   /** The network whose weights a training left in a folder, or in a file in it. */
   static Architecture<Options> beside(Path weights) {
-    Path folder = Files.isDirectory(weights) ? weights : weights.resolveSibling("");
-    Path run = folder.endsWith(Run.CHECKPOINTS) ? folder.resolveSibling("") : folder;
-    Path file = run.resolve(Run.MODULE);
+    Path file = fileBeside(weights);
     return architecture(
         file,
         () -> {
@@ -107,6 +105,12 @@ record ScriptNetwork(Path file, ScriptModule module, Set<String> untrained) {
           }
           return ScriptModule.load(file);
         });
+  }
+
+  private static Path fileBeside(Path weights) {
+    Path folder = Files.isDirectory(weights) ? weights : weights.resolveSibling("");
+    Path run = folder.endsWith(Run.CHECKPOINTS) ? folder.resolveSibling("") : folder;
+    return run.resolve(Run.MODULE);
   }
 
   /** As an architecture that makes this one, once. */
@@ -179,6 +183,30 @@ record ScriptNetwork(Path file, ScriptModule module, Set<String> untrained) {
           state.keySet().stream().filter(name -> name.endsWith("num_batches_tracked")).toList();
       return counts.isEmpty() || counts.stream().anyMatch(name -> state.get(name).item_long() > 0);
     }
+  }
+
+  /**
+   * Writes a network that came from TorchScript as that again, with what a training has learned.
+   *
+   * @param from its file, or the folder of its training
+   * @throws ActclipException bad input, when the network there is another
+   */
+  static void write(Path from, Path to) {
+    if (ScriptModule.isIn(from)) {
+      load(from).module.save(to);
+      return;
+    }
+    SavedModel saved = SavedModel.of(from);
+    String name = saved.description().model().architecture().name();
+    if (!name.equals(NAME)) {
+      throw ActclipException.badInput(
+          "%s is of %s, which is written in Java, and LibTorch makes no TorchScript of that: export"
+              + " it as onnx, or as safetensors for the same network in Python",
+          from, name);
+    }
+    ScriptModule module = ScriptModule.load(fileBeside(from));
+    TensorScope.run(() -> StateDict.load(module, StateDict.read(saved.weights())));
+    module.save(to);
   }
 
   /** Keeps it, clips included, in a training's folder, for {@link #beside}. */

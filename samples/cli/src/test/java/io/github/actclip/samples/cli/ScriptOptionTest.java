@@ -166,6 +166,17 @@ class ScriptOptionTest {
     Result evaluation = InThisJvm.run(("evaluate " + usual() + " --model=" + file).split(" "));
     assertEquals(0, evaluation.status(), evaluation.err());
     assertEquals(trained.test(), evaluation.test());
+
+    Path exported = folder.resolve("exported.pt");
+    Result export =
+        InThisJvm.run(
+            ("export --format=torchscript --model=" + plain + " --out=" + exported).split(" "));
+    assertEquals(0, export.status(), export.err());
+    evaluation = InThisJvm.run(("evaluate " + usual() + " --model=" + exported).split(" "));
+    assertEquals(trained.test(), evaluation.test());
+    assertRefused(
+        "is a network of TorchScript, of which nothing is known layer by layer",
+        "export --format=onnx --model=" + plain + " --out=" + folder.resolve("a.onnx"));
   }
 
   @ParameterizedTest

@@ -37,6 +37,7 @@ class ReadmeTest {
       import io.github.actclip.autograd.*;
       import io.github.actclip.data.*;
       import io.github.actclip.data.TensorDataset;
+      import io.github.actclip.export.*;
       import io.github.actclip.io.*;
       import io.github.actclip.nn.*;
       import io.github.actclip.nn.models.*;
@@ -71,6 +72,7 @@ class ReadmeTest {
         Dataset testData;
         Tensor data;
         Tensor target;
+        float[] pixels;
 
         void example() {
       %s
