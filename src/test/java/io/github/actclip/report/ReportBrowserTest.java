@@ -170,6 +170,6 @@ class ReportBrowserTest {
   private static void open(String html, int width, boolean dark) throws Exception {
     Path page = folder.resolve("report.html");
     Files.writeString(page, html);
-    browser.open(page, width, 900, dark);
+    browser.open(page.toUri(), width, 900, dark);
   }
 }

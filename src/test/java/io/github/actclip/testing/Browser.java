@@ -102,7 +102,7 @@ public final class Browser implements AutoCloseable {
   }
 
   /** Loads a page into a window of that size. */
-  public void open(Path page, int width, int height, boolean dark) throws Exception {
+  public void open(URI page, int width, int height, boolean dark) throws Exception {
     events.clear();
     call(
         "Emulation.setDeviceMetricsOverride",
@@ -111,7 +111,7 @@ public final class Browser implements AutoCloseable {
     call(
         "Emulation.setEmulatedMedia",
         Map.of("features", List.of(Map.of("name", "prefers-color-scheme", "value", scheme))));
-    call("Page.navigate", Map.of("url", page.toUri().toString()));
+    call("Page.navigate", Map.of("url", page.toString()));
     while (named("Page.loadEventFired").isEmpty()) {
       events.add(next());
     }

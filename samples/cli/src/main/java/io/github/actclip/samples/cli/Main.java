@@ -27,6 +27,7 @@ import picocli.CommandLine.TypeConversionException;
       TrainCommand.class,
       EvaluateCommand.class,
       ExportCommand.class,
+      ServeCommand.class,
       BenchmarkCommand.class,
       InfoCommand.class
     })

@@ -1,0 +1,100 @@
+package io.github.actclip.samples.service;
+
+import java.nio.ByteBuffer;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.eclipse.jetty.http.HttpStatus;
+import org.eclipse.jetty.io.Content;
+import org.eclipse.jetty.io.content.ByteBufferContentSource;
+import org.eclipse.jetty.server.Handler;
+import org.eclipse.jetty.server.Request;
+import org.eclipse.jetty.server.Response;
+import org.eclipse.jetty.util.Callback;
+import org.eclipse.jetty.util.Promise;
+
+/**
+ * Hands a request on when all of its body is there: until then it holds no thread, however slowly
+ * it comes.
+ */
+final class WholeBody extends Handler.Wrapper {
+
+  private final int mostBytes;
+  private final Duration longest;
+
+  WholeBody(int mostBytes, Duration longest) {
+    this.mostBytes = mostBytes;
+    this.longest = longest;
+  }
+
+  @Override
+  public boolean handle(Request request, Response response, Callback callback) throws Exception {
+    if (request.getLength() == 0) {
+      return super.handle(request, response, callback);
+    }
+    if (request.getLength() > mostBytes) { // -1 where it does not say
+      Response.writeError(request, response, callback, HttpStatus.PAYLOAD_TOO_LARGE_413);
+      return true;
+    }
+    CompletableFuture<byte[]> whole = new CompletableFuture<>();
+    Content.Source.asByteArrayAsync(request, mostBytes, Promise.Invocable.toPromise(whole));
+    whole
+        .orTimeout(longest.toMillis(), TimeUnit.MILLISECONDS)
+        .whenComplete(
+            (body, failure) -> {
+              if (failure == null) {
+                request.getContext().execute(() -> handOn(request, body, response, callback));
+              } else {
+                request.fail(failure); // nobody reads what may still come
+                Response.writeError(request, response, callback, status(failure));
+              }
+            });
+    return true;
+  }
+
+  private static int status(Throwable failure) {
+    if (failure instanceof TimeoutException) {
+      return HttpStatus.REQUEST_TIMEOUT_408;
+    }
+    return failure instanceof IllegalStateException // so it says that there are more bytes
+        ? HttpStatus.PAYLOAD_TOO_LARGE_413
+        : HttpStatus.BAD_REQUEST_400;
+  }
+
+  private void handOn(Request request, byte[] body, Response response, Callback callback) {
+    try {
+      if (!super.handle(new Read(request, body), response, callback)) {
+        Response.writeError(request, response, callback, HttpStatus.NOT_FOUND_404);
+      }
+    } catch (Throwable e) { // Else nobody would ever answer.
+      Response.writeError(request, response, callback, e);
+    }
+  }
+
+  /** A request whose body was read. */
+  private static final class Read extends Request.Wrapper {
+
+    private final Content.Source body;
+
+    Read(Request request, byte[] body) {
+      super(request);
+      this.body = new ByteBufferContentSource(ByteBuffer.wrap(body));
+    }
+
+    @Override
+    public Content.Chunk read() {
+      return body.read();
+    }
+
+    @Override
+    public void demand(Runnable callback) {
+      body.demand(callback);
+    }
+
+    @Override
+    public void fail(Throwable failure) {
+      body.fail(failure);
+    }
+  }
+}
