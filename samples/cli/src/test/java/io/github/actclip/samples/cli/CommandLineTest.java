@@ -20,6 +20,11 @@ import io.github.actclip.runtime.TensorScope;
 import io.github.actclip.samples.quickstart.FineTuneThreshold;
 import io.github.actclip.train.Evaluator;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -150,6 +155,29 @@ class CommandLineTest {
   }
 
   @Test
+  void itServesUntilCtrlC() throws Exception {
+    Forked.assumeCtrlCIsHeard();
+    Forked program = Forked.start("serve", "--model", trained.toString(), "--port=0");
+    String address = program.awaitLine();
+    assertTrue(address.matches("http://localhost:[0-9]+/"), address);
+    HttpClient client = HttpClient.newHttpClient();
+    HttpRequest ready = HttpRequest.newBuilder(URI.create(address + "readyz")).build();
+    assertEquals(200, client.send(ready, BodyHandlers.discarding()).statusCode());
+    Path image = Path.of("../../src/test/resources/fixtures/images/grey.png");
+    HttpRequest asked =
+        HttpRequest.newBuilder(URI.create(address + "predict?top=1"))
+            .header("Content-Type", "image/png")
+            .POST(BodyPublishers.ofFile(image))
+            .build();
+    String answer = client.send(asked, BodyHandlers.ofString()).body();
+    assertTrue(answer.matches(".*\"label\":\"[a-zA-Z/ -]+\".*"), answer);
+    program.interrupt();
+    Result result = program.await();
+    assertEquals(130, result.status());
+    assertEquals("", result.err());
+  }
+
+  @Test
   void infoSaysWhatItRunsOn() throws Exception {
     Result info = Forked.start("info", "--threads", "1").await();
     assertEquals(0, info.status(), info.err());
@@ -166,7 +194,7 @@ class CommandLineTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "train", "evaluate", "benchmark", "info"})
+  @ValueSource(strings = {"", "train", "evaluate", "serve", "benchmark", "info"})
   void helpIsEverywhere(String verb) throws Exception {
     String[] args = verb.isEmpty() ? new String[] {"--help"} : new String[] {verb, "--help"};
     Result help = InThisJvm.run(args);
@@ -229,6 +257,10 @@ class CommandLineTest {
         "evaluate | Missing required option: '--model=DIR",
         "evaluate --model pom.xml | pom.xml must end in .safetensors, or for PyTorch's own format",
         "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
+        "serve | Missing required option: '--model=DIR",
+        "serve --model /no/such/folder | --model (/no/such/folder) is not there",
+        "serve --model src | src is not the folder of a training",
+        "serve --model src --port 65536 | --port (65536) must be 0 to 65535",
         "benchmark --rounds 0 | --rounds ([0]) must be at least 1",
         "benchmark clip --sizes 0 | --sizes ([0]) must be at least 1",
         "benchmark --batch-sizes 8,-1 | --batch-sizes ([8, -1]) must be at least 1",
@@ -253,6 +285,7 @@ class CommandLineTest {
         "train --out=",
         "train --resume=",
         "evaluate --model=",
+        "serve --model=",
         "benchmark clip --json=",
         "benchmark scaling --plot="
       })

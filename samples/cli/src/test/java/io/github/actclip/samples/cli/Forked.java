@@ -103,6 +103,21 @@ final class Forked {
     }
   }
 
+  /** The first line that it prints, while it runs. */
+  String awaitLine() throws IOException, InterruptedException {
+    for (int i = 0; i < TIMEOUT_SECONDS * 20; i++) {
+      String printed = Files.readString(out);
+      if (printed.contains("\n")) {
+        return printed.lines().findFirst().orElseThrow();
+      }
+      if (!process.isAlive()) {
+        throw new AssertionError("it ended without a line: " + Files.readString(err));
+      }
+      Thread.sleep(50);
+    }
+    throw new AssertionError("no line after " + TIMEOUT_SECONDS + " s");
+  }
+
   Result await() throws IOException, InterruptedException {
     if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
       process.destroyForcibly();

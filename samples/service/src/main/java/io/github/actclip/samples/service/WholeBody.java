@@ -2,9 +2,10 @@ package io.github.actclip.samples.service;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.eclipse.jetty.http.HttpException;
+import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.http.HttpStatus;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.io.content.ByteBufferContentSource;
@@ -12,7 +13,6 @@ import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
 import org.eclipse.jetty.util.Callback;
-import org.eclipse.jetty.util.Promise;
 
 /**
  * Hands a request on when all of its body is there: until then it holds no thread, however slowly
@@ -33,13 +33,12 @@ final class WholeBody extends Handler.Wrapper {
     if (request.getLength() == 0) {
       return super.handle(request, response, callback);
     }
-    if (request.getLength() > mostBytes) { // -1 where it does not say
+    boolean asks = request.getHeaders().contains(HttpHeader.EXPECT);
+    if (asks && request.getLength() > mostBytes) { // before it sends anything
       Response.writeError(request, response, callback, HttpStatus.PAYLOAD_TOO_LARGE_413);
       return true;
     }
-    CompletableFuture<byte[]> whole = new CompletableFuture<>();
-    Content.Source.asByteArrayAsync(request, mostBytes, Promise.Invocable.toPromise(whole));
-    whole
+    BodyReader.read(request, mostBytes)
         .orTimeout(longest.toMillis(), TimeUnit.MILLISECONDS)
         .whenComplete(
             (body, failure) -> {
@@ -54,11 +53,11 @@ final class WholeBody extends Handler.Wrapper {
   }
 
   private static int status(Throwable failure) {
-    if (failure instanceof TimeoutException) {
-      return HttpStatus.REQUEST_TIMEOUT_408;
+    if (failure instanceof HttpException known) {
+      return known.getCode();
     }
-    return failure instanceof IllegalStateException // so it says that there are more bytes
-        ? HttpStatus.PAYLOAD_TOO_LARGE_413
+    return failure instanceof TimeoutException
+        ? HttpStatus.REQUEST_TIMEOUT_408
         : HttpStatus.BAD_REQUEST_400;
   }
 

@@ -176,6 +176,16 @@ class RefusalsTest {
   }
 
   @Test
+  void whoAsksBeforeItSendsTooMuchIsAnsweredAtOnce() throws Exception {
+    String answer =
+        raw(
+            "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+                + "Content-Length: 999999999\r\nExpect: 100-continue\r\n\r\n");
+    assertTrue(answer.startsWith("HTTP/1.1 413 "), answer);
+    assertRefused("longer than", body(answer));
+  }
+
+  @Test
   void aCompressedBody() throws Exception {
     String answer =
         raw(
