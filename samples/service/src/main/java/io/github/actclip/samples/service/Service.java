@@ -89,6 +89,7 @@ public final class Service implements AutoCloseable {
     Refusals.register(config);
     Page.register(config.routes);
     config.requestLogger.http(this::count);
+    config.routes.after(this::sayGoodbye);
     new JvmMemoryMetrics().bindTo(metrics);
 
     config.routes.get("/healthz", ctx -> ctx.json(Map.of("status", "alive")));
@@ -104,6 +105,13 @@ public final class Service implements AutoCloseable {
     metrics
         .timer("http.requests", "path", path, "status", String.valueOf(ctx.statusCode()))
         .record((long) (millis * 1e6), TimeUnit.NANOSECONDS);
+  }
+
+  /** Else a client keeps its connection, for which an end waits until it is idle for too long. */
+  private void sayGoodbye(Context ctx) {
+    if (closing) {
+      ctx.header("Connection", "close");
+    }
   }
 
   private boolean isReady() {

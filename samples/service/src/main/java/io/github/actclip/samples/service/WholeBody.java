@@ -2,6 +2,7 @@ package io.github.actclip.samples.service;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.eclipse.jetty.http.HttpException;
@@ -38,7 +39,11 @@ final class WholeBody extends Handler.Wrapper {
       Response.writeError(request, response, callback, HttpStatus.PAYLOAD_TOO_LARGE_413);
       return true;
     }
-    BodyReader.read(request, mostBytes)
+    CompletableFuture<byte[]> whole = BodyReader.read(request, mostBytes);
+    if (whole.isDone() && !whole.isCompletedExceptionally()) { // as short ones mostly are at once
+      return super.handle(new Read(request, whole.join()), response, callback);
+    }
+    whole
         .orTimeout(longest.toMillis(), TimeUnit.MILLISECONDS)
         .whenComplete(
             (body, failure) -> {
