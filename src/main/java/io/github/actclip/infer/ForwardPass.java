@@ -6,7 +6,9 @@ import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.MemoryFormatOptional;
@@ -20,7 +22,12 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class ForwardPass implements AutoCloseable {
 
   private final Device device;
+  private final Device cpu;
   private final Tensor input;
+
+  /** Its first samples, by how many. */
+  private final Map<Integer, Tensor> batches = new HashMap<>();
+
   private final FloatBuffer values;
   private final float[] normalized;
 
@@ -28,6 +35,7 @@ final class ForwardPass implements AutoCloseable {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       device = scope.keep(Devices.of(options.device()));
+      cpu = scope.keep(Devices.of("cpu"));
       long[] batch =
           LongStream.concat(
                   LongStream.of(options.largestBatch()),
@@ -62,14 +70,15 @@ final class ForwardPass implements AutoCloseable {
         weights.normalizer().apply(samples.get(i), normalized);
         values.put(i * normalized.length, normalized);
       }
-      Tensor batch = input.narrow(0, 0, samples.size());
-      Tensor output = weights.forward(device.is_cpu() ? batch : batch.to(device, ScalarType.Float));
+      Tensor batch =
+          batches.computeIfAbsent(samples.size(), n -> scope.keep(input.narrow(0, 0, n)));
+      Tensor output = weights.forward(batch.to(device, ScalarType.Float));
       return predictions(weights, output, samples.size());
     }
   }
 
-  private static List<Prediction> predictions(Weights weights, Tensor output, int count) {
-    FloatBuffer values = output.to(ScalarType.Float).cpu().contiguous().createBuffer();
+  private List<Prediction> predictions(Weights weights, Tensor output, int count) {
+    FloatBuffer values = output.to(cpu, ScalarType.Float).contiguous().createBuffer();
     int each = values.remaining() / count;
     List<String> classes = weights.classes(each);
     List<Prediction> predictions = new ArrayList<>(count);
@@ -88,7 +97,9 @@ final class ForwardPass implements AutoCloseable {
 
   @Override
   public void close() {
+    batches.values().forEach(Tensor::close);
     input.close();
+    cpu.close();
     device.close();
   }
 }

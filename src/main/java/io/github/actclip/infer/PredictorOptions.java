@@ -41,6 +41,9 @@ public record PredictorOptions(
     long mostPixels,
     Optional<Preprocessing> preprocessing) {
 
+  /** Each has memory of its own for what a forward pass needs. */
+  private static final int DEFAULT_WORKERS = 8;
+
   private static final int MOST_THREADS = 1024;
   private static final int LARGEST = 65_536;
   private static final int MOST_WAITING = 10_000_000;
@@ -79,7 +82,10 @@ public record PredictorOptions(
     }
   }
 
-  /** One worker, for batches of up to 64. */
+  /**
+   * A worker of one thread for each processor, at most 8, and batches of up to 64. Where few ask a
+   * large network, one worker of several threads answers sooner.
+   */
   public static PredictorOptions defaults() {
     return builder().build();
   }
@@ -92,8 +98,8 @@ public record PredictorOptions(
   /** Sets options by name; {@link #build} checks them. */
   public static final class Builder {
 
-    private int workers = 1;
-    private int threads = Runtime.getRuntime().availableProcessors();
+    private int workers = Math.min(Runtime.getRuntime().availableProcessors(), DEFAULT_WORKERS);
+    private int threads = 1;
     private int largestBatch = 64;
     private Duration maxWait = Duration.ZERO;
     private int queueCapacity = 1024;

@@ -183,7 +183,7 @@ final class Weights {
     }
   }
 
-  /** At once: modules in a network live until the garbage collector has found it. */
+  /** At once: the modules in a network live until the garbage collector has found them. */
   private void free() {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();

@@ -38,6 +38,7 @@ class PredictorQueueTest {
 
   private static PredictorOptions.Builder options() {
     return PredictorOptions.builder()
+        .workers(1)
         .threads(1)
         .warmUp()
         .device("cpu")
