@@ -26,6 +26,7 @@ import picocli.CommandLine.TypeConversionException;
     subcommands = {
       TrainCommand.class,
       EvaluateCommand.class,
+      PredictCommand.class,
       ExportCommand.class,
       ServeCommand.class,
       BenchmarkCommand.class,
@@ -88,7 +89,8 @@ final class Main {
     return ExitCode.USAGE;
   }
 
-  private static void say(String message) {
+  /** One line on standard error. */
+  static void say(String message) {
     System.err.println("samples/run: " + message.lines().findFirst().orElse(message));
   }
 }

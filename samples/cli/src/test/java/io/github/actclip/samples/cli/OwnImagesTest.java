@@ -60,6 +60,7 @@ class OwnImagesTest {
     Result evaluation = InThisJvm.run("evaluate", "--model=" + out, "--device=cpu");
     assertEquals(0, evaluation.status(), evaluation.err());
     assertEquals(result.test(), evaluation.test());
+    assertPredicted(out);
     Result on = Forked.start("train", "--resume=" + out, "--epochs=9", "--device=cpu").await();
     assertEquals(0, on.status(), on.err());
     assertTrue(Files.readString(out.resolve("report.html")).contains("wood"));
@@ -68,6 +69,26 @@ class OwnImagesTest {
         "evaluate",
         "--model=" + out,
         "--data=embedded");
+  }
+
+  /** 36 to 47 are of the classes by turns, and none was trained with. */
+  private void assertPredicted(Path out) throws IOException {
+    Path wood = photos.resolve("val/wood/38.jpg");
+    Path fire = photos.resolve("val/fire/36.jpg");
+    Result one = InThisJvm.run("predict", "--model=" + out, wood.toString(), fire.toString());
+    assertEquals(0, one.status(), one.err());
+    assertTrue(
+        one.out().matches("(?s)\\S+38.jpg wood [01]\\.\\d{4}\\R\\S+36.jpg fire .*"), one.out());
+
+    Path broken = Files.writeString(folder.resolve("broken.png"), "%PDF");
+    Path model = out.resolve("model.safetensors");
+    Result some =
+        InThisJvm.run(
+            "predict", "--json", "--top=2", "--model=" + model, broken.toString(), fire.toString());
+    assertEquals(2, some.status());
+    assertEquals("samples/run: " + broken + " is PDF: save its pages as PNG\n", some.err());
+    assertTrue(some.out().contains("\"top\":[{\"index\":0,\"label\":\"fire\","), some.out());
+    assertEquals(1, some.out().lines().count());
   }
 
   @Test
