@@ -6,7 +6,7 @@ import java.util.Locale;
 /**
  * What contestants do at one size.
  *
- * @param size images of a batch, or elements of a tensor
+ * @param size images of a batch, elements of a tensor, or callers
  * @param threads of one operation
  * @param model the network, as {@code --model} names it
  */
@@ -18,6 +18,8 @@ record BenchmarkCase(Part part, int size, int threads, Precision precision, Stri
     STEP,
     /** Forward without gradients. */
     FORWARD,
+    /** Forward of one image at a time, for so many callers as the size says. */
+    PREDICT,
     /** ReLU and clip, forward and backward. */
     CLIP,
     /** A training's step with its data and bookkeeping, beside steps with the same images. */

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -23,7 +24,7 @@ import picocli.CommandLine.Parameters;
     description =
         "Times a training step and the forward pass of Net, or of the network of --model, beside its two convolutions alone,"
             + " Python's PyTorch (channels-last), untuned JavaCPP and, with samples/run -Ppeers, DJL"
-            + " and ONNX Runtime; the clip beside LibTorch's operations; a training beside its steps"
+            + " and ONNX Runtime; a Predictor that 1 and 8 threads ask beside the bare forward pass; the clip beside LibTorch's operations; a training beside its steps"
             + " alone; how long programs take to start; and a step's time and memory an image in"
             + " batches of 1 to 1,024 and of images of 32 to 224 pixels. Prints medians and spreads"
             + " of interleaved rounds. On a GPU, only what uses it is timed.",
@@ -32,7 +33,7 @@ import picocli.CommandLine.Parameters;
 public final class BenchmarkCommand implements Runnable {
 
   @Parameters(
-      paramLabel = "step|forward|clip|data|start-up|scaling",
+      paramLabel = "step|forward|predict|clip|data|start-up|scaling",
       arity = "0..*",
       description = "What is measured (default: all).")
   private List<Part> given;
@@ -150,11 +151,14 @@ public final class BenchmarkCommand implements Runnable {
     if (model.equals(Architecture.NET.name())) {
       return given == null ? List.of(Part.values()) : given;
     }
-    List<Part> suitable = List.of(Part.STEP, Part.FORWARD);
+    List<Part> suitable =
+        Architecture.isKnown(model)
+            ? List.of(Part.STEP, Part.FORWARD, Part.PREDICT)
+            : List.of(Part.STEP, Part.FORWARD);
     if (given != null && !suitable.containsAll(given)) {
       throw ActclipException.badInput(
-          "--model (%s) is for step and forward: the other parts are of net or of no network",
-          model);
+          "--model (%s) is for %s: the other parts are of net or of no network",
+          model, suitable.stream().map(Part::toString).collect(Collectors.joining(", ")));
     }
     return given == null ? suitable : given;
   }
@@ -209,12 +213,16 @@ public final class BenchmarkCommand implements Runnable {
 
   /** The clip's own comparison is in float32: autocast does not touch a clip. */
   private List<Precision> precisionsOf(Part part) {
-    return part == Part.CLIP || part == Part.START_UP ? List.of(Precision.FLOAT32) : precisions;
+    return switch (part) {
+      case CLIP, START_UP, PREDICT -> List.of(Precision.FLOAT32);
+      case STEP, FORWARD, DATA, SCALING -> precisions;
+    };
   }
 
   private List<Integer> sizesOf(Part part) {
     return switch (part) {
       case CLIP -> sizes;
+      case PREDICT -> PredictContestants.CALLERS;
       case START_UP -> List.of(1);
       case SCALING -> List.of(); // It has sizes of its own.
       case STEP, FORWARD, DATA -> batchSizes;

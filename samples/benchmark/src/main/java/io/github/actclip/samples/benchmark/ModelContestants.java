@@ -26,6 +26,11 @@ final class ModelContestants {
   private final Device device;
   private final Images images;
 
+  /** The usual way to clip of a network. */
+  static ActivationOptions clips(Architecture<?> architecture) {
+    return architecture.equals(Architecture.NET) ? ActivationOptions.original() : CLIPS;
+  }
+
   /** Belongs to the caller's scope. */
   ModelContestants(BenchmarkCase in, Device device) {
     this.in = in;

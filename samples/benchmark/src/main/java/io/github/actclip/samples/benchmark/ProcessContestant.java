@@ -29,6 +29,9 @@ final class ProcessContestant implements Contestant {
   private static final List<String> MAINS =
       List.of("UntunedJavaCpp", "Djl", "OnnxRuntime", "OnnxRuntimeInt8");
 
+  /** Those of them that know other networks than Net, or that several callers can ask. */
+  private static final List<String> PEERS = MAINS.subList(1, MAINS.size());
+
   private static final long SECONDS_TO_END = 30;
 
   private static final Logger LOG = LogManager.getLogger(ProcessContestant.class);
@@ -52,10 +55,20 @@ final class ProcessContestant implements Contestant {
   static List<ProcessContestant> all(BenchmarkCase in) {
     List<ProcessContestant> all = new ArrayList<>();
     python(in).ifPresent(all::add);
-    MAINS.stream()
-        .filter(main -> ProcessContestant.class.getResource(main + ".class") != null)
-        .forEach(main -> start(Jvm.contestant(main), in).ifPresent(all::add));
+    all.addAll(jvms(MAINS, in));
     return all;
+  }
+
+  /** Those that answer callers as a predictor does, where they can do the case. */
+  static List<ProcessContestant> peers(BenchmarkCase in) {
+    return jvms(PEERS, in);
+  }
+
+  private static List<ProcessContestant> jvms(List<String> mains, BenchmarkCase in) {
+    return mains.stream()
+        .filter(main -> ProcessContestant.class.getResource(main + ".class") != null)
+        .flatMap(main -> start(Jvm.contestant(main), in).stream())
+        .toList();
   }
 
   /** Python, where one has its PyTorch, and for some networks torchvision. */

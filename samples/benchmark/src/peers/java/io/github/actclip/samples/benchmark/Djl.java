@@ -2,6 +2,7 @@ package io.github.actclip.samples.benchmark;
 
 import ai.djl.Model;
 import ai.djl.engine.Engine;
+import ai.djl.inference.Predictor;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
@@ -25,6 +26,9 @@ import ai.djl.training.loss.Loss;
 import ai.djl.training.loss.SoftmaxCrossEntropyLoss;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
+import ai.djl.translate.TranslateException;
+import ai.djl.translate.Translator;
+import ai.djl.translate.TranslatorContext;
 import ai.djl.util.PairList;
 
 /** Net in DJL with its PyTorch engine. */
@@ -32,14 +36,20 @@ final class Djl {
 
   private Djl() {}
 
-  /** Takes {@code step} or {@code forward}, the batch size, threads and {@code float32}. */
+  /**
+   * Takes {@code step} or {@code forward} and the batch size, or {@code predict} and the number of
+   * callers; threads and {@code float32}.
+   */
   public static void main(String[] args) {
-    if (!args[3].equals("float32")) {
+    if (!args[3].equals("float32") || !args[4].equals(Architecture.NET.name())) {
       return;
     }
+    boolean predicts = args[0].equals("predict");
+    int size = Integer.parseInt(args[1]);
+    int batch = predicts ? 1 : size;
+    String threads = predicts && size > 1 ? "1" : args[2]; // Callers are threads enough.
     System.setProperty("OPT_OUT_TRACKING", "true");
-    System.setProperty("ai.djl.pytorch.num_threads", args[2]);
-    int batch = Integer.parseInt(args[1]);
+    System.setProperty("ai.djl.pytorch.num_threads", threads);
     DefaultTrainingConfig config =
         new DefaultTrainingConfig(new SoftmaxCrossEntropyLoss())
             .optOptimizer(Optimizer.sgd().setLearningRateTracker(Tracker.fixed(0.001f)).build());
@@ -51,13 +61,44 @@ final class Djl {
         NDArray images = manager.randomNormal(new Shape(batch, 3, 32, 32));
         NDArray labels = manager.zeros(new Shape(batch));
         Loss loss = config.getLossFunction();
+        String torch = Engine.getEngine("PyTorch").getVersion();
+        String name = "DJL " + Engine.getDjlVersion() + ", " + torch;
+        if (predicts) {
+          float[] pixels = images.toFloatArray();
+          Passes.serve(name, new Callers(size, () -> asking(model, pixels)));
+          return;
+        }
         Runnable pass =
             args[0].equals("step")
                 ? () -> step(trainer, loss, images, labels)
                 : () -> forward(trainer, images);
-        String torch = Engine.getEngine("PyTorch").getVersion();
-        Passes.serve("DJL " + Engine.getDjlVersion() + ", " + torch, pass);
+        Passes.serve(name, pass);
       }
+    }
+  }
+
+  /** A predictor of DJL's is for one thread. */
+  private static Runnable asking(Model model, float[] pixels) {
+    Predictor<float[], float[]> predictor = model.newPredictor(new Pixels());
+    return () -> {
+      try {
+        predictor.predict(pixels);
+      } catch (TranslateException e) {
+        throw new IllegalStateException(e);
+      }
+    };
+  }
+
+  private static final class Pixels implements Translator<float[], float[]> {
+
+    @Override
+    public NDList processInput(TranslatorContext context, float[] pixels) {
+      return new NDList(context.getNDManager().create(pixels, new Shape(3, 32, 32)));
+    }
+
+    @Override
+    public float[] processOutput(TranslatorContext context, NDList logits) {
+      return logits.singletonOrThrow().toFloatArray();
     }
   }
 

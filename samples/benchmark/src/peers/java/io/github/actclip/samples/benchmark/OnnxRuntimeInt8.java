@@ -12,7 +12,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.global.torch;
 
-/** The same network, exported in integers of 8 bits. */
+/** The forward pass of Net, exported in integers of 8 bits. */
 final class OnnxRuntimeInt8 {
 
   private static final ActivationOptions EIGHT_BITS =
@@ -20,8 +20,11 @@ final class OnnxRuntimeInt8 {
 
   private OnnxRuntimeInt8() {}
 
-  /** Takes the same, and is silent likewise. */
+  /** Takes the same, is silent likewise, and for other networks than Net. */
   public static void main(String[] args) throws OrtException, IOException {
+    if (!args[4].equals(Architecture.NET.name())) {
+      return;
+    }
     OnnxRuntime.serve(args, ", int8", OnnxRuntimeInt8::export);
   }
 

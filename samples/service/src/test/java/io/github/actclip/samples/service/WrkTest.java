@@ -147,7 +147,11 @@ class WrkTest {
       callers.add(CompletableFuture.supplyAsync(() -> call(prediction, end, count), threads));
     }
     long[] nanos =
-        callers.stream().map(CompletableFuture::join).flatMapToLong(Arrays::stream).sorted().toArray();
+        callers.stream()
+            .map(CompletableFuture::join)
+            .flatMapToLong(Arrays::stream)
+            .sorted()
+            .toArray();
     threads.shutdown();
     return new Speed(
         count.sum() * 1e9 / (System.nanoTime() - start),

@@ -1,0 +1,106 @@
+package io.github.actclip.samples.benchmark;
+
+import io.github.actclip.data.Preprocessing;
+import io.github.actclip.infer.Predictor;
+import io.github.actclip.infer.PredictorOptions;
+import io.github.actclip.infer.Sample;
+import io.github.actclip.nn.Network;
+import io.github.actclip.runtime.TensorScope;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntToDoubleFunction;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A {@link Predictor}, asked by as many callers as the case's size says, and the bare forward pass
+ * of its network: of one image for one caller, for several of a batch of {@value #BATCH_SIZE}. All
+ * in milliseconds an image.
+ */
+final class PredictContestants {
+
+  /** As many as a predictor computes together by default. */
+  private static final int BATCH_SIZE = 64;
+
+  /** How many threads ask. */
+  static final List<Integer> CALLERS = List.of(1, 8);
+
+  private static final int PASSES_FOR_QUANTILES = 500;
+
+  private final Network network;
+  private final Tensor images;
+  private final Predictor predictor;
+  private final Sample sample;
+  private final Callers callers;
+
+  /** Belongs to the caller's scope, but for the predictor, which the first contestant closes. */
+  PredictContestants(BenchmarkCase in, Network network, Device device) {
+    this.network = network;
+    boolean alone = in.size() == 1;
+    predictor =
+        Predictor.of(
+            network,
+            PredictorOptions.builder()
+                .device(device.str().getString())
+                .workers(alone ? 1 : in.threads())
+                .threads(alone ? in.threads() : 1)
+                .preprocessing(Preprocessing.ofImages(Wanted.SMALL_IMAGES))
+                .build());
+    images =
+        Images.random(alone ? 1 : BATCH_SIZE, Wanted.SMALL_IMAGES, Wanted.FEW_CLASSES, device)
+            .data();
+    float[] pixels = new float[3 * Wanted.SMALL_IMAGES * Wanted.SMALL_IMAGES];
+    sample = predictor.sample(pixels);
+    callers = new Callers(in.size(), () -> () -> predictor.predict(sample));
+  }
+
+  /** The predictor first. */
+  List<Contestant> all() {
+    Callers forward = new Callers(1, () -> this::forward);
+    int batch = (int) images.size(0);
+    List<Contestant> all = new ArrayList<>();
+    all.add(contestant("Predictor", callers::throughput, predictor::close));
+    all.add(contestant("  its median", passes -> quantile(callers, 0.5, passes), () -> {}));
+    all.add(contestant("  its 99 %", passes -> quantile(callers, 0.99, passes), () -> {}));
+    all.add(
+        contestant(
+            "bare forward of " + batch, passes -> forward.throughput(passes) / batch, () -> {}));
+    if (batch == 1) {
+      all.add(contestant("  its median", passes -> quantile(forward, 0.5, passes), () -> {}));
+      all.add(contestant("  its 99 %", passes -> quantile(forward, 0.99, passes), () -> {}));
+    }
+    return all;
+  }
+
+  private static double quantile(Callers callers, double part, int passes) {
+    return callers.quantile(part, Math.max(passes, PASSES_FOR_QUANTILES));
+  }
+
+  private void forward() {
+    try (TensorScope scope = new TensorScope()) {
+      scope.noGrad();
+      FloatBuffer outputs = network.forward(images).contiguous().createBuffer();
+      outputs.get(new float[outputs.remaining()]);
+    }
+  }
+
+  private static Contestant contestant(String name, IntToDoubleFunction measure, Runnable close) {
+    return new Contestant() {
+      @Override
+      public String name() {
+        return name;
+      }
+
+      @Override
+      public double measure(int passes) {
+        return measure.applyAsDouble(passes);
+      }
+
+      @Override
+      public void close() {
+        close.run();
+      }
+    };
+  }
+}
