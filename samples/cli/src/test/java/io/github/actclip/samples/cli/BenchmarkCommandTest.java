@@ -85,6 +85,21 @@ class BenchmarkCommandTest {
   }
 
   @Test
+  void predictionsAreForOneCallerAndForSeveral() {
+    Result result =
+        InThisJvm.run(
+            "benchmark predict --model=mlp --threads=1 --rounds=1 --device=cpu".split(" "));
+    assertEquals(0, result.status(), result.err());
+    List<String> who = result.out().lines().filter(line -> line.startsWith("predict ")).toList();
+    assertTrue(who.get(0).matches("predict +1 +1 float32 +Predictor .*"), result.out());
+    assertTrue(who.get(1).matches("predict +1 +1 float32 +its median .*"), result.out());
+    assertTrue(who.get(3).contains(" bare forward of 1 "), result.out());
+    assertTrue(who.get(6).matches("predict +8 +1 float32 +Predictor .*"), result.out());
+    assertTrue(who.get(9).contains(" bare forward of 64 "), result.out());
+    assertEquals(10, who.size(), result.out());
+  }
+
+  @Test
   void startUpIsThatOfWholeProcesses() {
     Result result = InThisJvm.run("benchmark start-up --threads=1 --rounds=1".split(" "));
     assertEquals(0, result.status(), result.err());

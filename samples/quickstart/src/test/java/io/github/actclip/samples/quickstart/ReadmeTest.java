@@ -38,6 +38,7 @@ class ReadmeTest {
       import io.github.actclip.data.*;
       import io.github.actclip.data.TensorDataset;
       import io.github.actclip.export.*;
+      import io.github.actclip.infer.*;
       import io.github.actclip.io.*;
       import io.github.actclip.nn.*;
       import io.github.actclip.nn.models.*;
@@ -48,6 +49,7 @@ class ReadmeTest {
       import io.github.actclip.runtime.*;
       import io.github.actclip.train.*;
       import java.nio.file.Path;
+      import java.time.Duration;
       import java.util.*;
       import java.util.concurrent.*;
       import java.util.function.*;
