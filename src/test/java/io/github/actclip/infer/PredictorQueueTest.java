@@ -195,7 +195,7 @@ class PredictorQueueTest {
   }
 
   @Test
-  void virtualThreadsLoadAskSwapAndClose() throws Exception {
+  void virtualThreadsAskAndClose() throws Exception {
     assumeTrue(Runtime.version().feature() >= 21, "this JVM has no virtual threads");
     ExecutorService callers = virtualThreadsOr(null);
     try (Gate gate = Gate.open()) {
@@ -213,7 +213,7 @@ class PredictorQueueTest {
   }
 
   /** {@code Executors.newVirtualThreadPerTaskExecutor()}, which JDK 21 brought. */
-  private static ExecutorService virtualThreadsOr(ExecutorService other) throws Exception {
+  static ExecutorService virtualThreadsOr(ExecutorService other) throws Exception {
     return Runtime.version().feature() < 21
         ? other
         : (ExecutorService)

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.actclip.data.Augmentation;
 import io.github.actclip.data.CsvDataset;
@@ -43,6 +44,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
@@ -417,6 +420,27 @@ class PredictorTest {
       assertEquals(96, predictor.predict(4, 0).outputs()[0]);
     }
     assertTrue(made.stream().allMatch(network -> network.isNull()));
+  }
+
+  @Test
+  void virtualThreadsLoadAskSwapAndClose() throws Exception {
+    assumeTrue(Runtime.version().feature() >= 21, "this JVM has no virtual threads");
+    Path old = write(folder.resolve("old.pt"), times(1), Preprocessing.ofValues(2));
+    Path young = write(folder.resolve("young.pt"), times(2), Preprocessing.ofValues(2));
+    ExecutorService threads = PredictorQueueTest.virtualThreadsOr(Executors.newCachedThreadPool());
+    float[] answers =
+        threads
+            .submit(
+                () -> {
+                  try (Predictor predictor = Predictor.load(old, Rows::new, ON_CPU)) {
+                    float first = predictor.predict(3, 0).outputs()[0];
+                    predictor.swap(young);
+                    return new float[] {first, predictor.predict(3, 0).outputs()[0]};
+                  }
+                })
+            .get();
+    threads.shutdown();
+    assertArrayEquals(new float[] {3, 6}, answers);
   }
 
   /** Asks until it is stopped, and notes what neither network would answer. */
