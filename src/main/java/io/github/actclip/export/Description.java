@@ -6,7 +6,7 @@ import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
-import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -20,20 +20,21 @@ final class Description {
   private Description() {}
 
   /**
-   * Shows the network in evaluation mode, and without gradients, in a scope of its own.
+   * Does something with the network in evaluation mode, and without gradients, in a scope of its
+   * own.
    *
-   * @param shape of one sample
+   * @param shape of some samples, to try the description on
    * @throws ActclipException bad input, when it was closed, describes itself not or as something
    *     else, or does not take such samples
    */
-  static void show(Network network, long[] shape, Consumer<Network> to) {
+  static <T> T inEvaluation(Network network, long[] shape, Supplier<T> work) {
     Arguments.requireOpen("the network", network);
     boolean training = network.is_training();
     network.eval();
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       requireTrue(network, shape);
-      to.accept(network);
+      return work.get();
     } finally {
       network.train(training);
     }

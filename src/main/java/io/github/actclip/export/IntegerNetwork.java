@@ -64,11 +64,9 @@ public final class IntegerNetwork {
    */
   public static IntegerNetwork of(Network network, Tensor calibration) {
     Arguments.requireTensor("the data to calibrate with", calibration);
-    IntegerNetwork[] planned = new IntegerNetwork[1];
     long[] tried = calibration.shape();
     tried[0] = Math.min(tried[0], 2);
-    Description.show(network, tried, shown -> planned[0] = plan(shown, calibration));
-    return planned[0];
+    return Description.inEvaluation(network, tried, () -> plan(network, calibration));
   }
 
   private static IntegerNetwork plan(Network network, Tensor calibration) {

@@ -1,5 +1,6 @@
 package io.github.actclip.export;
 
+import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import io.github.actclip.data.Normalization;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
@@ -37,7 +38,8 @@ public final class Onnx {
     Objects.requireNonNull(options, "options");
     withOnnx(
         () ->
-            Description.show(network, options.batch(TRIED), shown -> write(shown, file, options)));
+            Description.inEvaluation(
+                network, options.batch(TRIED), () -> write(network, file, options)));
   }
 
   /**
@@ -70,18 +72,19 @@ public final class Onnx {
         });
   }
 
-  private static void write(Network network, Path file, OnnxOptions options) {
+  private static Path write(Network network, Path file, OnnxOptions options) {
     OnnxGraph graph = new OnnxGraph();
     FloatValue input = FloatValue.of(options.shape().size() + 1, () -> preprocess(graph, options));
     FloatValue output = network.describe(new FloatGraph(graph, new WeightsByName(network)), input);
     graph.write(file, options, output.name(), output.rank());
+    return file;
   }
 
   /** From what the model takes to what the network takes. */
   static String preprocess(OnnxGraph graph, OnnxOptions options) {
     String x = OnnxGraph.INPUT;
     if (options.bytes()) {
-      x = graph.node("Cast", List.of(x), OnnxGraph.number("to", 1));
+      x = graph.node("Cast", List.of(x), OnnxGraph.number("to", DataType.FLOAT_VALUE));
       x = graph.node("Div", List.of(x, graph.scalar("levels", 255)));
     }
     Normalization normalization = options.normalization();

@@ -1,10 +1,9 @@
 package io.github.actclip.export;
 
 import ai.onnx.proto.OnnxMl.AttributeProto;
+import io.github.actclip.nn.ConvGeometry;
 import io.github.actclip.runtime.ActclipException;
-import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
-import org.bytedeco.pytorch.DetailConv2dOptions;
 
 /** How a window goes over an image, in height and width: that of a convolution or of pooling. */
 record Window(long[] kernel, long[] stride, long[] padding, long[] dilation, long groups) {
@@ -20,29 +19,20 @@ record Window(long[] kernel, long[] stride, long[] padding, long[] dilation, lon
    * @throws ActclipException bad input, when its padding is of something else than zeros
    */
   static Window of(String name, Conv2dImpl conv) {
-    DetailConv2dOptions options = conv.options();
+    ConvGeometry geometry =
+        ConvGeometry.of(
+            conv,
+            () ->
+                ActclipException.badInput(
+                    "the padding of %s is a word, or of something else than zeros: only two numbers"
+                        + " of zeros can be exported",
+                    name));
     return new Window(
-        pair(options.kernel_size()),
-        pair(options.stride()),
-        padding(name, options),
-        pair(options.dilation()),
-        options.groups().get());
-  }
-
-  private static long[] padding(String name, DetailConv2dOptions options) {
-    try {
-      options.padding_mode().get0(); // throws where the mode is another than zeros
-      return pair(options.padding().get0()); // throws where it is given as a word
-    } catch (RuntimeException e) {
-      throw ActclipException.badInput(
-          "the padding of %s is a word, or of something else than zeros: only two numbers of zeros"
-              + " can be exported",
-          name);
-    }
-  }
-
-  private static long[] pair(LongPointer values) {
-    return new long[] {values.get(0), values.get(1)};
+        geometry.kernel(),
+        geometry.stride(),
+        geometry.padding(),
+        geometry.dilation(),
+        geometry.groups());
   }
 
   private static long[] twice(long value) {

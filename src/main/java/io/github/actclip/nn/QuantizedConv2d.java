@@ -3,10 +3,8 @@ package io.github.actclip.nn;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import io.github.actclip.runtime.TensorScope;
-import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
-import org.bytedeco.pytorch.DetailConv2dOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -29,10 +27,7 @@ import org.bytedeco.pytorch.global.torch;
 public final class QuantizedConv2d extends Conv2dImpl {
 
   private final FakeQuantize quantizer;
-  private final long[] stride;
-  private final long[] padding;
-  private final long[] dilation;
-  private final long groups;
+  private final ConvGeometry geometry;
 
   /**
    * A convolution on the CPU whose quantizer is its child {@code weight_fake_quant}, and starts
@@ -64,11 +59,7 @@ public final class QuantizedConv2d extends Conv2dImpl {
     quantizer.retainReference(); // a scope that is open now may end before this does
     this.quantizer = quantizer;
     quantizer.quantizes(this::weight);
-    DetailConv2dOptions given = options();
-    stride = pair(given.stride());
-    padding = padding(given);
-    dilation = pair(given.dilation());
-    groups = given.groups().get();
+    geometry = ConvGeometry.of(this, QuantizedConv2d::refusal);
   }
 
   /** What the weight is convolved as; its threshold is learned. */
@@ -88,21 +79,19 @@ public final class QuantizedConv2d extends Conv2dImpl {
     Arguments.requireOpen("the convolution", this);
     Arguments.requireTensor("the activations", x);
     Tensor weight = quantizer.limit(weight());
-    return torch.conv2d(x, weight, new TensorOptional(bias()), stride, padding, dilation, groups);
+    return torch.conv2d(
+        x,
+        weight,
+        new TensorOptional(bias()),
+        geometry.stride(),
+        geometry.padding(),
+        geometry.dilation(),
+        geometry.groups());
   }
 
-  private static long[] pair(LongPointer values) {
-    return new long[] {values.get(0), values.get(1)};
-  }
-
-  private static long[] padding(DetailConv2dOptions options) {
-    try {
-      options.padding_mode().get0(); // throws where the mode is another than zeros
-      return pair(options.padding().get0()); // throws where it is given as a word
-    } catch (RuntimeException e) {
-      throw ActclipException.badInput(
-          "a quantized convolution takes a padding of zeros, as two numbers, and these options have"
-              + " another: pad what it is given by torch.pad");
-    }
+  private static ActclipException refusal() {
+    return ActclipException.badInput(
+        "a quantized convolution takes a padding of zeros, as two numbers, and these options have"
+            + " another: pad what it is given by torch.pad");
   }
 }

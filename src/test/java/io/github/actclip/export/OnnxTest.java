@@ -70,7 +70,7 @@ class OnnxTest {
   }
 
   /** All images where they are installed, as in CI; else those that come with the library. */
-  private static Dataset images() {
+  static Dataset images() {
     return Files.exists(FASHION_MNIST)
         ? ImageDataset.load(FASHION_MNIST, Split.TEST)
         : ImageDataset.embedded(Split.TEST);
