@@ -132,14 +132,14 @@ class IntegerNetworkTest {
    * linear layer, has 8 bits here: a close call may end otherwise.
    */
   @ParameterizedTest
-  @CsvSource({"PACT, 8, 2000", "TQT, 8, 400", "LSQ, 4, 400", "LSQ, 2, 400"})
+  @CsvSource({"PACT, 8, 2000", "TQT, 4, 200", "LSQ, 2, 200"})
   void netTellsTheSameClassesApart(QuantizationMethod method, int bits, int count) {
     Net net = net(method, bits);
     train(net, TestData.first(1000));
     IntegerNetwork integers = integers(net, ImageDataset.embedded(Split.TRAIN), 64);
     Onnx.export(integers, file(), IMAGES);
     Classes all = classes(net, integers, ImageDataset.embedded(Split.TEST), count);
-    int others = count / 200;
+    int others = 2 + count / 500;
     assertEquals(count, Classes.same(all.torch, all.java), others);
     assertEquals(count, Classes.same(all.torch, all.onnx), others);
     int right = Classes.same(all.labels, all.torch);

@@ -11,7 +11,7 @@ import java.util.Locale;
  */
 record Measurement(BenchmarkCase in, String who, Spread millis, Spread times) {
 
-  private static final String LINE = "%-8s %9s %8s %-9s %-20s %-30s %s%n";
+  private static final String LINE = "%-8s %9s %8s %-9s %-25s %-30s %s%n";
 
   static void printTitle() {
     System.out.printf(
