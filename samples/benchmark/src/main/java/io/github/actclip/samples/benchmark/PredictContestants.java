@@ -8,6 +8,7 @@ import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import org.bytedeco.pytorch.Device;
@@ -25,6 +26,9 @@ final class PredictContestants {
 
   /** How many threads ask. */
   static final List<Integer> CALLERS = List.of(1, 8);
+
+  /** How many images a caller may ask about together. */
+  private static final int TOGETHER = 16;
 
   private static final int PASSES_FOR_QUANTILES = 500;
 
@@ -63,6 +67,9 @@ final class PredictContestants {
     all.add(contestant("Predictor", callers::throughput, predictor::close));
     all.add(contestant("  its median", passes -> quantile(callers, 0.5, passes), () -> {}));
     all.add(contestant("  its 99 %", passes -> quantile(callers, 0.99, passes), () -> {}));
+    if (callers.count() > 1) {
+      all.add(contestant("  " + TOGETHER + " each together", this::together, () -> {}));
+    }
     all.add(
         contestant(
             "bare forward of " + batch, passes -> forward.throughput(passes) / batch, () -> {}));
@@ -75,6 +82,13 @@ final class PredictContestants {
 
   private static double quantile(Callers callers, double part, int passes) {
     return callers.quantile(part, Math.max(passes, PASSES_FOR_QUANTILES));
+  }
+
+  /** Where callers have more than one image: it fills the batches. */
+  private double together(int passes) {
+    List<Sample> samples = Collections.nCopies(TOGETHER, sample);
+    Callers asking = new Callers(callers.count(), () -> () -> predictor.predictAll(samples));
+    return asking.throughput(Math.max(1, passes / TOGETHER)) / TOGETHER;
   }
 
   private void forward() {
