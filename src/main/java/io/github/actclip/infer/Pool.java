@@ -4,6 +4,7 @@ import io.github.actclip.data.Preprocessing;
 import io.github.actclip.data.SampleReader;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.LibTorch;
+import io.github.actclip.runtime.Loggers;
 import io.github.actclip.runtime.Uninterrupted;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,10 +14,13 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Consumer;
+import org.apache.logging.log4j.Logger;
 import org.bytedeco.pytorch.global.torch;
 
 /** The threads of a predictor, and the weights that they compute with. */
 final class Pool {
+
+  private static final Logger LOG = Loggers.of(Pool.class);
 
   private final PredictorOptions options;
   private final SampleReader reader;
@@ -88,7 +92,7 @@ final class Pool {
     try {
       queue.add(requests);
     } catch (ActclipException e) {
-      requests.forEach(request -> listeners.forEach(listener -> listener.onRejection(e.kind())));
+      requests.forEach(request -> tell(listener -> listener.onRejection(e.kind())));
       throw e;
     }
   }
@@ -108,13 +112,13 @@ final class Pool {
 
   void answer(Request request, Prediction prediction, long queuedNanos) {
     if (request.result().complete(prediction)) {
-      listeners.forEach(listener -> listener.onPrediction(queuedNanos, request.age()));
+      tell(listener -> listener.onPrediction(queuedNanos, request.age()));
     }
   }
 
   void reject(Request request, ActclipException reason) {
     if (request.result().completeExceptionally(reason)) {
-      listeners.forEach(listener -> listener.onRejection(reason.kind()));
+      tell(listener -> listener.onRejection(reason.kind()));
     }
   }
 
@@ -133,7 +137,18 @@ final class Pool {
   }
 
   void computed(int size, long nanos) {
-    listeners.forEach(listener -> listener.onBatch(size, nanos));
+    tell(listener -> listener.onBatch(size, nanos));
+  }
+
+  /** One that throws is not to end a thread that others wait for. */
+  private void tell(Consumer<PredictorListener> what) {
+    for (PredictorListener listener : listeners) {
+      try {
+        what.accept(listener);
+      } catch (RuntimeException e) {
+        LOG.warn("A listener of the predictor has failed: {}", e.toString());
+      }
+    }
   }
 
   void listen(PredictorListener listener) {

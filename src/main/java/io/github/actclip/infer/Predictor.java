@@ -248,7 +248,9 @@ public final class Predictor implements AutoCloseable {
     int ahead = batch * Math.min(options.workers() + 1, options.queueCapacity() / batch);
     List<Request> requests = new ArrayList<>();
     for (int from = 0; from < samples.size(); from += batch) {
-      requests.stream().skip(Math.max(0, from - ahead)).limit(batch).forEach(pool::awaitEnd);
+      if (from >= ahead) {
+        requests.subList(from - ahead, from - ahead + batch).forEach(pool::awaitEnd);
+      }
       int to = Math.min(from + batch, samples.size());
       List<Request> next = samples.subList(from, to).stream().map(this::request).toList();
       pool.submit(next);

@@ -69,12 +69,14 @@ final class RequestQueue {
   List<Request> take() {
     lock.lock();
     try {
-      while (waiting.isEmpty() && !isClosed) {
-        changed.awaitUninterruptibly();
-      }
-      if (waitNanos > 0) {
-        awaitOthers();
-      }
+      do {
+        while (waiting.isEmpty() && !isClosed) {
+          changed.awaitUninterruptibly();
+        }
+        if (waitNanos > 0) {
+          awaitOthers();
+        }
+      } while (waiting.isEmpty() && !isClosed); // Another worker may have taken those that came.
       List<Request> batch = new ArrayList<>();
       while (batch.size() < largestBatch && !waiting.isEmpty()) {
         batch.add(waiting.remove());

@@ -274,6 +274,62 @@ class PredictorQueueTest {
   }
 
   @Test
+  void workersThatWaitedForOthersInVainGoOn() throws Exception {
+    PredictorOptions patient = options().workers(3).maxWait(Duration.ofMillis(20)).build();
+    try (Gate gate = new Gate();
+        Predictor predictor = Predictor.of(gate, patient)) {
+      for (int round = 1; round <= 10; round++) { // all three are woken, and one takes all
+        for (int i = 0; i < 6; i++) {
+          predictor.predictAsync(predictor.sample(i, round));
+        }
+        gate.arrived.acquire();
+        gate.mayPass.release();
+        Thread.sleep(30);
+      }
+      List<CompletableFuture<Prediction>> futures = new ArrayList<>();
+      for (int i = 0; i < 3; i++) { // each stays with a worker of its own
+        futures.add(predictor.predictAsync(predictor.sample(i, 0)));
+        boolean isTaken = gate.arrived.tryAcquire(10, TimeUnit.SECONDS);
+        gate.mayPass.release(isTaken ? 0 : 100); // so that the test ends
+        assertTrue(isTaken, "a worker has ended");
+      }
+      gate.mayPass.release(3);
+      futures.forEach(CompletableFuture::join);
+    }
+  }
+
+  @Test
+  void manySamplesKeepAllWorkersBusy() throws Exception {
+    try (Gate gate = new Gate();
+        Predictor predictor = Predictor.of(gate, options().workers(2).largestBatch(4).build())) {
+      List<Sample> samples = IntStream.range(0, 8).mapToObj(i -> predictor.sample(i, 0)).toList();
+      CompletableFuture<List<Prediction>> all =
+          CompletableFuture.supplyAsync(() -> predictor.predictAll(samples));
+      boolean areTaken = gate.arrived.tryAcquire(2, 10, TimeUnit.SECONDS);
+      gate.mayPass.release(2);
+      assertTrue(areTaken, "one waits for the other");
+      assertEquals(8, all.get(10, TimeUnit.SECONDS).size());
+    }
+  }
+
+  @Test
+  void aListenerThatThrowsCostsNoPrediction() {
+    try (Gate gate = Gate.open();
+        Predictor predictor = Predictor.of(gate, options().build())) {
+      predictor.listen(
+          new PredictorListener() {
+            @Override
+            public void onBatch(int size, long nanos) {
+              throw new IllegalStateException("a listener's own");
+            }
+          });
+      for (int i = 0; i < 3; i++) {
+        assertEquals(i, predictor.predict(i, 0).outputs()[0]);
+      }
+    }
+  }
+
+  @Test
   void aSampleOfAnotherPredictorIsRefused() {
     try (Gate gate = Gate.open();
         Predictor one = Predictor.of(gate, options().build());
