@@ -2,15 +2,11 @@ package io.github.actclip.samples.cli;
 
 import io.github.actclip.infer.Predictor;
 import io.github.actclip.infer.PredictorOptions;
-import io.github.actclip.io.StateDict;
-import io.github.actclip.report.Run;
-import io.github.actclip.report.RunSummary;
+import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
-import io.github.actclip.runtime.LibTorch;
 import io.github.actclip.samples.service.ClipView;
 import io.github.actclip.samples.service.Service;
 import io.github.actclip.samples.service.ServiceOptions;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
@@ -64,28 +60,17 @@ final class ServeCommand implements Runnable {
     if (port < 0 || port > 65_535) {
       throw ActclipException.badInput("--port (%d) must be 0 to 65535", port);
     }
-    if (Files.notExists(model)) {
-      throw ActclipException.badInput(
-          "--model (%s) is not there: give the folder that 'train' wrote", model);
-    }
-    boolean isFolder = Files.isDirectory(model);
-    Path weights = isFolder ? model.resolve(Run.MODEL) : model;
-    ModelDescription description =
-        isFolder
-            ? ModelDescription.of(RunSummary.read(model).notes(), model)
-            : ModelDescription.of(StateDict.readMetadata(model), model);
-    Device device = machine.device();
-    PredictorOptions options =
-        PredictorOptions.builder()
-            .device(device.str().getString())
-            .threads(LibTorch.threads())
-            .mostPixels(MOST_PIXELS)
-            .deadline(DEADLINE)
-            .build();
-
-    try (Service service = Service.start(ServiceOptions.at(host, port))) {
-      Predictor predictor = Predictor.load(weights, description.model()::network, options);
-      service.serve(predictor, new ClipView(description.load(weights), predictor.preprocessing()));
+    TrainedModel trained = TrainedModel.of(model); // what is wrong with it is said before all else
+    try (Device device = machine.device();
+        Service service = Service.start(ServiceOptions.at(host, port))) {
+      Predictor predictor =
+          trained.predictor(
+              PredictorOptions.builder()
+                  .device(device.str().getString())
+                  .mostPixels(MOST_PIXELS)
+                  .deadline(DEADLINE));
+      Network network = trained.description().load(trained.weights());
+      service.serve(predictor, new ClipView(network, predictor.preprocessing()));
       System.out.println("http://" + host + ":" + service.port() + "/");
       awaitSignal();
     }

@@ -258,7 +258,7 @@ class CommandLineTest {
         "evaluate --model pom.xml | pom.xml must end in .safetensors, or for PyTorch's own format",
         "evaluate --model /no/such/folder | /no/such/folder is not the folder of a training",
         "serve | Missing required option: '--model=DIR",
-        "serve --model /no/such/folder | --model (/no/such/folder) is not there",
+        "serve --model /no/such/folder | /no/such/folder is not the folder of a training",
         "serve --model src | src is not the folder of a training",
         "serve --model src --port 65536 | --port (65536) must be 0 to 65535",
         "benchmark --rounds 0 | --rounds ([0]) must be at least 1",
