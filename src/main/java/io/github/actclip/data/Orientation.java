@@ -1,8 +1,5 @@
 package io.github.actclip.data;
 
-import com.drew.imaging.ImageMetadataReader;
-import com.drew.imaging.ImageProcessingException;
-import com.drew.metadata.exif.ExifIFD0Directory;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -38,14 +35,8 @@ record Orientation(boolean transposed, boolean mirroredRows, boolean mirroredCol
 
   /** The same of a file's content. */
   static Orientation of(InputStream in) throws IOException {
-    try {
-      ExifIFD0Directory exif =
-          ImageMetadataReader.readMetadata(in).getFirstDirectoryOfType(ExifIFD0Directory.class);
-      Integer number = exif == null ? null : exif.getInteger(ExifIFD0Directory.TAG_ORIENTATION);
-      return number == null || number < 1 || number > 8 ? UPRIGHT : of(number);
-    } catch (ImageProcessingException e) {
-      return UPRIGHT;
-    }
+    int number = Exif.orientation(in);
+    return number < 1 || number > 8 ? UPRIGHT : of(number);
   }
 
   boolean isUpright() {
