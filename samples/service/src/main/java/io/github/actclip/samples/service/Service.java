@@ -3,6 +3,7 @@ package io.github.actclip.samples.service;
 import io.github.actclip.infer.Prediction;
 import io.github.actclip.infer.Predictor;
 import io.github.actclip.infer.PredictorMetrics;
+import io.github.actclip.infer.Sample;
 import io.github.actclip.runtime.ActclipException;
 import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
@@ -39,6 +40,10 @@ public final class Service implements AutoCloseable {
 
   private final ServiceOptions options;
   private final Semaphore free;
+
+  /** Who decodes has memory for a whole image; more of them than processors are not faster. */
+  private final Semaphore mayDecode = new Semaphore(Runtime.getRuntime().availableProcessors());
+
   private final PrometheusMeterRegistry metrics =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
   private final Javalin server;
@@ -162,7 +167,7 @@ public final class Service implements AutoCloseable {
     Question question = new Question(ctx, Set.of("top", "outputs"));
     int top = question.number("top", TOP);
     boolean outputs = question.flag("outputs");
-    Prediction prediction = predictor.predict(question.sample(predictor));
+    Prediction prediction = predictor.predict(sample(question, predictor));
     Map<String, Object> answer = new LinkedHashMap<>();
     answer.put("classes", prediction.top(top));
     if (outputs) {
@@ -171,10 +176,19 @@ public final class Service implements AutoCloseable {
     return answer;
   }
 
+  private Sample sample(Question question, Predictor predictor) {
+    mayDecode.acquireUninterruptibly();
+    try {
+      return question.sample(predictor);
+    } finally {
+      mayDecode.release();
+    }
+  }
+
   private Object look(Context ctx) {
     ClipView clips = model().clips();
     Question question = new Question(ctx, Set.of());
-    return Map.of("clips", clips.look(question.sample(clips.predictor())));
+    return Map.of("clips", clips.look(sample(question, clips.predictor())));
   }
 
   /**
