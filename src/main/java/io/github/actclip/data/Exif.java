@@ -119,7 +119,8 @@ final class Exif {
   }
 
   private static boolean isNamed(ByteBuffer block) {
-    return block.limit() >= NAME.length && block.slice(0, NAME.length).equals(ByteBuffer.wrap(NAME));
+    return block.limit() >= NAME.length
+        && block.slice(0, NAME.length).equals(ByteBuffer.wrap(NAME));
   }
 
   private static ByteBuffer withoutName(ByteBuffer block) {

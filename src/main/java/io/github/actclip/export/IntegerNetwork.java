@@ -65,6 +65,13 @@ public final class IntegerNetwork {
   public static IntegerNetwork of(Network network, Tensor calibration) {
     Arguments.requireTensor("the data to calibrate with", calibration);
     long[] tried = calibration.shape();
+    boolean isFull = tried.length > 1 && calibration.numel() > 0;
+    if (!isFull || !calibration.is_floating_point() || !calibration.isfinite().all().item_bool()) {
+      throw ActclipException.badInput(
+          "the data to calibrate with, of shape %s, must be (B, …) with one sample at least, of"
+              + " finite numbers",
+          Arrays.toString(tried));
+    }
     tried[0] = Math.min(tried[0], 2);
     return Description.inEvaluation(network, tried, () -> plan(network, calibration));
   }

@@ -163,8 +163,9 @@ final class OnnxGraph {
 
   /** Nothing but the end of the graph reads it. */
   private void nameOutput(String output) {
+    String last = output.equals(INPUT) ? node("Identity", List.of(INPUT)) : output;
     for (NodeProto.Builder node : graph.getNodeBuilderList()) {
-      if (node.getOutput(0).equals(output)) {
+      if (node.getOutput(0).equals(last)) {
         node.setOutput(0, OUTPUT);
       }
     }

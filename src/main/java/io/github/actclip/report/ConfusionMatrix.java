@@ -4,6 +4,7 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.Dataset;
+import io.github.actclip.nn.EvaluationMode;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
@@ -44,7 +45,7 @@ public record ConfusionMatrix(List<String> classes, List<List<Long>> counts) {
 
   /** By one pass over the samples, in evaluation mode. */
   static ConfusionMatrix of(Network network, Dataset data, Device device) {
-    return Evaluator.inEvaluationMode(network, () -> count(network, data, device));
+    return EvaluationMode.of(network, () -> count(network, data, device));
   }
 
   private static ConfusionMatrix count(Network network, Dataset data, Device device) {

@@ -1,5 +1,6 @@
 package io.github.actclip.train;
 
+import io.github.actclip.nn.EvaluationMode;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.TensorNumbers;
@@ -60,7 +61,7 @@ final class Divergence {
       look.accept("the data", data);
       lookAtParameters(network, look);
       Tensor output =
-          Evaluator.inEvaluationMode(
+          EvaluationMode.of(
               network, () -> TrainingStep.inPrecision(training, () -> output(network, data, look)));
       look.accept("the output of the network", output);
     }

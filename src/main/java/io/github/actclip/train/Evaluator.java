@@ -4,6 +4,7 @@ import io.github.actclip.data.Batch;
 import io.github.actclip.data.BatchIterator;
 import io.github.actclip.data.DataLoader;
 import io.github.actclip.data.Dataset;
+import io.github.actclip.nn.EvaluationMode;
 import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
@@ -12,9 +13,7 @@ import io.github.actclip.runtime.Internal;
 import io.github.actclip.runtime.TensorScope;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Supplier;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.SharedModuleVector;
 import org.bytedeco.pytorch.Tensor;
 
 /** Measures a network on a data set. */
@@ -50,7 +49,7 @@ public final class Evaluator {
     try (TensorScope scope = new TensorScope()) {
       scope.noGrad();
       RunningMetrics running = new RunningMetrics(device, metrics);
-      return inEvaluationMode(network, () -> read(network, loader, loss, running));
+      return EvaluationMode.of(network, () -> read(network, loader, loss, running));
     }
   }
 
@@ -106,24 +105,5 @@ public final class Evaluator {
       Arguments.requireTensor("the output of the network " + network, output);
     }
     return output;
-  }
-
-  /** Does something with a network in evaluation mode, and brings each module back into its own. */
-  @Internal
-  public static <T> T inEvaluationMode(Network network, Supplier<T> work) {
-    try (SharedModuleVector modules = network.modules()) { // each before those in it
-      boolean[] trains = new boolean[Math.toIntExact(modules.size())];
-      for (int i = 0; i < trains.length; i++) {
-        trains[i] = modules.get(i).is_training();
-      }
-      network.eval();
-      try {
-        return work.get();
-      } finally {
-        for (int i = 0; i < trains.length; i++) {
-          modules.get(i).train(trains[i]);
-        }
-      }
-    }
   }
 }

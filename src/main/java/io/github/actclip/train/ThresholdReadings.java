@@ -1,6 +1,7 @@
 package io.github.actclip.train;
 
 import io.github.actclip.nn.ActivationStatistics;
+import io.github.actclip.nn.EvaluationMode;
 import io.github.actclip.nn.Network;
 import io.github.actclip.nn.Threshold;
 import io.github.actclip.runtime.TensorNumbers;
@@ -81,7 +82,7 @@ final class ThresholdReadings {
    */
   Map<String, ActivationStatistics> observe(Tensor data) {
     Map<String, ActivationStatistics> seen =
-        Evaluator.inEvaluationMode(network, () -> network.observe(data));
+        EvaluationMode.of(network, () -> network.observe(data));
     Map<String, ActivationStatistics> ofStep = new LinkedHashMap<>();
     gradientSums()
         .forEach(

@@ -20,6 +20,7 @@ import io.github.actclip.runtime.TensorNumbers;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.BatchNormOptions;
@@ -200,6 +201,21 @@ class IntegerRefusalTest {
     refusal = assertThrows(ActclipException.class, () -> integers.classOf(new float[5]));
     assertEquals(
         "the sample has 5 numbers, and the network takes [3, 16, 16]", refusal.getMessage());
+  }
+
+  @Test
+  void dataThatCannotCalibrateIsRefused() {
+    for (Tensor data :
+        List.of(
+            torch.zeros(0, 3, 16, 16),
+            torch.zeros(new long[0]),
+            torch.full(new long[] {1, 3, 16, 16}, new Scalar(Double.NaN)),
+            torch.full(new long[] {1, 3, 16, 16}, new Scalar(Double.POSITIVE_INFINITY)))) {
+      ActclipException e =
+          assertThrows(ActclipException.class, () -> IntegerNetwork.of(net(PACT), data));
+      assertTrue(
+          e.getMessage().contains("must be (B, …) with one sample at least"), e.getMessage());
+    }
   }
 
   private static void assertRefused(Network network, String reason) {

@@ -27,6 +27,7 @@ import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -42,11 +43,10 @@ class OnnxRefusalTest {
   /** A normalisation before, and one behind the convolution, and a clip without a ReLU. */
   private static class Own extends Network {
 
-    private final BatchNorm2dImpl before =
-        register("before", new BatchNorm2dImpl(new BatchNormOptions(2)));
+    final BatchNorm2dImpl before = register("before", new BatchNorm2dImpl(new BatchNormOptions(2)));
     private final Conv2dImpl conv =
         register("conv", new Conv2dImpl(new Conv2dOptions(2, 4, new LongPointer(3, 3))));
-    private final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(4)));
+    final BatchNorm2dImpl bn = register("bn", new BatchNorm2dImpl(new BatchNormOptions(4)));
     private final Clip clip =
         register("clip", new Clip(new ClipOptions(ClipForm.TWO_SIDED).initialMin(-0.5)));
     final LinearImpl head = register("head", new LinearImpl(4, 3));
@@ -72,6 +72,40 @@ class OnnxRefusalTest {
         List.of("BatchNormalization", "Conv", "Clip", "GlobalAveragePool", "Flatten", "Gemm"),
         OnnxModel.operations(file));
     new OnnxModel(file).close();
+  }
+
+  @Test
+  void aNetworkThatDoesNothingIsExported() {
+    Network nothing =
+        new Network() {
+          @Override
+          public Tensor forward(Tensor x) {
+            return LayerGraph.eager().network(this, x);
+          }
+
+          @Override
+          public <V> V describe(LayerGraph<V> graph, V x) {
+            return x;
+          }
+        };
+    Path file = folder.resolve("nothing.onnx");
+    Onnx.export(nothing, file, OnnxOptions.of(3));
+    assertEquals(List.of("Identity"), OnnxModel.operations(file));
+    new OnnxModel(file).close();
+  }
+
+  /** A part that a training keeps in evaluation mode stays in it; so does the generator. */
+  @Test
+  void anExportLeavesATrainingAsItIs() {
+    Own own = new Own();
+    own.train(true);
+    own.before.eval();
+    torch.manual_seed(1);
+    Tensor next = torch.randn(4);
+    torch.manual_seed(1);
+    Onnx.export(own, folder.resolve("trained.onnx"), OnnxOptions.of(2, 8, 8));
+    assertTrue(torch.randn(4).equal(next));
+    assertTrue(own.is_training() && own.bn.is_training() && !own.before.is_training());
   }
 
   @Test
@@ -107,6 +141,14 @@ class OnnxRefusalTest {
           }
         },
         "describes an output of shape [2, 3], and its forward pass gives [6]");
+    assertRefused(
+        new Own() {
+          @Override
+          public Tensor forward(Tensor x) {
+            return super.forward(x).mul(new Scalar(Double.NaN));
+          }
+        },
+        "describes something else than its forward pass computes");
   }
 
   @Test

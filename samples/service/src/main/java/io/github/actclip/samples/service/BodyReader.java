@@ -15,13 +15,16 @@ final class BodyReader implements Invocable.Task {
 
   private final Content.Source source;
   private final int mostBytes;
+  private final BodyMemory memory;
   private final ByteArrayOutputStream read = new ByteArrayOutputStream();
   private final CompletableFuture<byte[]> whole = new CompletableFuture<>();
   private long length;
+  private boolean hasRoom = true;
 
-  private BodyReader(Content.Source source, int mostBytes) {
+  BodyReader(Content.Source source, int mostBytes, BodyMemory memory) {
     this.source = source;
     this.mostBytes = mostBytes;
+    this.memory = memory;
   }
 
   /**
@@ -29,10 +32,22 @@ final class BodyReader implements Invocable.Task {
    *
    * @return ends with the body, or with what is wrong with it
    */
-  static CompletableFuture<byte[]> read(Content.Source source, int mostBytes) {
-    BodyReader reader = new BodyReader(source, mostBytes);
-    reader.run();
-    return reader.whole;
+  CompletableFuture<byte[]> read() {
+    run();
+    return whole;
+  }
+
+  /** Gives back the room that the body has in memory, once nobody needs it any more. */
+  synchronized void release() {
+    memory.release(read.size());
+    hasRoom = false; // What comes now, after too long a time, is let go.
+  }
+
+  private synchronized void keep(byte[] bytes) {
+    hasRoom = hasRoom && length <= mostBytes && memory.take(bytes.length);
+    if (hasRoom) {
+      read.writeBytes(bytes);
+    }
   }
 
   @Override
@@ -61,9 +76,7 @@ final class BodyReader implements Invocable.Task {
     chunk.get(bytes, 0, bytes.length);
     chunk.release();
     length += bytes.length;
-    if (length <= mostBytes) {
-      read.writeBytes(bytes);
-    }
+    keep(bytes);
     if (chunk.isLast()) {
       end();
     }
@@ -73,6 +86,9 @@ final class BodyReader implements Invocable.Task {
     if (length > mostBytes) {
       whole.completeExceptionally(
           new HttpException.RuntimeException(HttpStatus.PAYLOAD_TOO_LARGE_413));
+    } else if (!hasRoom) {
+      whole.completeExceptionally(
+          new HttpException.RuntimeException(HttpStatus.SERVICE_UNAVAILABLE_503));
     } else {
       whole.complete(read.toByteArray());
     }

@@ -22,7 +22,7 @@ final class HttpServer {
     jetty.addConnector((server, http) -> connector(server, http, options));
     jetty.modifyServer(
         server -> {
-          server.insertHandler(new WholeBody(options.maxBodyBytes(), options.bodyTime()));
+          server.insertHandler(new WholeBody(options));
           server.insertHandler(new GracefulHandler()); // an end waits for what was begun
           server.setStopTimeout(options.drain().toMillis());
           server.setErrorHandler(new JettyRefusals());

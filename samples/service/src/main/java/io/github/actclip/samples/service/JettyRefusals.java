@@ -18,7 +18,8 @@ final class JettyRefusals implements Request.Handler {
         switch (status) {
           case HttpStatus.PAYLOAD_TOO_LARGE_413 -> "The body is longer than this service takes.";
           case HttpStatus.REQUEST_TIMEOUT_408 -> "The body came too slowly.";
-          case HttpStatus.SERVICE_UNAVAILABLE_503 -> "The service is ending.";
+          case HttpStatus.SERVICE_UNAVAILABLE_503 ->
+              "The service has all it can do, or is ending: try again.";
           default -> "The request cannot be served: " + HttpStatus.getMessage(status) + ".";
         };
     if (status == HttpStatus.SERVICE_UNAVAILABLE_503) {

@@ -23,23 +23,27 @@ final class WholeBody extends Handler.Wrapper {
 
   private final int mostBytes;
   private final Duration longest;
+  private final BodyMemory memory;
 
-  WholeBody(int mostBytes, Duration longest) {
-    this.mostBytes = mostBytes;
-    this.longest = longest;
+  WholeBody(ServiceOptions options) {
+    mostBytes = options.maxBodyBytes();
+    longest = options.bodyTime();
+    memory = new BodyMemory(options.maxHeldBytes());
   }
 
   @Override
-  public boolean handle(Request request, Response response, Callback callback) throws Exception {
+  public boolean handle(Request request, Response response, Callback ending) throws Exception {
     if (request.getLength() == 0) {
-      return super.handle(request, response, callback);
+      return super.handle(request, response, ending);
     }
     boolean asks = request.getHeaders().contains(HttpHeader.EXPECT);
     if (asks && request.getLength() > mostBytes) { // before it sends anything
-      Response.writeError(request, response, callback, HttpStatus.PAYLOAD_TOO_LARGE_413);
+      Response.writeError(request, response, ending, HttpStatus.PAYLOAD_TOO_LARGE_413);
       return true;
     }
-    CompletableFuture<byte[]> whole = BodyReader.read(request, mostBytes);
+    BodyReader reader = new BodyReader(request, mostBytes, memory);
+    Callback callback = Callback.from(ending, reader::release);
+    CompletableFuture<byte[]> whole = reader.read();
     if (whole.isDone() && !whole.isCompletedExceptionally()) { // as short ones mostly are at once
       return super.handle(new Read(request, whole.join()), response, callback);
     }

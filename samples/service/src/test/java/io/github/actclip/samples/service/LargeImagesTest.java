@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Timeout;
 class LargeImagesTest {
 
   private static final int SIDE = 5000;
-  private static final int TOGETHER = 24;
+  private static final int TOGETHER = 12;
 
   @Test
   @Timeout(120)

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
 class LoadTest {
 
   private static final String PNG = "image/png";
+  private static final String RAW = "application/octet-stream";
 
   /** A network that waits for a sign, and can fail. */
   private static final class Gated extends Network {
@@ -74,13 +75,30 @@ class LoadTest {
     assertTrue(response.body().startsWith("{\"error\":\""), response.body());
   }
 
+  /** And what one took is there for the next. */
+  @Test
+  void bodiesThatFindNoRoomInMemoryAreToldToComeAgain() throws Exception {
+    ServiceOptions usual = ServiceOptions.at("localhost", 0);
+    ServiceOptions little =
+        new ServiceOptions(
+            usual.host(), 0, 100_000, 4000, 128, usual.idle(), usual.bodyTime(), usual.drain());
+    try (Running running = new Running(little, Running.net(), with -> with)) {
+      byte[] image = running.pixels(0);
+      for (int i = 0; i < 4; i++) {
+        assertEquals(200, running.client.post("/predict", RAW, image).statusCode());
+        assertLater(running.client.post("/predict", RAW, new byte[5000]));
+        assertLater(running.client.postInChunks("/predict", RAW, new byte[5000]));
+      }
+    }
+  }
+
   @Test
   void oneMoreThanItWorksOnIsToldToComeAgain() throws Exception {
     Gated network = new Gated();
     ServiceOptions usual = ServiceOptions.at("localhost", 0);
     ServiceOptions one =
         new ServiceOptions(
-            usual.host(), 0, 100_000, 1, usual.idle(), usual.bodyTime(), usual.drain());
+            usual.host(), 0, 100_000, 100_000, 1, usual.idle(), usual.bodyTime(), usual.drain());
     try (Running running = new Running(one, network, with -> with)) {
       CompletableFuture<HttpResponse<String>> first = ask(running);
       network.entered.await();

@@ -46,6 +46,7 @@ class RefusalsTest {
             "localhost",
             0,
             MOST_BYTES,
+            10L * MOST_BYTES,
             128,
             Duration.ofSeconds(1),
             Duration.ofSeconds(3),
