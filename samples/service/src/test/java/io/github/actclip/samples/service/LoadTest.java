@@ -119,7 +119,7 @@ class LoadTest {
         new Running(
             ServiceOptions.at("localhost", 0),
             network,
-            with -> with.largestBatch(1).queueCapacity(1))) {
+            with -> with.workers(1).largestBatch(1).queueCapacity(1))) {
       CompletableFuture<HttpResponse<String>> computed = ask(running);
       network.entered.await();
       CompletableFuture<HttpResponse<String>> waiting = ask(running);

@@ -70,11 +70,11 @@ class WrkTest {
     }
   }
 
-  /** Printed alone: what HTTP costs is more than what Net does. */
+  /** What HTTP costs is as much as what Net does. */
   @Test
   void net() throws Exception {
     try (Running running = Running.of(Running.net())) {
-      compare("net", running);
+      assertTrue(compare("net", running) >= 0.4);
     }
   }
 
@@ -82,7 +82,7 @@ class WrkTest {
   void resnet20() throws Exception {
     LibTorch.load();
     try (Running running = Running.of(new ResNet(ResNetOptions.resnet20(3, 10)))) {
-      assertTrue(compare("resnet20", running) >= 0.8);
+      assertTrue(compare("resnet20", running) >= 0.6);
     }
   }
 
