@@ -52,8 +52,7 @@ public final class ConvMaxPoolClipFunction extends CustomFunction {
   }
 
   private static Optional<Tensor> inOnePass(Conv2dImpl conv, Tensor x, Tensor t) {
-    boolean suits =
-        PlainConvolution.of(conv).filter(PlainConvolution::isWithoutPadding).isPresent();
+    boolean suits = PlainConvolution.of(conv).filter(PlainConvolution::isDense).isPresent();
     if (!suits) {
       return Optional.empty();
     }

@@ -55,8 +55,8 @@ record PlainConvolution(long stride, long padding) {
     return pair.get(0) == value && pair.get(1) == value;
   }
 
-  /** Of stride 1, too. */
-  boolean isWithoutPadding() {
+  /** Whether its windows lie in the image, at each place of it. */
+  boolean isDense() {
     return stride == 1 && padding == 0;
   }
 }

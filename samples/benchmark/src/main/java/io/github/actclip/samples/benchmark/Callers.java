@@ -2,7 +2,6 @@ package io.github.actclip.samples.benchmark;
 
 import io.github.actclip.runtime.ActclipException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -63,12 +62,5 @@ record Callers(int count, Supplier<Runnable> asking) {
     long start = System.nanoTime();
     int asked = ask(images).length;
     return (System.nanoTime() - start) / 1e6 / asked;
-  }
-
-  /** Measures the milliseconds that such a part of the images took at most. */
-  double quantile(double part, int images) {
-    double[] millis = ask(images);
-    Arrays.sort(millis);
-    return millis[(int) (part * (millis.length - 1))];
   }
 }

@@ -8,8 +8,10 @@ import io.github.actclip.nn.Network;
 import io.github.actclip.runtime.TensorScope;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntToDoubleFunction;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
@@ -29,8 +31,6 @@ final class PredictContestants {
 
   /** How many images a caller may ask about together. */
   private static final int TOGETHER = 16;
-
-  private static final int PASSES_FOR_QUANTILES = 500;
 
   private final Network network;
   private final Tensor images;
@@ -63,25 +63,36 @@ final class PredictContestants {
   List<Contestant> all() {
     Callers forward = new Callers(1, () -> this::forward);
     int batch = (int) images.size(0);
-    List<Contestant> all = new ArrayList<>();
-    all.add(contestant("Predictor", callers::throughput, predictor::close));
-    all.add(contestant("  its median", passes -> quantile(callers, 0.5, passes), () -> {}));
-    all.add(contestant("  its 99 %", passes -> quantile(callers, 0.99, passes), () -> {}));
+    List<Contestant> all = new ArrayList<>(timed("Predictor", callers, 1, predictor::close));
     if (callers.count() > 1) {
       all.add(contestant("  " + TOGETHER + " each together", this::together, () -> {}));
     }
-    all.add(
-        contestant(
-            "bare forward of " + batch, passes -> forward.throughput(passes) / batch, () -> {}));
-    if (batch == 1) {
-      all.add(contestant("  its median", passes -> quantile(forward, 0.5, passes), () -> {}));
-      all.add(contestant("  its 99 %", passes -> quantile(forward, 0.99, passes), () -> {}));
-    }
+    List<Contestant> bare = timed("bare forward of " + batch, forward, batch, () -> {});
+    all.addAll(batch == 1 ? bare : bare.subList(0, 1));
     return all;
   }
 
-  private static double quantile(Callers callers, double part, int passes) {
-    return callers.quantile(part, Math.max(passes, PASSES_FOR_QUANTILES));
+  /** One that asks, and what half and 99 % of its passes took at most when it asked last. */
+  private static List<Contestant> timed(String name, Callers callers, int images, Runnable close) {
+    AtomicReference<double[]> last = new AtomicReference<>();
+    return List.of(
+        contestant(
+            name,
+            passes -> {
+              long start = System.nanoTime();
+              double[] millis = callers.ask(passes);
+              double all = (System.nanoTime() - start) / 1e6;
+              Arrays.sort(millis);
+              last.set(millis);
+              return all / millis.length / images;
+            },
+            close),
+        contestant("  its median", passes -> quantile(0.5, last.get()), () -> {}),
+        contestant("  its 99 %", passes -> quantile(0.99, last.get()), () -> {}));
+  }
+
+  private static double quantile(double part, double[] sorted) {
+    return sorted[(int) (part * (sorted.length - 1))];
   }
 
   /** Where callers have more than one image: it fills the batches. */

@@ -53,7 +53,8 @@ class BenchmarkCommandTest {
   void anotherNetworkIsMeasuredBesideItselfWithoutClips() {
     Result result =
         InThisJvm.run(
-            "benchmark --model=MLP --batch-sizes=2 --threads=1 --rounds=1 --device=cpu".split(" "));
+            "benchmark step forward --model=MLP --batch-sizes=2 --threads=1 --rounds=1 --device=cpu"
+                .split(" "));
     assertEquals(0, result.status(), result.err());
     assertTrue(result.out().lines().findFirst().orElseThrow().endsWith(", network mlp"));
     for (String part : List.of("step", "forward")) {
@@ -95,8 +96,9 @@ class BenchmarkCommandTest {
     assertTrue(who.get(1).matches("predict +1 +1 float32 +its median .*"), result.out());
     assertTrue(who.get(3).contains(" bare forward of 1 "), result.out());
     assertTrue(who.get(6).matches("predict +8 +1 float32 +Predictor .*"), result.out());
-    assertTrue(who.get(9).contains(" bare forward of 64 "), result.out());
-    assertEquals(10, who.size(), result.out());
+    assertTrue(who.get(9).contains(" 16 each together "), result.out());
+    assertTrue(who.get(10).contains(" bare forward of 64 "), result.out());
+    assertEquals(11, who.size(), result.out());
   }
 
   @Test

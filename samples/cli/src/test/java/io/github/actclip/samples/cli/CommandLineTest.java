@@ -177,6 +177,17 @@ class CommandLineTest {
     assertEquals("", result.err());
   }
 
+  /** An address of no machine, for documentation, and a name of none. */
+  @ParameterizedTest
+  @ValueSource(strings = {"192.0.2.1", "no-such-host.invalid"})
+  void anAddressOfAnotherMachineIsOneLineAndStatus2(String host) {
+    Result result =
+        InThisJvm.run("serve", "--model=" + trained, "--port=0", "--device=cpu", "--host=" + host);
+    assertEquals(2, result.status(), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().contains("cannot listen at " + host + ", port 0"), result.err());
+  }
+
   @Test
   void infoSaysWhatItRunsOn() throws Exception {
     Result info = Forked.start("info", "--threads", "1").await();
@@ -194,7 +205,8 @@ class CommandLineTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "train", "evaluate", "serve", "benchmark", "info"})
+  @ValueSource(
+      strings = {"", "train", "evaluate", "predict", "export", "serve", "benchmark", "info"})
   void helpIsEverywhere(String verb) throws Exception {
     String[] args = verb.isEmpty() ? new String[] {"--help"} : new String[] {verb, "--help"};
     Result help = InThisJvm.run(args);
