@@ -180,7 +180,7 @@ class ModelOptionTest {
         "train --model=resnet_20 | mobilenet_v2; the nearest is resnet20",
         "train --model=mobilnet | is none of net, mlp, resnet20, resnet18, mobilenet_v2; the nearest is mobilenet_v2",
         "benchmark --model=mlb | the nearest is mlp",
-        "benchmark clip --model=mlp | --model (mlp) is for step and forward",
+        "benchmark clip --model=mlp | --model (mlp) is for step, forward, predict",
         "train --model=nets/mine.pt | --model (nets/mine.pt) is no file that is there: name a network",
         "train --model=src | --model (src) is a folder: name a network (net, mlp,",
         "train --model=pom.xml | --model (pom.xml) is a file: name its network",
