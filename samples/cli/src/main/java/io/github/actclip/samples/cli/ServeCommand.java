@@ -69,7 +69,7 @@ final class ServeCommand implements Runnable {
                   .device(device.str().getString())
                   .mostPixels(MOST_PIXELS)
                   .deadline(DEADLINE));
-      Network network = trained.description().load(trained.weights());
+      Network network = trained.saved().network();
       service.serve(predictor, new ClipView(network, predictor.preprocessing()));
       System.out.println("http://" + host + ":" + service.port() + "/");
       awaitSignal();
