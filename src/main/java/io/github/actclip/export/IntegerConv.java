@@ -1,7 +1,5 @@
 package io.github.actclip.export;
 
-import java.util.List;
-
 /** A convolution of codes. */
 record IntegerConv(IntegerWeights weights, IntegerMatrix matrix, Window window, Grid input)
     implements IntegerOperation {
@@ -53,12 +51,6 @@ record IntegerConv(IntegerWeights weights, IntegerMatrix matrix, Window window, 
 
   @Override
   public String write(OnnxGraph graph, String... inputs) {
-    return graph.node(
-        "Conv",
-        List.of(
-            input.dequantize(graph, inputs[0]),
-            weights.write(graph),
-            weights.writeBias(graph, input.scale())),
-        window.ofConv());
+    return graph.node("Conv", weights.operands(graph, input, inputs[0]), window.ofConv());
   }
 }

@@ -1,7 +1,5 @@
 package io.github.actclip.export;
 
-import java.util.List;
-
 /** A linear layer of codes. */
 record IntegerLinear(IntegerWeights weights, IntegerMatrix matrix, Grid input)
     implements IntegerOperation {
@@ -29,11 +27,6 @@ record IntegerLinear(IntegerWeights weights, IntegerMatrix matrix, Grid input)
   @Override
   public String write(OnnxGraph graph, String... inputs) {
     return graph.node(
-        "Gemm",
-        List.of(
-            input.dequantize(graph, inputs[0]),
-            weights.write(graph),
-            weights.writeBias(graph, input.scale())),
-        OnnxGraph.number("transB", 1));
+        "Gemm", weights.operands(graph, input, inputs[0]), OnnxGraph.number("transB", 1));
   }
 }

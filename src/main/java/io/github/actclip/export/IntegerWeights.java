@@ -131,8 +131,13 @@ record IntegerWeights(String name, long[] shape, byte[] codes, double[] scale, d
     return Arrays.stream(scale).map(s -> input * s).toArray();
   }
 
+  /** Writes what such an operation takes: its input, the weights and the bias, as floats. */
+  List<String> operands(OnnxGraph graph, Grid input, String x) {
+    return List.of(input.dequantize(graph, x), write(graph), writeBias(graph, input.scale()));
+  }
+
   /** Writes {@code DequantizeLinear} of the codes. */
-  String write(OnnxGraph graph) {
+  private String write(OnnxGraph graph) {
     int channels = scale.length;
     String w = graph.bytes(name, true, codes, shape);
     String scales = graph.floats(name + ".scale", scale, channels);
@@ -141,7 +146,7 @@ record IntegerWeights(String name, long[] shape, byte[] codes, double[] scale, d
   }
 
   /** Writes {@code DequantizeLinear} of the bias. */
-  String writeBias(OnnxGraph graph, double input) {
+  private String writeBias(OnnxGraph graph, double input) {
     int channels = scale.length;
     String biasName = name.replaceFirst("weight$", "bias");
     String b = graph.ints(biasName, bias(input), channels);
