@@ -8,6 +8,7 @@ import io.github.actclip.op.ReluLimit;
 import io.github.actclip.runtime.ActclipException;
 import io.github.actclip.runtime.Arguments;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.BatchNorm2dImpl;
 import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.GradMode;
@@ -83,14 +84,20 @@ public final class ClipFunctions {
    *
    * @param conv open
    * @param x as the convolution takes it
-   * @param t of one element, or (N, 1, 1) for N channels of its output
+   * @param threshold gives one of one element, or of (N, 1, 1) for N channels of its output; it is
+   *     not asked in training
    * @return empty where kernels do not do that
    */
   public static Optional<Tensor> convBatchNormRelu(
-      Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend, Tensor t) {
+      Conv2dImpl conv,
+      BatchNorm2dImpl norm,
+      Tensor x,
+      Optional<Tensor> addend,
+      Supplier<Tensor> threshold) {
     if (GradMode.is_enabled() || norm.is_training() || conv.bias().defined()) {
       return Optional.empty();
     }
+    Tensor t = threshold.get();
     return PlainConvolution.of(conv)
         .flatMap(
             plain ->
@@ -103,7 +110,7 @@ public final class ClipFunctions {
   /** The same without a threshold. */
   public static Optional<Tensor> convBatchNormRelu(
       Conv2dImpl conv, BatchNorm2dImpl norm, Tensor x, Optional<Tensor> addend) {
-    return convBatchNormRelu(conv, norm, x, addend, none(x));
+    return convBatchNormRelu(conv, norm, x, addend, () -> none(x));
   }
 
   /** A threshold above everything. */

@@ -174,7 +174,8 @@ public final class Clip extends ThresholdLayer {
       return ClipFunctions.convBatchNormRelu(conv, norm, x, addend);
     }
     return clipsExactlyFromAbove() && limitsChannelsOfImages()
-        ? ClipFunctions.convBatchNormRelu(conv, norm, x, addend, broadcastToImages(first.value()))
+        ? ClipFunctions.convBatchNormRelu(
+            conv, norm, x, addend, () -> broadcastToImages(first.value()))
         : Optional.empty();
   }
 

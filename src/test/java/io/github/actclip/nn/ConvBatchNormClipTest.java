@@ -149,9 +149,10 @@ class ConvBatchNormClipTest {
     assertRight(conv, norm, x, Optional.of(addend));
     if (ClipOp.backend().startsWith("native (AVX")) {
       Tensor t = torch.ones(1);
-      assertTrue(ClipFunctions.convBatchNormRelu(conv, norm, x, Optional.empty(), t).isPresent());
       assertTrue(
-          ClipFunctions.convBatchNormRelu(conv, norm, x, Optional.of(addend), t).isPresent());
+          ClipFunctions.convBatchNormRelu(conv, norm, x, Optional.empty(), () -> t).isPresent());
+      assertTrue(
+          ClipFunctions.convBatchNormRelu(conv, norm, x, Optional.of(addend), () -> t).isPresent());
     }
   }
 
@@ -261,7 +262,7 @@ class ConvBatchNormClipTest {
     Tensor x = images(2, 3, 8, 8);
     Tensor t = torch.ones(1);
     norm.train(true);
-    assertTrue(ClipFunctions.convBatchNormRelu(conv, norm, x, Optional.empty(), t).isEmpty());
+    assertTrue(ClipFunctions.convBatchNormRelu(conv, norm, x, Optional.empty(), () -> t).isEmpty());
     norm.eval();
     GradMode.set_enabled(true); // The scope ends that.
     assertTrue(Blocks.convBatchNormClip(conv, norm, clip, x).requires_grad());
